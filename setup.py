@@ -1,0 +1,129 @@
+"""Build cyact's extension modules; everything declarative is in pyproject.toml.
+
+The kernel sources are compiled once for each instruction-set level, into separate modules:
+cyact._kernels_baseline, cyact._kernels_v3, … `cyact._cpu` picks one at import. They stay C
+(not C++), without link-time optimisation and without shared objects, so that no function
+compiled for a newer CPU can replace its namesake in the baseline.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
+LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
+PER_LEVEL = ["_kernels", "_rows"]
+SHARED = ["_cpu", "_threads", "_engine"]
+
+# No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
+# handling and switches subnormals off for the whole process at link time. Contraction is
+# off so that a fused multiply-add happens exactly where the source says fma.
+UNIX = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-lto"]
+UNIX_LEVEL = {
+    "baseline": [],
+    "v3": ["-mavx2", "-mfma", "-mf16c"],
+    "v4": ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512dq",
+           "-mavx512vl", "-mavx512cd", "-mprefer-vector-width=512"],
+}
+MSVC = ["/O2", "/fp:precise"]
+MSVC_LEVEL = {"baseline": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "freethreading_compatible": True,
+}
+
+OPENMP_TEST = """
+#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }
+"""
+
+
+def placeholders():
+    """Name every module, so that metadata and sdists need neither Cython nor NumPy."""
+    modules = [Extension(f"cyact.{name}", [f"cyact/{name}.pyx"]) for name in SHARED]
+    for level in LEVELS:
+        modules += [Extension(f"cyact.{name}_{level}", [f"cyact/{name}.pyx"])
+                    for name in PER_LEVEL]
+    return modules
+
+
+class BuildExt(build_ext):
+    def finalize_options(self):
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count()
+
+    def build_extensions(self):
+        import numpy
+
+        translate(self.extensions)
+        msvc = self.compiler.compiler_type == "msvc"
+        openmp = self.openmp_flags(msvc)
+        if openmp is None:
+            print("cyact: this compiler cannot build OpenMP programs; "
+                  "building WITHOUT threads. Results are the same, large arrays are slower.",
+                  file=sys.stderr)
+        for extension in self.extensions:
+            level = extension.name.rpartition("_")[2]
+            extension.include_dirs = [numpy.get_include()]
+            extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+            extension.extra_compile_args = list(MSVC if msvc else UNIX)
+            if level in LEVELS:
+                extension.extra_compile_args += (MSVC_LEVEL if msvc else UNIX_LEVEL)[level]
+                # GCC's unit-growth limit would otherwise stop inlining, and so vectorising,
+                # as kernels are added.
+                inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
+                extension.define_macros += [("CYTHON_INLINE", inline),
+                                            ("CYACT_LEVEL", level)]
+            elif openmp is not None:
+                extension.extra_compile_args += openmp[0]
+                extension.extra_link_args += openmp[1]
+        super().build_extensions()
+
+    def openmp_flags(self, msvc):
+        """Flags with which a small OpenMP program compiles and links, or None."""
+        candidates = [(["/openmp"], [])] if msvc else [
+            (["-fopenmp"], ["-fopenmp"]),
+            (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple clang with libomp installed
+        ]
+        for compile_args, link_args in candidates:
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder, "openmp.c")
+                source.write_text(OPENMP_TEST)
+                try:
+                    objects = self.compiler.compile([str(source)], output_dir=folder,
+                                                    extra_postargs=compile_args)
+                    self.compiler.link_executable(objects, "openmp", output_dir=folder,
+                                                  extra_postargs=link_args)
+                except Exception:  # distutils raises whatever the compiler class likes
+                    continue
+            return compile_args, link_args
+        return None
+
+
+def translate(extensions):
+    """Turn each .pyx into C, in a folder a level: the module's name is written into the file."""
+    from Cython.Build import cythonize
+
+    folders = {}
+    for extension in extensions:
+        level = extension.name.rpartition("_")[2]
+        folders.setdefault(level if level in LEVELS else "shared", []).append(extension)
+    for folder, members in folders.items():
+        done = cythonize(members, build_dir=f"build/cython/{folder}", quiet=True,
+                         compiler_directives=DIRECTIVES)
+        for extension, result in zip(members, done, strict=True):
+            extension.sources = result.sources
+
+
+setup(ext_modules=placeholders(), cmdclass={"build_ext": BuildExt})
