@@ -88,6 +88,10 @@ class BuildExt(build_ext):
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
+            if extension.name == "cyact._cpu":      # what show_config() tells
+                told = "; ".join(f"{name}: {' '.join((MSVC + MSVC_LEVEL[name]) if msvc else (UNIX + UNIX_LEVEL[name]))}"
+                                 for name in LEVELS)
+                extension.define_macros.append(("CYACT_FLAGS", f'"{told}"'))
         super().build_extensions()
 
     def openmp_flags(self, msvc):
