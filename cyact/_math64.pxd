@@ -85,8 +85,8 @@ cdef struct scaled:
     double h
     double l
 
-# sigmoid(v) = s / d, 1 - sigmoid(v) = e / d, where s = step * step * last is a power of two
-# that may have underflowed to 0 and the factors have not
+# sigmoid(v) = s / d and 1 - sigmoid(v) = e / d, where s = step * step * last is a power of two
+# up to 1 that may have underflowed to 0, and its factors have not
 cdef struct gate:
     double step
     double last
@@ -364,47 +364,50 @@ cdef inline double log1p(double x) noexcept nogil:
 # The logistic function and what is built on it
 
 cdef inline gate open_gate(pair v) noexcept nogil:
-    """sigmoid(v) = 2^-n / (2^-n + e), e^-v = 2^n e, for -1500 <= v <= 60."""
+    """For -1500 <= v <= 60. With e^-v = 2^n e, d = 1 + 2^n e if n < 0, else 2^-n + e."""
     cdef pair minus
     cdef scaled e
     cdef gate g
-    cdef double third
+    cdef double third, low, n
     minus.h = -v.h
     minus.l = -v.l
     e = exp_parts(minus)
-    third = nearest(e.n * -0.3333333333333333)
+    n = at_least(e.n, 0.0)
+    third = nearest(n * -0.3333333333333333)
     g.step = power_of_two(third)
-    g.last = power_of_two(-e.n - (third + third))
+    g.last = power_of_two(-n - (third + third))
     g.s = g.step * g.step * g.last
-    g.e.h = e.h
-    g.e.l = e.l
+    low = power_of_two(e.n - n)
+    g.e.h = e.h * low
+    g.e.l = e.l * low
     g.d = plus(g.s, g.e)
     return g
 
 
-cdef inline double through(double y, gate g) noexcept nogil:
-    return y * g.step * g.step * g.last
+cdef inline double through(double x, pair q, gate g) noexcept nogil:
+    """x q s. Half the steps come before x, which would be too large for q alone."""
+    return madd(x, q.h * g.step, x * (q.l * g.step)) * g.step * g.last
 
 
 cdef inline double logistic(pair v) noexcept nogil:
     """sigmoid(v)."""
     cdef gate g = open_gate(v)
     cdef pair q = reciprocal(g.d)
-    return through(q.h + q.l, g)
+    return through(1, q, g)
 
 
 cdef inline double gated(double x, pair v) noexcept nogil:
     """x sigmoid(v)."""
     cdef gate g = open_gate(v)
     cdef pair q = reciprocal(g.d)
-    return through(madd(x, q.h, x * q.l), g)
+    return through(x, q, g)
 
 
 cdef inline double gated_d(pair v, pair w) noexcept nogil:
     """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'."""
     cdef gate g = open_gate(v)
     cdef pair q = quotient(plus(g.s, product(g.e, plus(1, w))), product(g.d, g.d))
-    return through(q.h + q.l, g)
+    return through(1, q, g)
 
 
 cdef inline double sigmoid(double x) noexcept nogil:
@@ -412,11 +415,15 @@ cdef inline double sigmoid(double x) noexcept nogil:
     return logistic(single(at_least(at_most(x, 60.0), -760.0)))
 
 
+cdef inline double bell(double a, double height) noexcept nogil:
+    """height sigmoid(a) sigmoid(-a), a >= 0, height a power of two."""
+    cdef gate g = open_gate(single(-at_most(a, 760.0)))
+    return through(height, quotient(g.e, product(g.d, g.d)), g)
+
+
 cdef inline double sigmoid_d(double x) noexcept nogil:
     """sigmoid(x) sigmoid(-x)."""
-    cdef gate g = open_gate(single(-at_most(absolute(x), 760.0)))
-    cdef pair q = quotient(g.e, product(g.d, g.d))
-    return through(q.h + q.l, g)
+    return bell(absolute(x), 1)
 
 
 cdef inline double tanh(double x) noexcept nogil:
@@ -429,7 +436,7 @@ cdef inline double tanh(double x) noexcept nogil:
 
 cdef inline double tanh_d(double x) noexcept nogil:
     """1 - tanh(x)^2 = 4 sigmoid'(2 x)."""
-    return 4 * sigmoid_d(x + x)
+    return bell(absolute(x + x), 4)
 
 
 cdef inline double silu(double x, double beta) noexcept nogil:
@@ -482,42 +489,42 @@ cdef inline double softplus_y(double y, double beta) noexcept nogil:
 cdef inline scaled normal_tail(double a) noexcept nogil:
     """1 - Phi(a) for 0 <= a <= 39, as e^(-a^2/2) erfcx(a/sqrt 2)/2.
 
-    erfcx(a/sqrt 2)/2 is a polynomial in (a - 6)/(a + 6), divided by a + 0.8 so that it is
-    nearly constant (after Shepherd and Laframboise, "Chebyshev approximation of
+    erfcx(a/sqrt 2)/2 is a polynomial in (a - 5)/(a + 5) divided by a + 1.25, with which it
+    varies little (after Shepherd and Laframboise, "Chebyshev approximation of
     (1 + 2x) exp(x^2) erfc x", 1981).
     """
-    cdef double t = (a - 6) / (a + 6), u = t * t, even, odd
+    cdef double t = (a - 5) / (a + 5), u = t * t, even, odd
     cdef pair square = two_prod(a, a), p, q
     cdef scaled e
-    even = 1.522055883888738e-09
-    even = madd(even, u, -1.6268876367515656e-08)
-    even = madd(even, u, 1.3762853547545683e-07)
-    even = madd(even, u, -1.0228855624007261e-06)
-    even = madd(even, u, 4.317423769934368e-06)
-    even = madd(even, u, 4.1896615559457485e-05)
-    even = madd(even, u, -0.0009050692109556118)
-    even = madd(even, u, -0.0077434050301224975)
-    even = madd(even, u, -0.0235640150149333)
-    even = madd(even, u, -0.027506147859178785)
-    even = madd(even, u, 0.018645125872336164)
-    odd = 2.6278908151314697e-09
-    odd = madd(odd, u, -1.850550812779947e-08)
-    odd = madd(odd, u, -1.3474954883666821e-08)
-    odd = madd(odd, u, 1.9274791655064294e-06)
-    odd = madd(odd, u, -2.7450645717775246e-05)
-    odd = madd(odd, u, 0.00011701483638502321)
-    odd = madd(odd, u, 0.0031383459476836306)
-    odd = madd(odd, u, 0.01501615134013437)
-    odd = madd(odd, u, 0.029603375027909547)
-    odd = madd(odd, u, 0.012007821180245317)
-    odd = madd(odd, u, -0.06038601561436692)
-    p = fast_two_sum(0.4404993374062386, madd(t, odd, madd(u, even, -1.2635376930120034e-17)))
+    even = 6.311097088398601e-10
+    even = madd(even, u, 9.427100556268402e-10)
+    even = madd(even, u, -2.4663947428822733e-08)
+    even = madd(even, u, 1.4373467382289146e-07)
+    even = madd(even, u, -2.374658092512764e-07)
+    even = madd(even, u, -8.235498684973964e-06)
+    even = madd(even, u, 0.0001672273725843068)
+    even = madd(even, u, -0.0016211846717202913)
+    even = madd(even, u, -0.01292257276410531)
+    even = madd(even, u, -0.014437204895289508)
+    even = madd(even, u, 0.06004757139746477)
+    odd = 3.6977421841077838e-09
+    odd = madd(odd, u, -3.0051920914303276e-08)
+    odd = madd(odd, u, 1.883571923448267e-07)
+    odd = madd(odd, u, -1.2485647468159657e-06)
+    odd = madd(odd, u, 8.743406542053396e-06)
+    odd = madd(odd, u, -5.3367628983448034e-05)
+    odd = madd(odd, u, 4.13608864887955e-05)
+    odd = madd(odd, u, 0.005927289568878314)
+    odd = madd(odd, u, 0.01868348812241761)
+    odd = madd(odd, u, -0.01021861693082303)
+    odd = madd(odd, u, -0.12741667065001183)
+    p = fast_two_sum(0.48074565609378933, madd(t, odd, madd(u, even, 1.5838423449653187e-17)))
     square.h *= -0.5
     square.l *= -0.5
     e = exp_parts(square)
     q.h = e.h
     q.l = e.l
-    q = quotient(product(q, p), two_sum(a, 0.8))
+    q = quotient(product(q, p), two_sum(a, 1.25))
     e.h = q.h
     e.l = q.l
     return e

@@ -53,10 +53,11 @@ def log_rest(z):
     return mpf(2) / 3 + 2 * z / 5 + 2 * z**2 / 7 + 2 * z**3 / 9
 
 
-# gelu's tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 0.8), t = (a - 6) / (a + 6). With 0.8 the
-# numerator stays between 0.4 and 0.47, so that its rounding errors stay small; with 6 the
-# degree needed for [0, 39] is smallest.
-TAIL_SHIFT, TAIL_CENTRE, TAIL_END = mpf(0.8), mpf(6), 39
+# gelu's tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 1.25), t = (a - 5) / (a + 5). With 1.25
+# the numerator is almost flat at a = 0 (exactly with sqrt(pi / 2)) and stays between 0.4 and
+# 0.63, so that rounding errors in t and in the polynomial count little; with 5 its error on
+# [0, 39] is near the smallest for the degree.
+TAIL_SHIFT, TAIL_CENTRE, TAIL_END = mpf(1.25), mpf(5), 39
 
 
 def tail(t):
