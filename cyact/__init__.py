@@ -11,14 +11,14 @@ Values are `cyact.NAME(x)`, derivatives `cyact.derivative.NAME(x)`, backward pas
 import os
 from importlib import import_module
 
-from cyact import _cpu, _engine
+from cyact import _cpu, _engine, _row_engine
 
 __version__ = "0.1.0"
 
 # The level is chosen before its modules are imported: they may use its instructions at once.
 _level = _cpu.choose(os.environ.get("CYACT_ISA"))
-_engine.use_level(import_module(f"cyact._kernels_{_level}"),
-                  import_module(f"cyact._rows_{_level}"))
+_engine.use_level(import_module(f"cyact._kernels_{_level}"))
+_row_engine.use_level(import_module(f"cyact._rows_{_level}"))
 
 from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402

@@ -113,7 +113,8 @@ def _xarray(run, function, x, others, axis, reduces, keepdims):
 
 def _dask(run, function, x, others, axis, reduces, keepdims):
     """Lazily, a row in one piece: an axis that is split over chunks is brought together."""
-    from cyact._engine import normalize_axis, result_dtype
+    from cyact._engine import result_dtype
+    from cyact._row_engine import normalize_axis
 
     axis = normalize_axis(function.name, x, axis)
     x = x.rechunk({axis: -1})

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from cyact import _engine
+from cyact._engine import Domain, as_array
+from cyact._row_engine import as_rows
+from cyact._row_engine import cross_entropy as run
 
-_SMOOTHING = _engine.Domain("from 0 to 1", low=0, high=1)
+_SMOOTHING = Domain("from 0 to 1", low=0, high=1)
 _REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -71,11 +73,11 @@ def cross_entropy(logits, target, /, *, axis=-1, weight=None, ignore_index=-100,
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{name}: reduction must be one of "
                          f"{', '.join(map(repr, _REDUCTIONS))}, got {reduction!r}")
-    x, axis = _engine.as_rows(name, logits, axis)
+    x, axis = as_rows(name, logits, axis)
     shape = x.shape[:axis] + x.shape[axis + 1:]
     weight = _class_weights(name, weight, x, axis)
     classes = probabilities = None
-    target = _engine.as_array(name, target)
+    target = as_array(name, target)
     if target.dtype.kind in "iu":
         classes = _classes(name, target, x.shape[axis], shape, ignore_index)
     else:
@@ -86,7 +88,7 @@ def cross_entropy(logits, target, /, *, axis=-1, weight=None, ignore_index=-100,
         count = _total_weight(classes, weight, shape)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x) if return_grad else None
-    _engine.cross_entropy(x, axis, classes, probabilities, weight, smoothing,
+    run(x, axis, classes, probabilities, weight, smoothing,
                           1 / count if count else 0.0, loss.reshape(-1), dlogits)
     if reduction != "none":
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -123,7 +125,7 @@ def _probabilities(name, target, x):
 def _class_weights(name, weight, x, axis):
     if weight is None:
         return None
-    weight = _engine.as_array(name, weight)
+    weight = as_array(name, weight)
     if weight.shape != (x.shape[axis],):
         raise ValueError(f"{name}: weight must have one entry per class, shape "
                          f"({x.shape[axis]},); got {weight.shape}")

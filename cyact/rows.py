@@ -4,7 +4,8 @@ The formulas are in ``_rows.pyx``; backward passes are in `cyact.backward`.
 """
 
 from cyact import _interop
-from cyact._engine import POSITIVE, RowFunction
+from cyact._engine import POSITIVE
+from cyact._row_engine import RowFunction
 
 _softmax = RowFunction("softmax", temperature=POSITIVE)
 _log_softmax = RowFunction("log_softmax", temperature=POSITIVE)
