@@ -65,12 +65,14 @@ def placeholders():
 
 
 class BuildExt(build_ext):
-    def finalize_options(self):
+    """Translate, choose flags for each level, find OpenMP, compile in parallel."""
+
+    def finalize_options(self):  # noqa: D102
         super().finalize_options()
         if self.parallel is None:
             self.parallel = os.cpu_count()
 
-    def build_extensions(self):
+    def build_extensions(self):  # noqa: D102
         import numpy
 
         translate(self.extensions)
