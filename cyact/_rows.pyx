@@ -27,6 +27,9 @@ ctypedef fused real:
     float
     double
 
+cdef enum:
+    TOPS = 32    # lanes of the maximum; GCC 12 leaves fewer as scalars
+
 # (x - m) / temperature, as the loops want it.
 cdef struct Scale:
     double temperature
@@ -63,31 +66,32 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
 
 # Reading and writing a row in blocks
 
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t block=SUMS) noexcept nogil:
+    return (n + block - 1) // block * block
+
+
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
+                              Py_ssize_t block=SUMS) noexcept nogil:
     """How much of a row to take next: what needs no copy first, then the rest."""
     if left > CHUNK:
         return CHUNK
-    if step == size and left >= SUMS:
-        return left & -SUMS
+    if step == size and left >= block:
+        return left // block * block
     return left
 
 
-cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    return (n + SUMS - 1) & -SUMS
-
-
 cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                             real pad) noexcept nogil:
+                             real pad, Py_ssize_t block=SUMS) noexcept nogil:
     """x itself where it is whole blocks of contiguous entries, else a padded copy."""
     cdef Py_ssize_t i
     if step == sizeof(real):
-        if n == padded(n):
+        if n == padded(n, block):
             return <const real*> x
         memcpy(buffer, x, n * sizeof(real))
     else:
         for i in range(n):
             buffer[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded(n)):
+    for i in range(n, padded(n, block)):
         buffer[i] = pad
     return buffer
 
@@ -112,37 +116,40 @@ cdef inline void store(const real* result, char* y, Py_ssize_t step, Py_ssize_t 
 # Maximum
 
 cdef inline void raise_to(const real* x, Py_ssize_t n, real* top) noexcept nogil:
-    """top[j] becomes the maximum of itself and x[j], x[j + 16], ...; NaN is passed over."""
-    cdef real m[SUMS]
-    cdef Py_ssize_t i, block
+    """top[j] becomes the maximum of itself and x[j], x[j + TOPS], ...; NaN is passed over."""
+    cdef real m[TOPS]
+    cdef Py_ssize_t block
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         m[j] = top[j]
-    for block in range(n // SUMS):
-        i = block * SUMS
-        for j in range(SUMS):
-            m[j] = x[i + j] if x[i + j] > m[j] else m[j]
-    for j in range(SUMS):
+    for block in range(n // TOPS):
+        for j in range(TOPS):
+            m[j] = x[block * TOPS + j] if x[block * TOPS + j] > m[j] else m[j]
+    for j in range(TOPS):
         top[j] = m[j]
 
 
 cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
-    cdef real top[SUMS]
-    cdef real m = -INFINITY
+    cdef real top[TOPS]
+    cdef real m
     cdef Py_ssize_t start = 0, count
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         top[j] = -INFINITY
     while start < n:
-        count = length(n - start, step, sizeof(real))
-        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY),
-                 padded(count), top)
+        count = length(n - start, step, sizeof(real), TOPS)
+        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
+                 padded(count, TOPS), top)
         start += count
+    for j in range(16):
+        top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
     for j in range(8):
         top[j] = top[j] if top[j] > top[j + 8] else top[j + 8]
-    for j in range(8):
-        m = top[j] if top[j] > m else m
-    return m
+    for j in range(4):
+        top[j] = top[j] if top[j] > top[j + 4] else top[j + 4]
+    top[0] = top[0] if top[0] > top[2] else top[2]
+    m = top[1] if top[1] > top[3] else top[3]
+    return m if m > top[0] else top[0]
 
 
 # Exponentials of (x - m) / temperature
