@@ -210,18 +210,25 @@ cdef inline void clear(Sums* sums) noexcept nogil:
     memset(sums, 0, sizeof(Sums))
 
 
-cdef inline void add(const real* x, real m, const double* e, const double* rest, Py_ssize_t n,
+cdef inline void mark(const double* e, Py_ssize_t n, double* ones) noexcept nogil:
+    """1 where e is 1: at the maximum, and wherever the difference to it rounds away."""
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        ones[i] = 1 if e[i] == 1 else 0
+
+
+cdef inline void add(const double* e, const double* rest, const double* ones, Py_ssize_t n,
                      bint exact, bint apart, Sums* sums) noexcept nogil:
     """Add n exponentials to the partial sums.
 
-    `apart` leaves out the entries that equal the maximum m and counts them: a confident row's
-    log-probability is the logarithm of 1 plus the sum of the others, which the 1 would swallow.
+    `apart` leaves out those that are 1 and counts them: a confident row's log-probability is
+    the logarithm of 1 plus the sum of the others, which the 1 would swallow.
     """
     cdef double s[SUMS]
     cdef double r[SUMS]
     cdef double c[SUMS]
     cdef Py_ssize_t i, block
-    cdef double t, z, v, w
+    cdef double t, z, v
     cdef int j
     for j in range(SUMS):
         s[j] = sums.high[j]
@@ -232,22 +239,21 @@ cdef inline void add(const real* x, real m, const double* e, const double* rest,
         for j in range(SUMS):
             v = e[i + j]
             if apart:
-                v = 0 if x[i + j] == m else v
-                c[j] += 1 if x[i + j] == m else 0
+                v -= ones[i + j]
+                c[j] += ones[i + j]
             if exact:
-                w = rest[i + j]
-                if apart:
-                    w = 0 if x[i + j] == m else w
                 t = s[j] + v
                 z = t - s[j]
-                r[j] += ((s[j] - (t - z)) + (v - z)) + w
+                r[j] += ((s[j] - (t - z)) + (v - z)) + rest[i + j]
                 s[j] = t
             else:
                 s[j] += v
     for j in range(SUMS):
         sums.high[j] = s[j]
-        sums.low[j] = r[j]
-        sums.count[j] = c[j]
+        if exact:
+            sums.low[j] = r[j]
+        if apart:
+            sums.count[j] = c[j]
 
 
 cdef inline double folded(const double* lanes) noexcept nogil:
@@ -317,19 +323,26 @@ cdef struct Row:
 cdef struct Work:
     doubles e
     doubles rest
+    doubles ones
     doubles buffer      # copies of x
     doubles result      # results on their way to y
     doubles grad        # copies of grad
 
 
-cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bint exact,
+cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* scale, bint exact,
                         bint apart, Work* work, real kind) noexcept nogil:
-    """The maximum and the sums; `kind` only tells the type of x."""
+    """The maximum and the sums; `kind` only tells the type of x.
+
+    Exponentials that work cannot hold go to y, if there is one: in float32 rounded, which
+    together with the rounding of the quotient leaves the result within 1.5 ULP.
+    """
     cdef Row row
     cdef Sums sums
     cdef real* buffer = <real*> work.buffer.at
-    cdef Py_ssize_t start = 0, count, at, step = call.x_item
+    cdef Py_ssize_t start = 0, count, at, i, step = call.x_item
     cdef const real* values
+    cdef double* e
+    cdef real* result
     cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
@@ -337,13 +350,21 @@ cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bin
     while start < call.n:
         count = length(call.n - start, step, sizeof(real))
         at = start if row.kept else 0
+        e = work.e.at + at
         values = load(x + start * step, step, count, buffer, <real> -INFINITY)
-        exponentials(values, padded(count), m, scale, exact, work.e.at + at, work.rest.at + at)
-        add(values, m, work.e.at + at, work.rest.at + at, padded(count), exact, apart, &sums)
+        exponentials(values, padded(count), m, scale, exact, e, work.rest.at + at)
+        if apart:
+            mark(e, padded(count), work.ones.at)
+        add(e, work.rest.at + at, work.ones.at, padded(count), exact, apart, &sums)
+        if y != NULL and not row.kept:
+            result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+            for i in range(padded(count)):
+                result[i] = <real> e[i]
+            store(result, y + start * call.y_item, call.y_item, count)
         start += count
     row.others = row.sum = total(&sums, exact)
     if apart:
-        # The first maximum is the 1 that log1p adds
+        # One of the maxima is the 1 that log1p adds
         row.others = plus(row.others, folded(sums.count) - 1)
         row.sum = plus(row.others, 1)
     row.v = reciprocal(row.sum)
@@ -359,22 +380,33 @@ cdef inline const double* kept(const Row* row, const real* values, Py_ssize_t st
     return work.e.at
 
 
+cdef inline const double* stored(const Row* row, char* y, Py_ssize_t step, Py_ssize_t start,
+                                 Py_ssize_t n, Work* work, real kind) noexcept nogil:
+    """The exponentials of n entries from `start` on: kept, or from where sum_row() put them."""
+    cdef const real* e
+    cdef Py_ssize_t i
+    if row.kept:
+        return work.e.at + start
+    e = load(y + start * step, step, n, <real*> work.result.at, <real> 0)
+    if real is double:
+        return e
+    else:
+        for i in range(padded(n)):
+            work.e.at[i] = e[i]
+        return work.e.at
+
+
 # softmax: e^((x - m) / temperature) / sum
 
 cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                              Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, False, work, kind)
+    cdef Row row = sum_row(call, x, y, scale, real is double, False, work, kind)
     cdef Py_ssize_t start = 0, count, i
-    cdef const real* values
     cdef const double* e
     cdef real* result
     while start < call.n:
         count = length(call.n - start, call.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * call.x_item, call.x_item, count,
-                          <real*> work.buffer.at, <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), scale, work)
+        e = stored(&row, y, call.y_item, start, count, work, kind)
         result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
         for i in range(padded(count)):
             if real is float:
@@ -397,9 +429,8 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 
 cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                                  Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    cdef double log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
+    cdef Row row = sum_row(call, x, NULL, scale, real is double, True, work, kind)
+    cdef double log = log1p_pair(row.others.high, row.others.low)
     cdef Py_ssize_t start = 0, count, i
     cdef double d, low = 0, inverse = scale.inverse, m = row.m, least = -1e300
     cdef const real* values
@@ -430,15 +461,32 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
+cdef inline real infinite(const Rows* call, const char* x, real m) noexcept nogil:
+    """The infinite maximum of a row, or NaN if the row holds one."""
+    cdef Py_ssize_t j
+    cdef real item
+    for j in range(call.n):
+        item = (<const real*> (x + j * call.x_item))[0]
+        if item != item:
+            return item
+    return m
+
+
+cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
+                               real kind) noexcept nogil:
+    cdef Row row = sum_row(call, x, NULL, scale, True, True, work, kind)
+    if row.m - row.m != 0:
+        return infinite(call, x, <real> row.m)
+    return <real> (row.m + log1p_pair(row.others.high, row.others.low))
+
+
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale scale = scale_of(NULL)
-    cdef Row row
     cdef Py_ssize_t r
     for r in range(call.rows):
-        row = sum_row(call, call.x + r * call.x_row, &scale, True, True, &work, kind)
-        (<real*> (call.y + r * call.y_row))[0] = <real> (
-            row.m + log1p_pair(row.others.high, row.others.low))
+        (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
+            call, call.x + r * call.x_row, &scale, &work, kind)
 
 
 # Gradients
@@ -489,7 +537,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
         row.kept = False
         row.m = 0
     else:
-        row = sum_row(call, x, scale, real is double, False, work, kind)
+        row = sum_row(call, x, NULL, scale, real is double, False, work, kind)
         v = row.v.high
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
@@ -508,8 +556,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
                     work.rest.at[i] = 0
-            add(g, <real> 0, work.result.at, work.rest.at, padded(count), real is double, False,
-                &sums)
+            add(work.result.at, work.rest.at, NULL, padded(count), real is double, False, &sums)
             start += count
         sum = total(&sums, real is double)
         high = sum.high
@@ -592,12 +639,12 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
                       <real> 0)
         coefficients(call, r, start, count, a, kind)
         memset(work.rest.at, 0, padded(count) * sizeof(double))
-        add(values, <real> 0, a, work.rest.at, padded(count), True, False, &all)
+        add(a, work.rest.at, NULL, padded(count), True, False, &all)
         for i in range(padded(count)):
             work.result.at[i] = a[i] * (values[i] - row.m)
         for i in range(count, padded(count)):
             work.result.at[i] = 0
-        add(values, <real> 0, work.result.at, work.rest.at, padded(count), True, False, &shifted)
+        add(work.result.at, work.rest.at, NULL, padded(count), True, False, &shifted)
         start += count
     mass[0] = total(&all, True).high
     return mass[0] * log - total(&shifted, True).high
@@ -624,10 +671,10 @@ cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const
                     (<real*> (y + i * rows.y_item))[0] = 0
             return
         at_target = (<const real*> (x + target * rows.x_item))[0]
-    row = sum_row(rows, x, unit, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
-    v = row.v.high + (row.m - row.m)
+    row = sum_row(rows, x, y if single and rows.y != NULL else NULL, unit, real is double, True,
+                  work, kind)
+    log = log1p_pair(row.others.high, row.others.low)
+    v = row.v.high
     if single:
         mass = 1.0 if call.weight == NULL else call.weight[target]
         call.loss[r] = mass * (log - (at_target - row.m))
@@ -638,16 +685,15 @@ cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const
     factor = scale * mass * v
     while start < rows.n:
         count = length(rows.n - start, rows.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
-                          <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), unit, work)
         result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
         if single:
+            e = stored(&row, y, rows.y_item, start, count, work, kind)
             for i in range(padded(count)):
                 result[i] = <real> (e[i] * factor)
         else:
+            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                          <real> -INFINITY)
+            e = kept(&row, values, start, padded(count), unit, work)
             coefficients(call, r, start, count, work.grad.at, kind)
             for i in range(padded(count)):
                 result[i] = <real> (scale * (mass * (e[i] * v) - work.grad.at[i]))
