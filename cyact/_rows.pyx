@@ -210,50 +210,63 @@ cdef inline void clear(Sums* sums) noexcept nogil:
     memset(sums, 0, sizeof(Sums))
 
 
-cdef inline void mark(const double* e, Py_ssize_t n, double* ones) noexcept nogil:
-    """1 where e is 1: at the maximum, and wherever the difference to it rounds away."""
+cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
+                           double* ones) noexcept nogil:
+    """Split e into the entries that are 1 (the maximum, and what is as good as it) and the rest.
+
+    A confident row's log-probability is the logarithm of 1 plus the sum of the others, which
+    the 1 would swallow.
+    """
     cdef Py_ssize_t i
     for i in range(n & -SUMS):
         ones[i] = 1 if e[i] == 1 else 0
+    for i in range(n & -SUMS):
+        others[i] = e[i] - ones[i]
 
 
-cdef inline void add(const double* e, const double* rest, const double* ones, Py_ssize_t n,
-                     bint exact, bint apart, Sums* sums) noexcept nogil:
-    """Add n exponentials to the partial sums.
+cdef inline void add(const double* e, Py_ssize_t n, double* sums) noexcept nogil:
+    """Add e[j], e[j + 16], ... to sums[j]."""
+    cdef double s[SUMS]
+    cdef Py_ssize_t block
+    cdef int j
+    for j in range(SUMS):
+        s[j] = sums[j]
+    for block in range(n // SUMS):
+        for j in range(SUMS):
+            s[j] += e[block * SUMS + j]
+    for j in range(SUMS):
+        sums[j] = s[j]
 
-    `apart` leaves out those that are 1 and counts them: a confident row's log-probability is
-    the logarithm of 1 plus the sum of the others, which the 1 would swallow.
-    """
+
+cdef inline void add_pairs(const double* e, const double* rest, Py_ssize_t n,
+                           Sums* sums) noexcept nogil:
+    """The same for e + rest, carrying what rounds off (Knuth's two-sum)."""
     cdef double s[SUMS]
     cdef double r[SUMS]
-    cdef double c[SUMS]
+    cdef double t, z
     cdef Py_ssize_t i, block
-    cdef double t, z, v
     cdef int j
     for j in range(SUMS):
         s[j] = sums.high[j]
         r[j] = sums.low[j]
-        c[j] = sums.count[j]
     for block in range(n // SUMS):
-        i = block * SUMS
         for j in range(SUMS):
-            v = e[i + j]
-            if apart:
-                v -= ones[i + j]
-                c[j] += ones[i + j]
-            if exact:
-                t = s[j] + v
-                z = t - s[j]
-                r[j] += ((s[j] - (t - z)) + (v - z)) + rest[i + j]
-                s[j] = t
-            else:
-                s[j] += v
+            i = block * SUMS + j
+            t = s[j] + e[i]
+            z = t - s[j]
+            r[j] += ((s[j] - (t - z)) + (e[i] - z)) + rest[i]
+            s[j] = t
     for j in range(SUMS):
         sums.high[j] = s[j]
-        if exact:
-            sums.low[j] = r[j]
-        if apart:
-            sums.count[j] = c[j]
+        sums.low[j] = r[j]
+
+
+cdef inline void add_either(const double* e, const double* rest, Py_ssize_t n, bint exact,
+                            Sums* sums) noexcept nogil:
+    if exact:
+        add_pairs(e, rest, n, sums)
+    else:
+        add(e, n, sums.high)
 
 
 cdef inline double folded(const double* lanes) noexcept nogil:
@@ -323,6 +336,7 @@ cdef struct Row:
 cdef struct Work:
     doubles e
     doubles rest
+    doubles others
     doubles ones
     doubles buffer      # copies of x
     doubles result      # results on their way to y
@@ -354,8 +368,11 @@ cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* s
         values = load(x + start * step, step, count, buffer, <real> -INFINITY)
         exponentials(values, padded(count), m, scale, exact, e, work.rest.at + at)
         if apart:
-            mark(e, padded(count), work.ones.at)
-        add(e, work.rest.at + at, work.ones.at, padded(count), exact, apart, &sums)
+            set_apart(e, padded(count), work.others.at, work.ones.at)
+            add(work.ones.at, padded(count), sums.count)
+            add_either(work.others.at, work.rest.at + at, padded(count), exact, &sums)
+        else:
+            add_either(e, work.rest.at + at, padded(count), exact, &sums)
         if y != NULL and not row.kept:
             result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
             for i in range(padded(count)):
@@ -380,20 +397,32 @@ cdef inline const double* kept(const Row* row, const real* values, Py_ssize_t st
     return work.e.at
 
 
-cdef inline const double* stored(const Row* row, char* y, Py_ssize_t step, Py_ssize_t start,
-                                 Py_ssize_t n, Work* work, real kind) noexcept nogil:
-    """The exponentials of n entries from `start` on: kept, or from where sum_row() put them."""
-    cdef const real* e
-    cdef Py_ssize_t i
-    if row.kept:
-        return work.e.at + start
-    e = load(y + start * step, step, n, <real*> work.result.at, <real> 0)
-    if real is double:
-        return e
-    else:
-        for i in range(padded(n)):
-            work.e.at[i] = e[i]
-        return work.e.at
+cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssize_t step,
+                        Py_ssize_t n, Work* work, real kind) noexcept nogil:
+    """y = exponentials * (high + low), the former kept or from where sum_row() put them."""
+    cdef Py_ssize_t start = 0, count, i
+    cdef const double* e
+    cdef const real* put
+    cdef real* result
+    while start < n:
+        count = length(n - start, step, sizeof(real))
+        result = room(y + start * step, step, count, <real*> work.result.at)
+        if row.kept:
+            e = work.e.at + start
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (e[i] * high)
+                else:
+                    result[i] = times(e[i], high, low)
+        else:
+            put = load(y + start * step, step, count, <real*> work.result.at, <real> 0)
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (put[i] * high)
+                else:
+                    result[i] = times(put[i], high, low)
+        store(result, y + start * step, step, count)
+        start += count
 
 
 # softmax: e^((x - m) / temperature) / sum
@@ -401,20 +430,7 @@ cdef inline const double* stored(const Row* row, char* y, Py_ssize_t step, Py_ss
 cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                              Work* work, real kind) noexcept nogil:
     cdef Row row = sum_row(call, x, y, scale, real is double, False, work, kind)
-    cdef Py_ssize_t start = 0, count, i
-    cdef const double* e
-    cdef real* result
-    while start < call.n:
-        count = length(call.n - start, call.y_item, sizeof(real))
-        e = stored(&row, y, call.y_item, start, count, work, kind)
-        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
-        for i in range(padded(count)):
-            if real is float:
-                result[i] = <float> (e[i] * row.v.high)
-            else:
-                result[i] = times(e[i], row.v.high, row.v.low)
-        store(result, y + start * call.y_item, call.y_item, count)
-        start += count
+    finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, kind)
 
 
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
@@ -556,7 +572,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
                     work.rest.at[i] = 0
-            add(work.result.at, work.rest.at, NULL, padded(count), real is double, False, &sums)
+            add_either(work.result.at, work.rest.at, padded(count), real is double, &sums)
             start += count
         sum = total(&sums, real is double)
         high = sum.high
@@ -622,8 +638,8 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
         a[i] = 0
 
 
-cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double log,
-                              double* mass, Work* work, real kind) noexcept nogil:
+cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
+                              Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -639,71 +655,16 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
                       <real> 0)
         coefficients(call, r, start, count, a, kind)
         memset(work.rest.at, 0, padded(count) * sizeof(double))
-        add(a, work.rest.at, NULL, padded(count), True, False, &all)
+        add_pairs(a, work.rest.at, padded(count), &all)
         for i in range(padded(count)):
             work.result.at[i] = a[i] * (values[i] - row.m)
         for i in range(count, padded(count)):
             work.result.at[i] = 0
-        add(work.result.at, work.rest.at, NULL, padded(count), True, False, &shifted)
+        add_pairs(work.result.at, work.rest.at, padded(count), &shifted)
         start += count
     mass[0] = total(&all, True).high
-    return mass[0] * log - total(&shifted, True).high
-
-
-cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit,
-                                   Work* work, real kind) noexcept nogil:
-    cdef const Rows* rows = &call.rows
-    cdef const char* x = rows.x + r * rows.x_row
-    cdef char* y = rows.y + r * rows.y_row
-    cdef bint single = call.target != NULL and call.smoothing == 0
-    cdef Py_ssize_t start = 0, count, i, target = -1
-    cdef double at_target = 0, mass = 1, log, factor, scale = call.scale, v
-    cdef const real* values
-    cdef const double* e
-    cdef real* result
-    cdef Row row
-    if call.target != NULL:
-        target = call.target[r]
-        if target < 0:
-            call.loss[r] = 0
-            if rows.y != NULL:
-                for i in range(rows.n):
-                    (<real*> (y + i * rows.y_item))[0] = 0
-            return
-        at_target = (<const real*> (x + target * rows.x_item))[0]
-    row = sum_row(rows, x, y if single and rows.y != NULL else NULL, unit, real is double, True,
-                  work, kind)
-    log = log1p_pair(row.others.high, row.others.low)
-    v = row.v.high
-    if single:
-        mass = 1.0 if call.weight == NULL else call.weight[target]
-        call.loss[r] = mass * (log - (at_target - row.m))
-    else:
-        call.loss[r] = mixed_loss(call, r, &row, log, &mass, work, kind)
-    if rows.y == NULL:
-        return
-    factor = scale * mass * v
-    while start < rows.n:
-        count = length(rows.n - start, rows.y_item, sizeof(real))
-        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
-        if single:
-            e = stored(&row, y, rows.y_item, start, count, work, kind)
-            for i in range(padded(count)):
-                result[i] = <real> (e[i] * factor)
-        else:
-            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
-                          <real> -INFINITY)
-            e = kept(&row, values, start, padded(count), unit, work)
-            coefficients(call, r, start, count, work.grad.at, kind)
-            for i in range(padded(count)):
-                result[i] = <real> (scale * (mass * (e[i] * v) - work.grad.at[i]))
-        store(result, y + start * rows.y_item, rows.y_item, count)
-        start += count
-    if single:
-        # p - 1 at the target is minus the others' share, which does not cancel
-        (<real*> (y + target * rows.y_item))[0] = <real> (-factor * (
-            row.others.high if at_target == row.m
-            else row.sum.high - exponential(<real> at_target, row.m, unit)))
+    return (mass[0] * log1p_pair(row.others.high, row.others.low)
+            - total(&shifted, True).high)
 
 
 cdef inline double exponential(real x, double m, const Scale* unit) noexcept nogil:
@@ -715,12 +676,78 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
         return exp_pair(d, low, LEAST_PAIR, &rest)
 
 
+cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y = NULL if rows.y == NULL else rows.y + r * rows.y_row
+    cdef Py_ssize_t target = call.target[r]
+    cdef real at_target = (<const real*> (x + target * rows.x_item))[0]
+    cdef double weight = 1.0 if call.weight == NULL else call.weight[target]
+    cdef double factor = call.scale * weight, e
+    cdef Row row = sum_row(rows, x, y, unit, real is double, True, work, kind)
+    call.loss[r] = weight * (log1p_pair(row.others.high, row.others.low) - (at_target - row.m))
+    if y == NULL:
+        return
+    finish(&row, factor * row.v.high, factor * row.v.low, y, rows.y_item, rows.n, work, kind)
+    # p - 1 at the target is minus the share of all others: that does not cancel.
+    e = exponential(at_target, row.m, unit)
+    (<real*> (y + target * rows.y_item))[0] = <real> (-factor * row.v.high * (
+        row.others.high if e == 1 else row.sum.high - e))
+
+
+cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """Every entry has a coefficient: probabilities or smoothing."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y
+    cdef Py_ssize_t start = 0, count, i
+    cdef double mass = 0, v, scale = call.scale
+    cdef double* a = work.grad.at
+    cdef const real* values
+    cdef const double* e
+    cdef real* result
+    cdef Row row = sum_row(rows, x, NULL, unit, real is double, True, work, kind)
+    call.loss[r] = mixed_loss(call, r, &row, &mass, work, kind)
+    if rows.y == NULL:
+        return
+    y = rows.y + r * rows.y_row
+    v = row.v.high * mass
+    while start < rows.n:
+        count = length(rows.n - start, rows.y_item, sizeof(real))
+        values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                      <real> -INFINITY)
+        e = kept(&row, values, start, padded(count), unit, work)
+        coefficients(call, r, start, count, a, kind)
+        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
+        for i in range(padded(count)):
+            result[i] = <real> (scale * (e[i] * v - a[i]))
+        store(result, y + start * rows.y_item, rows.y_item, count)
+        start += count
+
+
+cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
+    cdef const Rows* rows = &call.rows
+    cdef Py_ssize_t i
+    call.loss[r] = 0
+    if rows.y != NULL:
+        for i in range(rows.n):
+            (<real*> (rows.y + r * rows.y_row + i * rows.y_item))[0] = 0
+
+
 cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
     for r in range(call.rows.rows):
-        cross_entropy_row(call, r, &unit, &work, kind)
+        if call.target != NULL and call.target[r] < 0:
+            ignored_row(call, r, kind)
+        elif call.target != NULL and call.smoothing == 0:
+            class_row(call, r, &unit, &work, kind)
+        else:
+            mixed_row(call, r, &unit, &work, kind)
 
 
 # The table
