@@ -16,6 +16,8 @@ of int64: integers stay in doubles, and 2^n is built by adding a large constant 
 in the low bits.
 """
 
+from libc.math cimport INFINITY
+
 cdef extern from *:
     """
     #include <string.h>
@@ -38,6 +40,7 @@ cdef extern from *:
     }
     /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
     #define CYACT64_ROUND 6755399441055744.0
+    #define CYACT64_LARGEST 1.7976931348623157e308
     #define CYACT64_LOG2E 1.4426950408889634
     #define CYACT64_LN2_H 0.6931471805592082
     #define CYACT64_LN2_L 7.371002565167799e-13
@@ -52,6 +55,7 @@ cdef extern from *:
     """
     const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
+    const double LARGEST "CYACT64_LARGEST"
     const double LOG2E "CYACT64_LOG2E"
     const double LN2_H "CYACT64_LN2_H"
     const double LN2_L "CYACT64_LN2_L"
@@ -358,7 +362,7 @@ cdef inline double log1p(double x) noexcept nogil:
     e.h = x
     e.l = 0.0
     e = log1p_parts(e)
-    return e.h + e.l
+    return x if x < 1e-300 else e.h + e.l
 
 
 # The logistic function and what is built on it
@@ -439,19 +443,25 @@ cdef inline double tanh_d(double x) noexcept nogil:
     return bell(absolute(x + x), 4)
 
 
+cdef inline pair beta_x(double beta, double x) noexcept nogil:
+    """beta x, and 0 for beta = 0 and an infinite x."""
+    cdef double bound = LARGEST if beta == 0 else INFINITY
+    return two_prod(beta, at_least(at_most(x, bound), -bound))
+
+
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -1500.0, 60.0)
-    cdef bint whole = (v.h >= 60) | ((c != x) & (v.h > -1500))
-    cdef double y = gated(c, v)
-    return x if whole else y
+    cdef double c = at_least(at_most(x, LARGEST), -LARGEST)
+    cdef pair v = clamp(beta_x(beta, x), -1500.0, 60.0)
+    # infinite for an infinite x: what beta = 0 leaves to be added
+    cdef double excess = c - x if beta == 0 else 0.0
+    cdef double y = gated(c, v) - excess
+    return x if v.h >= 60 else y
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -760.0, 60.0)
+    cdef pair v = clamp(beta_x(beta, x), -760.0, 60.0)
     return gated_d(v, v)
 
 
@@ -460,7 +470,7 @@ cdef inline double softplus(double x, double beta) noexcept nogil:
     cdef pair v = clamp(two_prod(beta, x), -1500.0, 1500.0)
     cdef bint positive = v.h > 0
     # 1/beta overflows for a subnormal beta; it only carries a correction
-    cdef double inverse = at_most(1 / beta, 1.7976931348623157e308)
+    cdef double inverse = at_most(1 / beta, LARGEST)
     cdef scaled y
     cdef double third, step, q
     v.h = -v.h if positive else v.h
@@ -588,9 +598,11 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
 
 cdef inline double elu(double x, double alpha) noexcept nogil:
     """x, or alpha (e^x - 1) where x <= 0."""
-    cdef pair m = expm1_parts(single(at_least(at_most(x, 0.0), -60.0)))
-    cdef double y = madd(alpha, m.h, alpha * m.l)
-    y = alpha * x if x > -5e-17 else y
+    cdef double c = at_least(at_most(x, 0.0), -60.0)
+    cdef pair m = expm1_parts(single(c))
+    # from here on e^c - 1 is c; alpha = 0 has only signs to get right
+    cdef double edge = -5e-17 if alpha != 0 else -100.0
+    cdef double y = alpha * c if c > edge else madd(alpha, m.h, alpha * m.l)
     return x if x > 0 else y
 
 
