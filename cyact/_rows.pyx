@@ -66,18 +66,26 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
 
 # Reading and writing a row in blocks
 
-cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t block=SUMS) noexcept nogil:
-    return (n + block - 1) // block * block
+cdef inline Py_ssize_t padded_to(Py_ssize_t n, Py_ssize_t block) noexcept nogil:
+    return (n + block - 1) & -block
 
 
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
-                              Py_ssize_t block=SUMS) noexcept nogil:
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    return padded_to(n, SUMS)
+
+
+cdef inline Py_ssize_t length_of(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
+                                 Py_ssize_t block) noexcept nogil:
     """How much of a row to take next: what needs no copy first, then the rest."""
     if left > CHUNK:
         return CHUNK
     if step == size and left >= block:
-        return left // block * block
+        return left & -block
     return left
+
+
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+    return length_of(left, step, size, SUMS)
 
 
 cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t n, real* to, real pad,
@@ -88,17 +96,22 @@ cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t n, real* to, re
     else:
         for i in range(n):
             to[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded(n, block)):
+    for i in range(n, padded_to(n, block)):
         to[i] = pad
 
 
-cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                             real pad, Py_ssize_t block=SUMS) noexcept nogil:
+cdef inline const real* load_blocks(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                                    real pad, Py_ssize_t block) noexcept nogil:
     """x itself where it is whole blocks of contiguous entries, else a padded copy."""
-    if step == sizeof(real) and n == padded(n, block):
+    if step == sizeof(real) and n == padded_to(n, block):
         return <const real*> x
     copy(x, step, n, buffer, pad, block)
     return buffer
+
+
+cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                             real pad) noexcept nogil:
+    return load_blocks(x, step, n, buffer, pad, SUMS)
 
 
 cdef inline real* room(char* y, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
@@ -142,9 +155,9 @@ cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buf
     for j in range(TOPS):
         top[j] = -INFINITY
     while start < n:
-        count = length(n - start, step, sizeof(real), TOPS)
-        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
-                 padded(count, TOPS), top)
+        count = length_of(n - start, step, sizeof(real), TOPS)
+        raise_to(load_blocks(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
+                 padded_to(count, TOPS), top)
         start += count
     for j in range(16):
         top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
@@ -211,10 +224,6 @@ cdef inline void exponentials(const real* x, Py_ssize_t n, double m, const Scale
 
 # Sums in a fixed order
 
-cdef inline void clear(Sums* sums) noexcept nogil:
-    memset(sums, 0, sizeof(Sums))
-
-
 cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
                            double* ones) noexcept nogil:
     """Split e into the entries that are 1 (the maximum, and what is as good as it) and the rest.
@@ -227,6 +236,16 @@ cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
         ones[i] = 1 if e[i] == 1 else 0
     for i in range(n & -SUMS):
         others[i] = e[i] - ones[i]
+
+
+cdef inline void clear(Sums* sums) noexcept nogil:
+    cdef int j
+    for j in range(SUMS):
+        sums.high[j] = 0
+    for j in range(SUMS):
+        sums.low[j] = 0
+    for j in range(SUMS):
+        sums.count[j] = 0
 
 
 cdef inline void add(const double* e, Py_ssize_t n, double* sums) noexcept nogil:
@@ -365,7 +384,7 @@ cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* s
     cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
-    memset(&sums, 0, sizeof(Sums))
+    clear(&sums)
     while start < call.n:
         count = length(call.n - start, step, sizeof(real))
         at = start if row.kept else 0
@@ -870,7 +889,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
     else:
-        memset(&sums, 0, sizeof(Sums))
+        clear(&sums)
         while start < call.n:
             count = length(call.n - start, call.y_item, sizeof(real))
             g = load(grad + start * call.grad_item, call.grad_item, count,
@@ -959,8 +978,8 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
     cdef Py_ssize_t start = 0, count, i
     cdef const real* values
     cdef double* a = work.grad.at
-    memset(&all, 0, sizeof(Sums))
-    memset(&shifted, 0, sizeof(Sums))
+    clear(&all)
+    clear(&shifted)
     while start < rows.n:
         count = length(rows.n - start, rows.x_item, sizeof(real))
         values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
