@@ -240,17 +240,16 @@ cdef inline reduced reduce_exp(pair x) noexcept nogil:
     e.r = madd(-e.n, LN2_H, x.h)
     low = madd(-e.n, LN2_L, x.l)
     r = e.r + low
-    p = 2.0826949141378032e-09
-    p = madd(p, r, 2.5112144912630805e-08)
-    p = madd(p, r, 2.7557581284436446e-07)
-    p = madd(p, r, 2.7557234555805625e-06)
-    p = madd(p, r, 2.4801586926692284e-05)
-    p = madd(p, r, 0.000198412698966864)
-    p = madd(p, r, 0.0013888888889115921)
-    p = madd(p, r, 0.008333333333316914)
-    p = madd(p, r, 0.041666666666666095)
-    p = madd(p, r, 0.16666666666666682)
-    p = madd(p, r, 0.5)
+    p = 2.4999967240786408e-08
+    p = madd(p, r, 2.763037485444034e-07)
+    p = madd(p, r, 2.755758731768377e-06)
+    p = madd(p, r, 2.480149277264959e-05)
+    p = madd(p, r, 0.00019841269504813165)
+    p = madd(p, r, 0.001388888894391388)
+    p = madd(p, r, 0.008333333333495592)
+    p = madd(p, r, 0.04166666666652922)
+    p = madd(p, r, 0.1666666666666641)
+    p = madd(p, r, 0.5000000000000011)
     e.w = madd(r * r, p, low)
     return e
 
@@ -371,16 +370,19 @@ cdef inline double log1p(double x) noexcept nogil:
 
 # The logistic function and what is built on it
 
+cdef inline pair scaled_pair(scaled e, double s) noexcept nogil:
+    cdef pair y
+    y.h = e.h * s
+    y.l = e.l * s
+    return y
+
+
 cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
     """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
     cdef scaled e = exp_parts(x)
     cdef double n = at_least(e.n, -960.0)
-    cdef double s = power_of_two(n)
-    cdef pair y
     k[0] = e.n - n
-    y.h = e.h * s
-    y.l = e.l * s
-    return y
+    return scaled_pair(e, power_of_two(n))
 
 
 cdef inline pair lower(pair v, double bound) noexcept nogil:
@@ -389,32 +391,31 @@ cdef inline pair lower(pair v, double bound) noexcept nogil:
     cdef double l = v.l if v.h < 0 else -v.l
     cdef pair u
     u.h = at_least(a, bound)
-    u.l = l if a >= bound else 0.0
+    u.l = 0.0 if a < bound else l
     return u
 
 
-cdef inline gate open_gate(pair u, bint negative) noexcept nogil:
+cdef inline gate open_gate(pair e, double k, bint negative) noexcept nogil:
     cdef gate g
-    cdef double k
-    g.e = bounded_exp(u, &k)
-    g.d = fast_two_sum(1, g.e.h)
-    g.d.l += g.e.l
+    g.e = e
+    g.d = fast_two_sum(1, e.h)
+    g.d.l += e.l
     g.negative = negative
-    g.m.h = g.e.h if negative else 1.0
-    g.m.l = g.e.l if negative else 0.0
+    g.m.h = e.h if negative else 1.0
+    g.m.l = e.l if negative else 0.0
     g.k = k if negative else 0.0
     return g
+
+
+cdef inline gate gate_of(pair v) noexcept nogil:
+    cdef double k
+    cdef pair e = bounded_exp(lower(v, -760.0), &k)
+    return open_gate(e, k, v.h < 0)
 
 
 cdef inline double logistic(gate g) noexcept nogil:
     """sigmoid(v)."""
     return divide(g.m, g.d) * power_of_two(g.k)
-
-
-cdef inline double gated(double x, gate g) noexcept nogil:
-    """x sigmoid(v)."""
-    cdef pair q = quotient(g.m, g.d)
-    return scale(madd(x, q.h, x * q.l), g.k)
 
 
 cdef inline double gated_d(pair w, gate g) noexcept nogil:
@@ -432,7 +433,9 @@ cdef inline double gated_d(pair w, gate g) noexcept nogil:
 
 cdef inline double sigmoid(double x) noexcept nogil:
     """1/(1 + e^-x)."""
-    return logistic(open_gate(single(at_least(minus_absolute(x), -760.0)), x < 0))
+    cdef double k
+    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
+    return logistic(open_gate(e, k, x < 0))
 
 
 cdef inline double bell(double x, double height) noexcept nogil:
@@ -463,19 +466,25 @@ cdef inline double tanh_d(double x) noexcept nogil:
 
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef pair v = two_prod(beta, x)
-    # an infinite x must not meet a sigmoid of 0
-    cdef double c = x if v.h > -1500 else with_sign(0.0, x)
-    cdef double y = gated(c, open_gate(lower(v, -1500.0), v.h < 0))
+    cdef pair v = two_prod(beta, x), u = lower(v, -1500.0), q
+    # where beta x is cut off the result is x or this zero: an infinite x times a sigmoid that
+    # is not quite 0 would be wrong
+    cdef double c = with_sign(0.0, x) if minus_absolute(v.h) < -1500 else x
+    cdef scaled e = exp_parts(u)
+    # as bounded_exp, but in two equal steps: x may make up for 2^-1000
+    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
+    cdef double step = power_of_two(half), s = power_of_two(e.n - (half + half))
+    cdef gate g = open_gate(scaled_pair(e, s), 0.0, v.h < 0)
+    q = quotient(g.m, g.d)
     # x from where sigmoid rounds to 1; also for 0 * inf
-    return y if v.h < 60 else x
+    return madd(c, q.h, c * q.l) * step * step if v.h < 60 else x
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
     cdef pair v = two_prod(beta, x)
     cdef pair w = lower(v, -760.0)
-    cdef gate g = open_gate(w, v.h < 0)
+    cdef gate g = gate_of(v)
     cdef double y, end = LARGEST if beta == 0 else INFINITY
     w.h = w.h if g.negative else -w.h
     w.l = w.l if g.negative else -w.l
@@ -498,8 +507,7 @@ cdef inline double softplus(double x, double beta) noexcept nogil:
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
     """sigmoid(beta x)."""
-    cdef pair v = two_prod(beta, x)
-    return logistic(open_gate(lower(v, -760.0), v.h < 0))
+    return logistic(gate_of(two_prod(beta, x)))
 
 
 cdef inline double softplus_y(double y, double beta) noexcept nogil:
@@ -600,7 +608,9 @@ cdef inline double gelu_tanh(double x) noexcept nogil:
     """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
-    cdef double y = gated(c, open_gate(lower(v, -760.0), v.h < 0))
+    cdef gate g = gate_of(v)
+    cdef pair q = quotient(g.m, g.d)
+    cdef double y = madd(c, q.h, c * q.l) * power_of_two(g.k)
     return x if v.h >= 60 else y
 
 
@@ -609,7 +619,7 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     cdef pair w = cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L)
-    return gated_d(w, open_gate(lower(v, -760.0), v.h < 0))
+    return gated_d(w, gate_of(v))
 
 
 # Elementary
