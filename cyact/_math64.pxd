@@ -89,9 +89,8 @@ cdef struct scaled:
     double h
     double l
 
-# With e = e^-|v|, which has been multiplied by 2^-k where it would be too small for its second
-# part, and d = 1 + e: sigmoid(v) = 2^k m / d, where k = 0, m = 1 for positive v and m = e for
-# negative v.
+# With u = -|v|, e = e^u (multiplied by 2^-k where it would be too small for its second part)
+# and d = 1 + e: sigmoid(v) = 2^k m / d, where m = e for negative v and 1, with k = 0, otherwise.
 cdef struct gate:
     bint negative
     double k
@@ -104,6 +103,10 @@ cdef struct gate:
 
 cdef inline double absolute(double x) noexcept nogil:
     return from_bits(bits(x) & 0x7fffffffffffffffULL)
+
+
+cdef inline double minus_absolute(double x) noexcept nogil:
+    return from_bits(bits(x) | 0x8000000000000000ULL)
 
 
 cdef inline double with_sign(double magnitude, double x) noexcept nogil:
@@ -121,27 +124,14 @@ cdef inline double at_least(double x, double bound) noexcept nogil:
     return bound if x < bound else x
 
 
-cdef inline pair clamp(pair x, double low, double high) noexcept nogil:
-    """x within bounds; where a bound is taken (so after an overflow) x.l becomes 0."""
-    cdef pair c
-    c.h = at_least(at_most(x.h, high), low)
-    c.l = x.l if c.h == x.h else 0.0
-    return c
-
-
-cdef inline double nearest(double x) noexcept nogil:
-    return (x + ROUND) - ROUND
-
-
 cdef inline double power_of_two(double n) noexcept nogil:
     """2^n for an integer -1023 < n < 1024."""
     return from_bits(bits(n + (ROUND + 1023.0)) << 52)
 
 
 cdef inline double scale(double x, double n) noexcept nogil:
-    """x * 2^n for an integer |n| < 2040; a double that has overflowed or underflowed after
-    the first of two steps does so for good, or was going to."""
-    cdef double half = nearest(n * 0.5)
+    """x * 2^n for an integer |n| < 2040, in two steps in the same direction."""
+    cdef double half = madd(n, 0.5, ROUND) - ROUND
     return x * power_of_two(half) * power_of_two(n - half)
 
 
@@ -221,7 +211,7 @@ cdef inline pair plus(double a, pair b) noexcept nogil:
 cdef inline pair reciprocal(pair d) noexcept nogil:
     cdef pair q
     q.h = 1 / d.h
-    q.l = q.h * (residual(1, q.h, d.h) - q.h * d.l)
+    q.l = q.h * madd(-q.h, d.l, residual(1, q.h, d.h))
     return q
 
 
@@ -229,8 +219,15 @@ cdef inline pair quotient(pair a, pair d) noexcept nogil:
     cdef double inverse = 1 / d.h
     cdef pair q
     q.h = a.h * inverse
-    q.l = inverse * (residual(a.h, q.h, d.h) + (a.l - q.h * d.l))
+    q.l = inverse * (residual(a.h, q.h, d.h) + madd(-q.h, d.l, a.l))
     return q
+
+
+cdef inline double divide(pair a, pair d) noexcept nogil:
+    """a / d, rounded once."""
+    cdef double inverse = 1 / d.h
+    cdef double q = a.h * inverse
+    return madd(inverse, residual(a.h, q, d.h) + madd(-q, d.l, a.l), q)
 
 
 # Exponentials
@@ -239,34 +236,40 @@ cdef inline reduced reduce_exp(pair x) noexcept nogil:
     """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
     cdef reduced e
     cdef double low, r, p
-    e.n = nearest(x.h * LOG2E)
-    e.r = x.h - e.n * LN2_H
-    low = x.l - e.n * LN2_L
+    e.n = madd(x.h, LOG2E, ROUND) - ROUND
+    e.r = madd(-e.n, LN2_H, x.h)
+    low = madd(-e.n, LN2_L, x.l)
     r = e.r + low
-    p = 2.0826949141378032e-09
-    p = madd(p, r, 2.5112144912630805e-08)
-    p = madd(p, r, 2.7557581284436446e-07)
-    p = madd(p, r, 2.7557234555805625e-06)
-    p = madd(p, r, 2.4801586926692284e-05)
-    p = madd(p, r, 0.000198412698966864)
-    p = madd(p, r, 0.0013888888889115921)
-    p = madd(p, r, 0.008333333333316914)
-    p = madd(p, r, 0.041666666666666095)
-    p = madd(p, r, 0.16666666666666682)
-    p = madd(p, r, 0.5)
+    p = 2.4999967240786408e-08
+    p = madd(p, r, 2.763037485444034e-07)
+    p = madd(p, r, 2.755758731768377e-06)
+    p = madd(p, r, 2.480149277264959e-05)
+    p = madd(p, r, 0.00019841269504813165)
+    p = madd(p, r, 0.001388888894391388)
+    p = madd(p, r, 0.008333333333495592)
+    p = madd(p, r, 0.04166666666652922)
+    p = madd(p, r, 0.1666666666666641)
+    p = madd(p, r, 0.5000000000000011)
     e.w = madd(r * r, p, low)
     return e
+
+
+cdef inline pair plus_small(double a, double r, double w) noexcept nogil:
+    """a + r + w, |a| > |r| or a = 0, |r| > |w|; the first rounding error is then exact."""
+    cdef pair s
+    s.h = a + (r + w)
+    s.l = ((a - s.h) + r) + w
+    return s
 
 
 cdef inline scaled exp_parts(pair x) noexcept nogil:
     """e^x for |x| < 2500."""
     cdef reduced e = reduce_exp(x)
-    cdef pair one_r = fast_two_sum(1, e.r)
-    cdef pair sum = fast_two_sum(one_r.h, one_r.l + e.w)
+    cdef pair s = plus_small(1, e.r, e.w)
     cdef scaled y
     y.n = e.n
-    y.h = sum.h
-    y.l = sum.l
+    y.h = s.h
+    y.l = s.l
     return y
 
 
@@ -274,8 +277,7 @@ cdef inline pair expm1_parts(pair x) noexcept nogil:
     """e^x - 1 for -700 < x < 700."""
     cdef reduced e = reduce_exp(x)
     cdef double s = power_of_two(e.n)
-    cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    return fast_two_sum(sum.h, sum.l + s * e.w)
+    return plus_small(s - 1, s * e.r, s * e.w)
 
 
 cdef inline pair single(double x) noexcept nogil:
@@ -286,8 +288,9 @@ cdef inline pair single(double x) noexcept nogil:
 
 
 cdef inline double exp(double x) noexcept nogil:
-    cdef scaled e = exp_parts(single(at_least(at_most(x, 720.0), -760.0)))
-    return scale(e.h + e.l, e.n)
+    cdef reduced e = reduce_exp(single(at_least(at_most(x, 720.0), -760.0)))
+    cdef pair one_r = fast_two_sum(1, e.r)
+    return scale(one_r.h + (one_r.l + e.w), e.n)
 
 
 cdef inline double expm1(double x) noexcept nogil:
@@ -296,7 +299,7 @@ cdef inline double expm1(double x) noexcept nogil:
     cdef double n = at_most(e.n, 1000.0)
     cdef double s = power_of_two(n)
     cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    cdef double y = (sum.h + (sum.l + s * e.w)) * power_of_two(e.n - n)
+    cdef double y = (sum.h + madd(s, e.w, sum.l)) * power_of_two(e.n - n)
     return x if absolute(x) < 1e-300 else y
 
 
@@ -367,62 +370,59 @@ cdef inline double log1p(double x) noexcept nogil:
 
 # The logistic function and what is built on it
 
-cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
-    """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
-    cdef scaled e = exp_parts(x)
-    cdef double n = at_least(e.n, -960.0)
-    cdef double s = power_of_two(n)
+cdef inline pair scaled_pair(scaled e, double s) noexcept nogil:
     cdef pair y
-    k[0] = e.n - n
     y.h = e.h * s
     y.l = e.l * s
     return y
 
 
-cdef inline pair minus_absolute(pair v, double bound) noexcept nogil:
-    """-|v|, or -bound if that is larger (so also after an overflow)."""
-    cdef double a = absolute(v.h)
+cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
+    """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
+    cdef scaled e = exp_parts(x)
+    cdef double n = at_least(e.n, -960.0)
+    k[0] = e.n - n
+    return scaled_pair(e, power_of_two(n))
+
+
+cdef inline pair lower(pair v, double bound) noexcept nogil:
+    """-|v|, or bound if that is larger (so also after an overflow)."""
+    cdef double a = minus_absolute(v.h)
     cdef double l = v.l if v.h < 0 else -v.l
-    cdef pair c
-    c.l = l if a <= bound else 0.0
-    c.h = -at_most(a, bound)
-    return c
+    cdef pair u
+    u.h = at_least(a, bound)
+    u.l = 0.0 if a < bound else l
+    return u
 
 
-cdef inline gate open_gate(pair v, double bound) noexcept nogil:
-    """The parts of sigmoid(v) for |v| < bound <= 1500, beyond which it is taken as constant."""
+cdef inline gate open_gate(pair e, double k, bint negative) noexcept nogil:
     cdef gate g
-    cdef double k
-    g.negative = v.h < 0
-    g.e = bounded_exp(minus_absolute(v, bound), &k)
-    g.d = fast_two_sum(1, g.e.h)
-    g.d.l += g.e.l
-    g.m.h = g.e.h if g.negative else 1.0
-    g.m.l = g.e.l if g.negative else 0.0
-    g.k = k if g.negative else 0.0
+    g.e = e
+    g.d = fast_two_sum(1, e.h)
+    g.d.l += e.l
+    g.negative = negative
+    g.m.h = e.h if negative else 1.0
+    g.m.l = e.l if negative else 0.0
+    g.k = k if negative else 0.0
     return g
 
 
-cdef inline double logistic(pair v) noexcept nogil:
+cdef inline gate gate_of(pair v) noexcept nogil:
+    cdef double k
+    cdef pair e = bounded_exp(lower(v, -760.0), &k)
+    return open_gate(e, k, v.h < 0)
+
+
+cdef inline double logistic(gate g) noexcept nogil:
     """sigmoid(v)."""
-    cdef gate g = open_gate(v, 760.0)
-    cdef pair q = quotient(g.m, g.d)
-    return (q.h + q.l) * power_of_two(g.k)
+    return divide(g.m, g.d) * power_of_two(g.k)
 
 
-cdef inline double gated(double x, pair v) noexcept nogil:
-    """x sigmoid(v)."""
-    cdef gate g = open_gate(v, 1500.0)
-    cdef pair q = quotient(g.m, g.d)
-    return scale(madd(x, q.h, x * q.l), g.k)
-
-
-cdef inline double gated_d(pair v, pair w) noexcept nogil:
+cdef inline double gated_d(pair w, gate g) noexcept nogil:
     """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'.
 
     For v < 0 this is e (d + w)/d^2, else (d + w e)/d^2.
     """
-    cdef gate g = open_gate(v, 760.0)
     cdef pair we = product(w, g.e), q
     we.h = w.h if g.negative else we.h
     we.l = w.l if g.negative else we.l
@@ -433,57 +433,63 @@ cdef inline double gated_d(pair v, pair w) noexcept nogil:
 
 cdef inline double sigmoid(double x) noexcept nogil:
     """1/(1 + e^-x)."""
-    return logistic(single(x))
-
-
-cdef inline double bell(double a, double height) noexcept nogil:
-    """height sigmoid(a) sigmoid(-a), a >= 0, height a power of two."""
     cdef double k
-    cdef pair e = bounded_exp(single(-at_most(a, 760.0)), &k)
-    cdef pair d = fast_two_sum(1, e.h), q
+    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
+    return logistic(open_gate(e, k, x < 0))
+
+
+cdef inline double bell(double x, double height) noexcept nogil:
+    """height sigmoid(x) sigmoid(-x), height a power of two."""
+    cdef double k
+    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
+    cdef pair d = fast_two_sum(1, e.h)
     d.l += e.l
-    q = quotient(e, product(d, d))
-    return (q.h + q.l) * height * power_of_two(k)
+    return divide(e, product(d, d)) * height * power_of_two(k)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
     """sigmoid(x) sigmoid(-x)."""
-    return bell(absolute(x), 1)
+    return bell(x, 1)
 
 
 cdef inline double tanh(double x) noexcept nogil:
     """m/(m + 2), m = e^(2|x|) - 1, with the sign of x."""
     cdef double a = at_most(absolute(x), 20.0)
     cdef pair m = expm1_parts(single(a + a))
-    cdef pair q = quotient(m, plus(2, m))
-    return with_sign(q.h + q.l, x)
+    return with_sign(divide(m, plus(2, m)), x)
 
 
 cdef inline double tanh_d(double x) noexcept nogil:
     """1 - tanh(x)^2 = 4 sigmoid'(2 x)."""
-    return bell(absolute(x + x), 4)
-
-
-cdef inline pair beta_x(double beta, double x) noexcept nogil:
-    """beta x, and 0 for beta = 0 and an infinite x."""
-    cdef double bound = LARGEST if beta == 0 else INFINITY
-    return two_prod(beta, at_least(at_most(x, bound), -bound))
+    return bell(x + x, 4)
 
 
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef double c = at_least(at_most(x, LARGEST), -LARGEST)
-    cdef pair v = beta_x(beta, x)
-    # infinite for an infinite x: what beta = 0 leaves to be added
-    cdef double excess = c - x if beta == 0 else 0.0
-    cdef double y = gated(c, v) - excess
-    return x if v.h >= 60 else y
+    cdef pair v = two_prod(beta, x), u = lower(v, -1500.0), q
+    # where beta x is cut off the result is x or this zero: an infinite x times a sigmoid that
+    # is not quite 0 would be wrong
+    cdef double c = with_sign(0.0, x) if minus_absolute(v.h) < -1500 else x
+    cdef scaled e = exp_parts(u)
+    # as bounded_exp, but in two equal steps: x may make up for 2^-1000
+    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
+    cdef double step = power_of_two(half), s = power_of_two(e.n - (half + half))
+    cdef gate g = open_gate(scaled_pair(e, s), 0.0, v.h < 0)
+    q = quotient(g.m, g.d)
+    # x from where sigmoid rounds to 1; also for 0 * inf
+    return madd(c, q.h, c * q.l) * step * step if v.h < 60 else x
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
-    cdef pair v = clamp(beta_x(beta, x), -760.0, 760.0)
-    return gated_d(v, v)
+    cdef pair v = two_prod(beta, x)
+    cdef pair w = lower(v, -760.0)
+    cdef gate g = gate_of(v)
+    cdef double y, end = LARGEST if beta == 0 else INFINITY
+    w.h = w.h if g.negative else -w.h
+    w.l = w.l if g.negative else -w.l
+    y = gated_d(w, g)
+    return 0.5 if absolute(x) > end else y
 
 
 cdef inline double softplus(double x, double beta) noexcept nogil:
@@ -494,19 +500,22 @@ cdef inline double softplus(double x, double beta) noexcept nogil:
     cdef pair v = two_prod(beta, x), y
     cdef bint positive = v.h > 0
     cdef double k, tail
-    y = log1p_parts(bounded_exp(minus_absolute(v, 1500.0), &k))
+    y = log1p_parts(bounded_exp(lower(v, -1500.0), &k))
     tail = madd(y.h, inverse.h, madd(y.h, inverse.l, y.l * inverse.h)) * loan
     return (x if positive else 0.0) + scale(tail, k)
 
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
     """sigmoid(beta x)."""
-    return logistic(two_prod(beta, x))
+    return logistic(gate_of(two_prod(beta, x)))
 
 
 cdef inline double softplus_y(double y, double beta) noexcept nogil:
     """softplus' from y = softplus(x): 1 - e^(-beta y)."""
-    cdef pair m = expm1_parts(clamp(two_prod(-beta, y), -60.0, 690.0))
+    cdef pair v = two_prod(-beta, y), m
+    v.l = v.l if absolute(v.h) < 60 else 0.0
+    v.h = at_least(at_most(v.h, 690.0), -60.0)
+    m = expm1_parts(v)
     return 0.0 - (m.h + m.l)
 
 
@@ -599,7 +608,9 @@ cdef inline double gelu_tanh(double x) noexcept nogil:
     """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
-    cdef double y = gated(c, v)
+    cdef gate g = gate_of(v)
+    cdef pair q = quotient(g.m, g.d)
+    cdef double y = madd(c, q.h, c * q.l) * power_of_two(g.k)
     return x if v.h >= 60 else y
 
 
@@ -607,7 +618,8 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
     """sigmoid(v) (1 + x v' (1 - sigmoid(v))), v = 2 u."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
-    return gated_d(v, cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L))
+    cdef pair w = cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L)
+    return gated_d(w, gate_of(v))
 
 
 # Elementary
