@@ -7,7 +7,7 @@ float64, and the error printed is that of the rounded polynomial.
 """
 
 from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
-from remez import largest_error, minimax
+from remez64 import largest_error, minimax
 
 mp.prec = 200
 
