@@ -1,0 +1,18 @@
+from libc.math cimport exp, expm1, log1p, tanh as ctanh, erfc, fabs
+cdef inline double sigmoid(double x) noexcept nogil: return 1/(1+exp(-x))
+cdef inline double sigmoid_d(double x) noexcept nogil: return sigmoid(x)*sigmoid(-x)
+cdef inline double tanh(double x) noexcept nogil: return ctanh(x)
+cdef inline double tanh_d(double x) noexcept nogil: return 4*sigmoid_d(2*x)
+cdef inline double softplus(double x, double beta) noexcept nogil: return log1p(exp(beta*x))/beta
+cdef inline double softplus_d(double x, double beta) noexcept nogil: return sigmoid(beta*x)
+cdef inline double softplus_y(double x, double beta) noexcept nogil: return -expm1(-beta*x)
+cdef inline double silu(double x, double beta) noexcept nogil: return x*sigmoid(beta*x)
+cdef inline double silu_d(double x, double beta) noexcept nogil: return sigmoid(beta*x)
+cdef inline double gelu(double x) noexcept nogil: return x*erfc(-x)
+cdef inline double gelu_d(double x) noexcept nogil: return x*erfc(-x)
+cdef inline double gelu_tanh(double x) noexcept nogil: return x*erfc(-x)
+cdef inline double gelu_tanh_d(double x) noexcept nogil: return x*erfc(-x)
+cdef inline double elu(double x, double alpha) noexcept nogil: return x if x>0 else alpha*expm1(x)
+cdef inline double elu_d(double x, double alpha) noexcept nogil: return 1 if x>0 else alpha*exp(x)
+cdef inline double softsign(double x) noexcept nogil: return x/(1+fabs(x))
+cdef inline double softsign_d(double x) noexcept nogil: return 1/(1+fabs(x))/(1+fabs(x))
