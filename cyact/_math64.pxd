@@ -16,6 +16,8 @@ of int64: integers stay in doubles, and 2^n is built by adding a large constant 
 in the low bits.
 """
 
+from libc.math cimport INFINITY
+
 cdef extern from *:
     """
     #include <string.h>
@@ -38,6 +40,7 @@ cdef extern from *:
     }
     /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
     #define CYACT64_ROUND 6755399441055744.0
+    #define CYACT64_LARGEST 1.7976931348623157e308
     #define CYACT64_LOG2E 1.4426950408889634
     #define CYACT64_LN2_H 0.6931471805592082
     #define CYACT64_LN2_L 7.371002565167799e-13
@@ -52,6 +55,7 @@ cdef extern from *:
     """
     const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
+    const double LARGEST "CYACT64_LARGEST"
     const double LOG2E "CYACT64_LOG2E"
     const double LN2_H "CYACT64_LN2_H"
     const double LN2_L "CYACT64_LN2_L"
@@ -85,13 +89,13 @@ cdef struct scaled:
     double h
     double l
 
-# sigmoid(v) = s / d and 1 - sigmoid(v) = e / d, where s = step * step * last is a power of two
-# up to 1 that may have underflowed to 0, and its factors have not
+# With u = -|v|, e = e^u (multiplied by 2^-k where it would be too small for its second part)
+# and d = 1 + e: sigmoid(v) = 2^k m / d, where m = e for negative v and 1, with k = 0, otherwise.
 cdef struct gate:
-    double step
-    double last
-    double s
+    bint negative
+    double k
     pair e
+    pair m
     pair d
 
 
@@ -99,6 +103,10 @@ cdef struct gate:
 
 cdef inline double absolute(double x) noexcept nogil:
     return from_bits(bits(x) & 0x7fffffffffffffffULL)
+
+
+cdef inline double minus_absolute(double x) noexcept nogil:
+    return from_bits(bits(x) | 0x8000000000000000ULL)
 
 
 cdef inline double with_sign(double magnitude, double x) noexcept nogil:
@@ -116,28 +124,15 @@ cdef inline double at_least(double x, double bound) noexcept nogil:
     return bound if x < bound else x
 
 
-cdef inline pair clamp(pair x, double low, double high) noexcept nogil:
-    """x within bounds; where a bound is taken (so after an overflow) x.l becomes 0."""
-    cdef pair c
-    c.h = at_least(at_most(x.h, high), low)
-    c.l = x.l if c.h == x.h else 0.0
-    return c
-
-
-cdef inline double nearest(double x) noexcept nogil:
-    return (x + ROUND) - ROUND
-
-
 cdef inline double power_of_two(double n) noexcept nogil:
     """2^n for an integer -1023 < n < 1024."""
     return from_bits(bits(n + (ROUND + 1023.0)) << 52)
 
 
 cdef inline double scale(double x, double n) noexcept nogil:
-    """x * 2^n for an integer |n| < 3000: no step overflows or underflows before the result."""
-    cdef double third = nearest(n * 0.3333333333333333)
-    cdef double step = power_of_two(third)
-    return x * step * step * power_of_two(n - (third + third))
+    """x * 2^n for an integer |n| < 2040, in two steps in the same direction."""
+    cdef double half = madd(n, 0.5, ROUND) - ROUND
+    return x * power_of_two(half) * power_of_two(n - half)
 
 
 # Sums, products and quotients with their rounding errors
@@ -216,7 +211,7 @@ cdef inline pair plus(double a, pair b) noexcept nogil:
 cdef inline pair reciprocal(pair d) noexcept nogil:
     cdef pair q
     q.h = 1 / d.h
-    q.l = q.h * (residual(1, q.h, d.h) - q.h * d.l)
+    q.l = q.h * madd(-q.h, d.l, residual(1, q.h, d.h))
     return q
 
 
@@ -224,8 +219,15 @@ cdef inline pair quotient(pair a, pair d) noexcept nogil:
     cdef double inverse = 1 / d.h
     cdef pair q
     q.h = a.h * inverse
-    q.l = inverse * (residual(a.h, q.h, d.h) + (a.l - q.h * d.l))
+    q.l = inverse * (residual(a.h, q.h, d.h) + madd(-q.h, d.l, a.l))
     return q
+
+
+cdef inline double divide(pair a, pair d) noexcept nogil:
+    """a / d, rounded once."""
+    cdef double inverse = 1 / d.h
+    cdef double q = a.h * inverse
+    return madd(inverse, residual(a.h, q, d.h) + madd(-q, d.l, a.l), q)
 
 
 # Exponentials
@@ -234,34 +236,40 @@ cdef inline reduced reduce_exp(pair x) noexcept nogil:
     """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
     cdef reduced e
     cdef double low, r, p
-    e.n = nearest(x.h * LOG2E)
-    e.r = x.h - e.n * LN2_H
-    low = x.l - e.n * LN2_L
+    e.n = madd(x.h, LOG2E, ROUND) - ROUND
+    e.r = madd(-e.n, LN2_H, x.h)
+    low = madd(-e.n, LN2_L, x.l)
     r = e.r + low
-    p = 2.0826949141378032e-09
-    p = madd(p, r, 2.5112144912630805e-08)
-    p = madd(p, r, 2.7557581284436446e-07)
-    p = madd(p, r, 2.7557234555805625e-06)
-    p = madd(p, r, 2.4801586926692284e-05)
-    p = madd(p, r, 0.000198412698966864)
-    p = madd(p, r, 0.0013888888889115921)
-    p = madd(p, r, 0.008333333333316914)
-    p = madd(p, r, 0.041666666666666095)
-    p = madd(p, r, 0.16666666666666682)
-    p = madd(p, r, 0.5)
+    p = 2.4999967240786408e-08
+    p = madd(p, r, 2.763037485444034e-07)
+    p = madd(p, r, 2.755758731768377e-06)
+    p = madd(p, r, 2.480149277264959e-05)
+    p = madd(p, r, 0.00019841269504813165)
+    p = madd(p, r, 0.001388888894391388)
+    p = madd(p, r, 0.008333333333495592)
+    p = madd(p, r, 0.04166666666652922)
+    p = madd(p, r, 0.1666666666666641)
+    p = madd(p, r, 0.5000000000000011)
     e.w = madd(r * r, p, low)
     return e
+
+
+cdef inline pair plus_small(double a, double r, double w) noexcept nogil:
+    """a + r + w, |a| > |r| or a = 0, |r| > |w|; the first rounding error is then exact."""
+    cdef pair s
+    s.h = a + (r + w)
+    s.l = ((a - s.h) + r) + w
+    return s
 
 
 cdef inline scaled exp_parts(pair x) noexcept nogil:
     """e^x for |x| < 2500."""
     cdef reduced e = reduce_exp(x)
-    cdef pair one_r = fast_two_sum(1, e.r)
-    cdef pair sum = fast_two_sum(one_r.h, one_r.l + e.w)
+    cdef pair s = plus_small(1, e.r, e.w)
     cdef scaled y
     y.n = e.n
-    y.h = sum.h
-    y.l = sum.l
+    y.h = s.h
+    y.l = s.l
     return y
 
 
@@ -269,8 +277,7 @@ cdef inline pair expm1_parts(pair x) noexcept nogil:
     """e^x - 1 for -700 < x < 700."""
     cdef reduced e = reduce_exp(x)
     cdef double s = power_of_two(e.n)
-    cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    return fast_two_sum(sum.h, sum.l + s * e.w)
+    return plus_small(s - 1, s * e.r, s * e.w)
 
 
 cdef inline pair single(double x) noexcept nogil:
@@ -281,8 +288,9 @@ cdef inline pair single(double x) noexcept nogil:
 
 
 cdef inline double exp(double x) noexcept nogil:
-    cdef scaled e = exp_parts(single(at_least(at_most(x, 720.0), -760.0)))
-    return scale(e.h + e.l, e.n)
+    cdef reduced e = reduce_exp(single(at_least(at_most(x, 720.0), -760.0)))
+    cdef pair one_r = fast_two_sum(1, e.r)
+    return scale(one_r.h + (one_r.l + e.w), e.n)
 
 
 cdef inline double expm1(double x) noexcept nogil:
@@ -291,7 +299,7 @@ cdef inline double expm1(double x) noexcept nogil:
     cdef double n = at_most(e.n, 1000.0)
     cdef double s = power_of_two(n)
     cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    cdef double y = (sum.h + (sum.l + s * e.w)) * power_of_two(e.n - n)
+    cdef double y = (sum.h + madd(s, e.w, sum.l)) * power_of_two(e.n - n)
     return x if absolute(x) < 1e-300 else y
 
 
@@ -323,164 +331,191 @@ cdef inline double log(double x) noexcept nogil:
     return sum.h + (sum.l + (exponent * LN2_L + (madd(s.h * z, log_rest(z), s.l + s.l))))
 
 
-cdef inline scaled log1p_parts(scaled e) noexcept nogil:
-    """log(1 + 2^n (h + l)) for a value between 0 and 1, as n is 0 or less.
-
-    log(1 + e) = 2 atanh(e/(2 + e)), and above sqrt(2) - 1 log 2 + 2 atanh((e - 1)/(e + 3)).
-    """
-    cdef double s = scale(1, e.n)
-    cdef double eh = e.h * s, el = e.l * s
-    cdef bint large = eh > 0.41421356237309503
-    cdef pair numerator = fast_two_sum(-1, eh)
-    cdef pair denominator = fast_two_sum(3.0 if large else 2.0, eh)
-    cdef pair q, sum
-    cdef double z, ratio
-    cdef scaled y
-    numerator.h = numerator.h if large else e.h
-    numerator.l = numerator.l + el if large else e.l
-    denominator.l += el
-    q = quotient(numerator, denominator)
-    ratio = q.h if large else q.h * s
-    z = ratio * ratio
-    sum = fast_two_sum(LN2_H if large else 0.0, q.h + q.h)
-    sum = fast_two_sum(sum.h, sum.l + ((LN2_L if large else 0.0)
-                                       + madd(q.h * z, log_rest(z), q.l + q.l)))
-    y.n = 0.0 if large else e.n
-    y.h = sum.h
-    y.l = sum.l
+cdef inline pair log1p_parts(pair e) noexcept nogil:
+    """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.l adds."""
+    cdef double x = e.h - 0.5, u = x * x, even, odd
+    cdef pair p, y
+    even = 2.504178109608435e-05
+    even = madd(even, u, 2.752455385038911e-05)
+    even = madd(even, u, 8.973261664124882e-05)
+    even = madd(even, u, 0.00022107442625288155)
+    even = madd(even, u, 0.0005730654049951967)
+    even = madd(even, u, 0.0015153828238284898)
+    even = madd(even, u, 0.004136179121800764)
+    even = madd(even, u, 0.011833792109661413)
+    even = madd(even, u, 0.03661185452315794)
+    even = madd(even, u, 0.1326097537542029)
+    odd = -3.839045001860966e-05
+    odd = madd(odd, u, -4.4795160088746195e-05)
+    odd = madd(odd, u, -0.0001421166327768367)
+    odd = madd(odd, u, -0.0003548159558473583)
+    odd = madd(odd, u, -0.0009288581625695611)
+    odd = madd(odd, u, -0.0024918411228496413)
+    odd = madd(odd, u, -0.006945394979122867)
+    odd = madd(odd, u, -0.020548811918991924)
+    odd = madd(odd, u, -0.06768864331096612)
+    odd = madd(odd, u, -0.2885270990993239)
+    p = fast_two_sum(0.8109302162163288, madd(x, odd, madd(u, even, -4.699288388478326e-18)))
+    y = two_prod(e.h, p.h)
+    # 1/(1 + e) to 2 % is enough for e.l
+    y.l += madd(e.h, p.l, e.l * madd(e.h, madd(e.h, 0.32, -0.81), 0.99))
     return y
 
 
 cdef inline double log1p(double x) noexcept nogil:
     """log(1 + x) for 0 <= x <= 1."""
-    cdef scaled e
-    e.n = 0.0
-    e.h = x
-    e.l = 0.0
-    e = log1p_parts(e)
-    return e.h + e.l
+    cdef pair y = log1p_parts(single(x))
+    return y.h + y.l
 
 
 # The logistic function and what is built on it
 
-cdef inline gate open_gate(pair v) noexcept nogil:
-    """For -1500 <= v <= 60. With e^-v = 2^n e, d = 1 + 2^n e if n < 0, else 2^-n + e."""
-    cdef pair minus
-    cdef scaled e
+cdef inline pair scaled_pair(scaled e, double s) noexcept nogil:
+    cdef pair y
+    y.h = e.h * s
+    y.l = e.l * s
+    return y
+
+
+cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
+    """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
+    cdef scaled e = exp_parts(x)
+    cdef double n = at_least(e.n, -960.0)
+    k[0] = e.n - n
+    return scaled_pair(e, power_of_two(n))
+
+
+cdef inline pair lower(pair v, double bound) noexcept nogil:
+    """-|v|, or bound if that is larger (so also after an overflow)."""
+    cdef double a = minus_absolute(v.h)
+    cdef double l = v.l if v.h < 0 else -v.l
+    cdef pair u
+    u.h = at_least(a, bound)
+    u.l = 0.0 if a < bound else l
+    return u
+
+
+cdef inline gate open_gate(pair e, double k, bint negative) noexcept nogil:
     cdef gate g
-    cdef double third, low, n
-    minus.h = -v.h
-    minus.l = -v.l
-    e = exp_parts(minus)
-    n = at_least(e.n, 0.0)
-    third = nearest(n * -0.3333333333333333)
-    g.step = power_of_two(third)
-    g.last = power_of_two(-n - (third + third))
-    g.s = g.step * g.step * g.last
-    low = power_of_two(e.n - n)
-    g.e.h = e.h * low
-    g.e.l = e.l * low
-    g.d = plus(g.s, g.e)
+    g.e = e
+    g.d = fast_two_sum(1, e.h)
+    g.d.l += e.l
+    g.negative = negative
+    g.m.h = e.h if negative else 1.0
+    g.m.l = e.l if negative else 0.0
+    g.k = k if negative else 0.0
     return g
 
 
-cdef inline double through(double x, pair q, gate g) noexcept nogil:
-    """x q s. Half the steps come before x, which would be too large for q alone."""
-    return madd(x, q.h * g.step, x * (q.l * g.step)) * g.step * g.last
+cdef inline gate gate_of(pair v) noexcept nogil:
+    cdef double k
+    cdef pair e = bounded_exp(lower(v, -760.0), &k)
+    return open_gate(e, k, v.h < 0)
 
 
-cdef inline double logistic(pair v) noexcept nogil:
+cdef inline double logistic(gate g) noexcept nogil:
     """sigmoid(v)."""
-    cdef gate g = open_gate(v)
-    cdef pair q = reciprocal(g.d)
-    return through(1, q, g)
+    return divide(g.m, g.d) * power_of_two(g.k)
 
 
-cdef inline double gated(double x, pair v) noexcept nogil:
-    """x sigmoid(v)."""
-    cdef gate g = open_gate(v)
-    cdef pair q = reciprocal(g.d)
-    return through(x, q, g)
+cdef inline double gated_d(pair w, gate g) noexcept nogil:
+    """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'.
 
-
-cdef inline double gated_d(pair v, pair w) noexcept nogil:
-    """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'."""
-    cdef gate g = open_gate(v)
-    cdef pair q = quotient(plus(g.s, product(g.e, plus(1, w))), product(g.d, g.d))
-    return through(1, q, g)
+    For v < 0 this is e (d + w)/d^2, else (d + w e)/d^2.
+    """
+    cdef pair we = product(w, g.e), q
+    we.h = w.h if g.negative else we.h
+    we.l = w.l if g.negative else we.l
+    we.l += g.d.l
+    q = quotient(plus(g.d.h, we), product(g.d, g.d))
+    return madd(q.h, g.m.h, madd(q.h, g.m.l, q.l * g.m.h)) * power_of_two(g.k)
 
 
 cdef inline double sigmoid(double x) noexcept nogil:
     """1/(1 + e^-x)."""
-    return logistic(single(at_least(at_most(x, 60.0), -760.0)))
+    cdef double k
+    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
+    return logistic(open_gate(e, k, x < 0))
 
 
-cdef inline double bell(double a, double height) noexcept nogil:
-    """height sigmoid(a) sigmoid(-a), a >= 0, height a power of two."""
-    cdef gate g = open_gate(single(-at_most(a, 760.0)))
-    return through(height, quotient(g.e, product(g.d, g.d)), g)
+cdef inline double bell(double x, double height) noexcept nogil:
+    """height sigmoid(x) sigmoid(-x), height a power of two."""
+    cdef double k
+    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
+    cdef pair d = fast_two_sum(1, e.h)
+    d.l += e.l
+    return divide(e, product(d, d)) * height * power_of_two(k)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
     """sigmoid(x) sigmoid(-x)."""
-    return bell(absolute(x), 1)
+    return bell(x, 1)
 
 
 cdef inline double tanh(double x) noexcept nogil:
     """m/(m + 2), m = e^(2|x|) - 1, with the sign of x."""
     cdef double a = at_most(absolute(x), 20.0)
     cdef pair m = expm1_parts(single(a + a))
-    cdef pair q = quotient(m, plus(2, m))
-    return with_sign(q.h + q.l, x)
+    return with_sign(divide(m, plus(2, m)), x)
 
 
 cdef inline double tanh_d(double x) noexcept nogil:
     """1 - tanh(x)^2 = 4 sigmoid'(2 x)."""
-    return bell(absolute(x + x), 4)
+    return bell(x + x, 4)
 
 
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -1500.0, 60.0)
-    cdef bint whole = (v.h >= 60) | ((c != x) & (v.h > -1500))
-    cdef double y = gated(c, v)
-    return x if whole else y
+    cdef pair v = two_prod(beta, x), u = lower(v, -1500.0), q
+    # where beta x is cut off the result is x or this zero: an infinite x times a sigmoid that
+    # is not quite 0 would be wrong
+    cdef double c = with_sign(0.0, x) if minus_absolute(v.h) < -1500 else x
+    cdef scaled e = exp_parts(u)
+    # as bounded_exp, but in two equal steps: x may make up for 2^-1000
+    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
+    cdef double step = power_of_two(half), s = power_of_two(e.n - (half + half))
+    cdef gate g = open_gate(scaled_pair(e, s), 0.0, v.h < 0)
+    q = quotient(g.m, g.d)
+    # x from where sigmoid rounds to 1; also for 0 * inf
+    return madd(c, q.h, c * q.l) * step * step if v.h < 60 else x
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -760.0, 60.0)
-    return gated_d(v, v)
+    cdef pair v = two_prod(beta, x)
+    cdef pair w = lower(v, -760.0)
+    cdef gate g = gate_of(v)
+    cdef double y, end = LARGEST if beta == 0 else INFINITY
+    w.h = w.h if g.negative else -w.h
+    w.l = w.l if g.negative else -w.l
+    y = gated_d(w, g)
+    return 0.5 if absolute(x) > end else y
 
 
 cdef inline double softplus(double x, double beta) noexcept nogil:
     """max(x, 0) + log(1 + e^-|beta x|)/beta."""
-    cdef pair v = clamp(two_prod(beta, x), -1500.0, 1500.0)
+    # 1/beta as a pair; half the exponent of beta is lent to it so that both parts are normal
+    cdef double loan = from_bits((1534ULL << 52) - ((bits(beta) >> 1) & 0x3ff0000000000000ULL))
+    cdef pair inverse = reciprocal(single(beta * loan))
+    cdef pair v = two_prod(beta, x), y
     cdef bint positive = v.h > 0
-    # 1/beta overflows for a subnormal beta; it only carries a correction
-    cdef double inverse = at_most(1 / beta, 1.7976931348623157e308)
-    cdef scaled y
-    cdef double third, step, q
-    v.h = -v.h if positive else v.h
-    v.l = -v.l if positive else v.l
-    y = log1p_parts(exp_parts(v))
-    third = nearest(y.n * 0.3333333333333333)
-    step = power_of_two(third)
-    q = (y.h * step) / beta + (y.l * step) * inverse
-    q = q * step * power_of_two(y.n - (third + third))
-    return (x if positive else 0.0) + q
+    cdef double k, tail
+    y = log1p_parts(bounded_exp(lower(v, -1500.0), &k))
+    tail = madd(y.h, inverse.h, madd(y.h, inverse.l, y.l * inverse.h)) * loan
+    return (x if positive else 0.0) + scale(tail, k)
 
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
     """sigmoid(beta x)."""
-    return logistic(clamp(two_prod(beta, x), -760.0, 60.0))
+    return logistic(gate_of(two_prod(beta, x)))
 
 
 cdef inline double softplus_y(double y, double beta) noexcept nogil:
     """softplus' from y = softplus(x): 1 - e^(-beta y)."""
-    cdef pair m = expm1_parts(clamp(two_prod(-beta, y), -60.0, 690.0))
+    cdef pair v = two_prod(-beta, y), m
+    v.l = v.l if absolute(v.h) < 60 else 0.0
+    v.h = at_least(at_most(v.h, 690.0), -60.0)
+    m = expm1_parts(v)
     return 0.0 - (m.h + m.l)
 
 
@@ -572,25 +607,30 @@ cdef inline pair cubic(double x, double h1, double l1, double h3, double l3) noe
 cdef inline double gelu_tanh(double x) noexcept nogil:
     """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
-    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
-    cdef double y = gated(c, v)
+    cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
+    cdef gate g = gate_of(v)
+    cdef pair q = quotient(g.m, g.d)
+    cdef double y = madd(c, q.h, c * q.l) * power_of_two(g.k)
     return x if v.h >= 60 else y
 
 
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
     """sigmoid(v) (1 + x v' (1 - sigmoid(v))), v = 2 u."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
-    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
-    return gated_d(v, cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L))
+    cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
+    cdef pair w = cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L)
+    return gated_d(w, gate_of(v))
 
 
 # Elementary
 
 cdef inline double elu(double x, double alpha) noexcept nogil:
     """x, or alpha (e^x - 1) where x <= 0."""
-    cdef pair m = expm1_parts(single(at_least(at_most(x, 0.0), -60.0)))
-    cdef double y = madd(alpha, m.h, alpha * m.l)
-    y = alpha * x if x > -5e-17 else y
+    cdef double c = at_least(at_most(x, 0.0), -60.0)
+    cdef pair m = expm1_parts(single(c))
+    # from here on e^c - 1 is c; alpha = 0 has only signs to get right
+    cdef double edge = -5e-17 if alpha != 0 else -100.0
+    cdef double y = alpha * c if c > edge else madd(alpha, m.h, alpha * m.l)
     return x if x > 0 else y
 
 
@@ -599,7 +639,8 @@ cdef inline double elu_d(double x, double alpha) noexcept nogil:
     # a large alpha gives up 2^128 so that alpha e^x cannot overflow before it is scaled
     cdef bint large = absolute(alpha) > 1
     cdef double a = alpha * 2.938735877055719e-39 if large else alpha
-    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), -1500.0)))
+    cdef double bound = -1480.0 if large else -760.0
+    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), bound)))
     cdef double y = scale(madd(a, e.h, a * e.l), e.n + (128.0 if large else 0.0))
     return 1.0 if x > 0 else y
 

@@ -33,6 +33,16 @@ cdef extern from *:
         memcpy(&t, &bits, 8);
         return t;
     }
+    /* e * 2^k for an e whose exponent has room, k in the low bits of t. A NaN stays one if the
+       low 12 bits of t are clear, which those of a NaN that was a float are. */
+    CYACT_FLAT double cyact_scaled(double e, double t) {
+        uint64_t bits, shift;
+        memcpy(&bits, &e, 8);
+        memcpy(&shift, &t, 8);
+        bits += shift << 52;
+        memcpy(&e, &bits, 8);
+        return e;
+    }
     /* The exponent field of u / sqrt(1/2) as a double in [0, 2047]. The conversion is an
        addition of bits: below AVX-512 there is no vector instruction for it. */
     CYACT_FLAT double cyact_exponent(double u) {
@@ -60,6 +70,7 @@ cdef extern from *:
     # a * b + c, fused where the hardware can
     double muladd "cyact_multiply_add" (double a, double b, double c) noexcept nogil
     double power "cyact_power" (double t) noexcept nogil
+    double scaled "cyact_scaled" (double e, double t) noexcept nogil
     double exponent "cyact_exponent" (double u) noexcept nogil
     double product_error "cyact_product_error" (double a, double b, double p) noexcept nogil
     const bint FUSED "CYACT_FMA"
@@ -80,8 +91,7 @@ cdef enum:
 # a literal bound into a branch.
 
 cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
-    # 1.5 * 2^52 rounds what is added to it to an integer; 1023 is the bias that power() needs
-    cdef double magic = 6755399441055744.0 + 1023
+    cdef double magic = 6755399441055744.0    # 1.5 * 2^52: a sum with it is an integer
     d = low if low > d else d
     cdef double t = muladd(d, k, magic)
     cdef double r = muladd(d, k, magic - t)
@@ -90,7 +100,7 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
     q = muladd(r, q, 0.05550357114219078)
     q = muladd(r, q, 0.24022650760568126)
     q = muladd(r, q, 0.6931471880262288)
-    return muladd(r, q, 1.0) * power(t)
+    return scaled(muladd(r, q, 1.0), t)
 
 
 # e^(d + low), d <= 0, |low| <= 2^-53 |d|: returns it rounded (0.56 ULP) and leaves the rest in
@@ -100,7 +110,7 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
 
 cdef inline double exp_pair(double d, double low, double least, double* rest) noexcept nogil:
     # The factor's exponent is raised by 512 and lowered at the end: d may give a subnormal.
-    cdef double magic = 6755399441055744.0 + 1023 + 512
+    cdef double magic = 6755399441055744.0 + 1023 + 512    # 1023: the bias power() needs
     cdef double dl = 0 if d < least else low
     d = least if least > d else d
     cdef double t = muladd(d, 1.4426950408889634, magic)

@@ -27,6 +27,9 @@ ctypedef fused real:
     float
     double
 
+cdef enum:
+    TOPS = 32    # lanes of the maximum; GCC 12 leaves fewer as scalars
+
 # (x - m) / temperature, as the loops want it.
 cdef struct Scale:
     double temperature
@@ -63,33 +66,52 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
 
 # Reading and writing a row in blocks
 
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
-    """How much of a row to take next: what needs no copy first, then the rest."""
-    if left > CHUNK:
-        return CHUNK
-    if step == size and left >= SUMS:
-        return left & -SUMS
-    return left
+cdef inline Py_ssize_t padded_to(Py_ssize_t n, Py_ssize_t block) noexcept nogil:
+    return (n + block - 1) & -block
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    return (n + SUMS - 1) & -SUMS
+    return padded_to(n, SUMS)
+
+
+cdef inline Py_ssize_t length_of(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
+                                 Py_ssize_t block) noexcept nogil:
+    """How much of a row to take next: what needs no copy first, then the rest."""
+    if left > CHUNK:
+        return CHUNK
+    if step == size and left >= block:
+        return left & -block
+    return left
+
+
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+    return length_of(left, step, size, SUMS)
+
+
+cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t n, real* to, real pad,
+                      Py_ssize_t block) noexcept nogil:
+    cdef Py_ssize_t i
+    if step == sizeof(real):
+        memcpy(to, x, n * sizeof(real))
+    else:
+        for i in range(n):
+            to[i] = (<const real*> (x + i * step))[0]
+    for i in range(n, padded_to(n, block)):
+        to[i] = pad
+
+
+cdef inline const real* load_blocks(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                                    real pad, Py_ssize_t block) noexcept nogil:
+    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
+    if step == sizeof(real) and n == padded_to(n, block):
+        return <const real*> x
+    copy(x, step, n, buffer, pad, block)
+    return buffer
 
 
 cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
                              real pad) noexcept nogil:
-    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
-    cdef Py_ssize_t i
-    if step == sizeof(real):
-        if n == padded(n):
-            return <const real*> x
-        memcpy(buffer, x, n * sizeof(real))
-    else:
-        for i in range(n):
-            buffer[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded(n)):
-        buffer[i] = pad
-    return buffer
+    return load_blocks(x, step, n, buffer, pad, SUMS)
 
 
 cdef inline real* room(char* y, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
@@ -112,37 +134,40 @@ cdef inline void store(const real* result, char* y, Py_ssize_t step, Py_ssize_t 
 # Maximum
 
 cdef inline void raise_to(const real* x, Py_ssize_t n, real* top) noexcept nogil:
-    """top[j] becomes the maximum of itself and x[j], x[j + 16], ...; NaN is passed over."""
-    cdef real m[SUMS]
-    cdef Py_ssize_t i, block
+    """top[j] becomes the maximum of itself and x[j], x[j + TOPS], ...; NaN is passed over."""
+    cdef real m[TOPS]
+    cdef Py_ssize_t block
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         m[j] = top[j]
-    for block in range(n // SUMS):
-        i = block * SUMS
-        for j in range(SUMS):
-            m[j] = x[i + j] if x[i + j] > m[j] else m[j]
-    for j in range(SUMS):
+    for block in range(n // TOPS):
+        for j in range(TOPS):
+            m[j] = x[block * TOPS + j] if x[block * TOPS + j] > m[j] else m[j]
+    for j in range(TOPS):
         top[j] = m[j]
 
 
 cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
-    cdef real top[SUMS]
-    cdef real m = -INFINITY
+    cdef real top[TOPS]
+    cdef real m
     cdef Py_ssize_t start = 0, count
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         top[j] = -INFINITY
     while start < n:
-        count = length(n - start, step, sizeof(real))
-        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY),
-                 padded(count), top)
+        count = length_of(n - start, step, sizeof(real), TOPS)
+        raise_to(load_blocks(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
+                 padded_to(count, TOPS), top)
         start += count
+    for j in range(16):
+        top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
     for j in range(8):
         top[j] = top[j] if top[j] > top[j + 8] else top[j + 8]
-    for j in range(8):
-        m = top[j] if top[j] > m else m
-    return m
+    for j in range(4):
+        top[j] = top[j] if top[j] > top[j + 4] else top[j + 4]
+    top[0] = top[0] if top[0] > top[2] else top[2]
+    m = top[1] if top[1] > top[3] else top[3]
+    return m if m > top[0] else top[0]
 
 
 # Exponentials of (x - m) / temperature
@@ -199,48 +224,73 @@ cdef inline void exponentials(const real* x, Py_ssize_t n, double m, const Scale
 
 # Sums in a fixed order
 
-cdef inline void clear(Sums* sums) noexcept nogil:
-    memset(sums, 0, sizeof(Sums))
+cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
+                           double* ones) noexcept nogil:
+    """Split e into the entries that are 1 (the maximum, and what is as good as it) and the rest.
 
-
-cdef inline void add(const real* x, real m, const double* e, const double* rest, Py_ssize_t n,
-                     bint exact, bint apart, Sums* sums) noexcept nogil:
-    """Add n exponentials to the partial sums.
-
-    `apart` leaves out the entries that equal the maximum m and counts them: a confident row's
-    log-probability is the logarithm of 1 plus the sum of the others, which the 1 would swallow.
+    A confident row's log-probability is the logarithm of 1 plus the sum of the others, which
+    the 1 would swallow.
     """
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        ones[i] = 1 if e[i] == 1 else 0
+    for i in range(n & -SUMS):
+        others[i] = e[i] - ones[i]
+
+
+cdef inline void clear(Sums* sums) noexcept nogil:
+    cdef int j
+    for j in range(SUMS):
+        sums.high[j] = 0
+    for j in range(SUMS):
+        sums.low[j] = 0
+    for j in range(SUMS):
+        sums.count[j] = 0
+
+
+cdef inline void add(const double* e, Py_ssize_t n, double* sums) noexcept nogil:
+    """Add e[j], e[j + 16], ... to sums[j]."""
+    cdef double s[SUMS]
+    cdef Py_ssize_t block
+    cdef int j
+    for j in range(SUMS):
+        s[j] = sums[j]
+    for block in range(n // SUMS):
+        for j in range(SUMS):
+            s[j] += e[block * SUMS + j]
+    for j in range(SUMS):
+        sums[j] = s[j]
+
+
+cdef inline void add_pairs(const double* e, const double* rest, Py_ssize_t n,
+                           Sums* sums) noexcept nogil:
+    """The same for e + rest, carrying what rounds off (Knuth's two-sum)."""
     cdef double s[SUMS]
     cdef double r[SUMS]
-    cdef double c[SUMS]
+    cdef double t, z
     cdef Py_ssize_t i, block
-    cdef double t, z, v, w
     cdef int j
     for j in range(SUMS):
         s[j] = sums.high[j]
         r[j] = sums.low[j]
-        c[j] = sums.count[j]
     for block in range(n // SUMS):
-        i = block * SUMS
         for j in range(SUMS):
-            v = e[i + j]
-            if apart:
-                v = 0 if x[i + j] == m else v
-                c[j] += 1 if x[i + j] == m else 0
-            if exact:
-                w = rest[i + j]
-                if apart:
-                    w = 0 if x[i + j] == m else w
-                t = s[j] + v
-                z = t - s[j]
-                r[j] += ((s[j] - (t - z)) + (v - z)) + w
-                s[j] = t
-            else:
-                s[j] += v
+            i = block * SUMS + j
+            t = s[j] + e[i]
+            z = t - s[j]
+            r[j] += ((s[j] - (t - z)) + (e[i] - z)) + rest[i]
+            s[j] = t
     for j in range(SUMS):
         sums.high[j] = s[j]
         sums.low[j] = r[j]
-        sums.count[j] = c[j]
+
+
+cdef inline void add_either(const double* e, const double* rest, Py_ssize_t n, bint exact,
+                            Sums* sums) noexcept nogil:
+    if exact:
+        add_pairs(e, rest, n, sums)
+    else:
+        add(e, n, sums.high)
 
 
 cdef inline double folded(const double* lanes) noexcept nogil:
@@ -310,33 +360,52 @@ cdef struct Row:
 cdef struct Work:
     doubles e
     doubles rest
+    doubles others
+    doubles ones
     doubles buffer      # copies of x
     doubles result      # results on their way to y
     doubles grad        # copies of grad
 
 
-cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bint exact,
+cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* scale, bint exact,
                         bint apart, Work* work, real kind) noexcept nogil:
-    """The maximum and the sums; `kind` only tells the type of x."""
+    """The maximum and the sums; `kind` only tells the type of x.
+
+    Exponentials that work cannot hold go to y, if there is one: in float32 rounded, which
+    together with the rounding of the quotient leaves the result within 1.5 ULP.
+    """
     cdef Row row
     cdef Sums sums
     cdef real* buffer = <real*> work.buffer.at
-    cdef Py_ssize_t start = 0, count, at, step = call.x_item
+    cdef Py_ssize_t start = 0, count, at, i, step = call.x_item
     cdef const real* values
+    cdef double* e
+    cdef real* result
     cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
-    memset(&sums, 0, sizeof(Sums))
+    clear(&sums)
     while start < call.n:
         count = length(call.n - start, step, sizeof(real))
         at = start if row.kept else 0
+        e = work.e.at + at
         values = load(x + start * step, step, count, buffer, <real> -INFINITY)
-        exponentials(values, padded(count), m, scale, exact, work.e.at + at, work.rest.at + at)
-        add(values, m, work.e.at + at, work.rest.at + at, padded(count), exact, apart, &sums)
+        exponentials(values, padded(count), m, scale, exact, e, work.rest.at + at)
+        if apart:
+            set_apart(e, padded(count), work.others.at, work.ones.at)
+            add(work.ones.at, padded(count), sums.count)
+            add_either(work.others.at, work.rest.at + at, padded(count), exact, &sums)
+        else:
+            add_either(e, work.rest.at + at, padded(count), exact, &sums)
+        if y != NULL and not row.kept:
+            result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+            for i in range(padded(count)):
+                result[i] = <real> e[i]
+            store(result, y + start * call.y_item, call.y_item, count)
         start += count
     row.others = row.sum = total(&sums, exact)
     if apart:
-        # The first maximum is the 1 that log1p adds
+        # One of the maxima is the 1 that log1p adds
         row.others = plus(row.others, folded(sums.count) - 1)
         row.sum = plus(row.others, 1)
     row.v = reciprocal(row.sum)
@@ -352,47 +421,359 @@ cdef inline const double* kept(const Row* row, const real* values, Py_ssize_t st
     return work.e.at
 
 
+cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssize_t step,
+                        Py_ssize_t n, Work* work, real kind) noexcept nogil:
+    """y = exponentials * (high + low), the former kept or from where sum_row() put them."""
+    cdef Py_ssize_t start = 0, count, i
+    cdef const double* e
+    cdef const real* put
+    cdef real* result
+    while start < n:
+        count = length(n - start, step, sizeof(real))
+        result = room(y + start * step, step, count, <real*> work.result.at)
+        if row.kept:
+            e = work.e.at + start
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (e[i] * high)
+                else:
+                    result[i] = times(e[i], high, low)
+        else:
+            put = load(y + start * step, step, count, <real*> work.result.at, <real> 0)
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (put[i] * high)
+                else:
+                    result[i] = times(put[i], high, low)
+        store(result, y + start * step, step, count)
+        start += count
+
+
+# Short rows: many to a tile
+
+cdef enum:
+    SHORT = 48          # the longest row that goes into a tile with others
+    TILE_ROWS = 256
+
+# One tile: `take` rows of n entries, packed row after row, or, where the step from row to row
+# is the smaller one, column after column (`run` rows each, padded to whole blocks). Sums run
+# over a row's even and odd entries in both, so that both give the same bits.
+cdef struct Tile:
+    Py_ssize_t n
+    Py_ssize_t take
+    Py_ssize_t run      # 0 where rows are packed row after row
+    Py_ssize_t size     # entries, padded to whole blocks
+
+cdef struct ShortWork:
+    Work work           # x in buffer
+    doubles wide        # a value a row, spread over the row's entries
+    doubles fine        # another one
+    double m[256]
+    double high[256]
+    double low[256]
+    double odd[256]
+    double odd_low[256]
+    double count[256]
+    double log[256]
+
+
+cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
+    return -step if step < 0 else step
+
+
+cdef inline Tile next_tile(const Rows* call, Py_ssize_t left) noexcept nogil:
+    cdef Tile tile
+    cdef bint columns = magnitude(call.x_row) < magnitude(call.x_item)
+    cdef Py_ssize_t most = min(<Py_ssize_t> TILE_ROWS, (CHUNK - SUMS) // call.n)
+    tile.n = call.n
+    tile.take = min(left, most & -SUMS if columns else most)
+    tile.run = padded(tile.take) if columns else 0
+    tile.size = tile.run * tile.n if columns else padded(tile.take * tile.n)
+    return tile
+
+
+cdef inline const real* load_tile(const char* x, Py_ssize_t row, Py_ssize_t item,
+                                  const Tile* tile, real* buffer, real pad) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    if run:
+        for j in range(n):
+            copy(x + j * item, row, tile.take, buffer + j * run, pad, SUMS)
+        return buffer
+    if item == sizeof(real) and row == n * item:
+        return load(x, item, tile.take * n, buffer, pad)
+    for r in range(tile.take):
+        for j in range(n):
+            buffer[r * n + j] = (<const real*> (x + r * row + j * item))[0]
+    for j in range(tile.take * n, tile.size):
+        buffer[j] = pad
+    return buffer
+
+
+cdef inline real* tile_room(char* y, Py_ssize_t row, Py_ssize_t item, const Tile* tile,
+                            real* buffer) noexcept nogil:
+    if tile.run == 0 and row == tile.n * item:
+        return room(y, item, tile.take * tile.n, buffer)
+    return buffer
+
+
+cdef inline void store_tile(const real* result, char* y, Py_ssize_t row, Py_ssize_t item,
+                            const Tile* tile) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    if run:
+        for j in range(n):
+            store(result + j * run, y + j * item, row, tile.take)
+    elif item == sizeof(real) and row == n * item:
+        store(result, y, item, tile.take * n)
+    else:
+        for r in range(tile.take):
+            store(result + r * n, y + r * row, item, n)
+
+
+cdef inline void spread(const double* values, const Tile* tile, real* to) noexcept nogil:
+    """Give every entry of the tile its row's value. Stores overlap into the next rows."""
+    cdef Py_ssize_t r, k
+    cdef real* at
+    cdef int j
+    cdef real value
+    if tile.run:
+        for r in range(tile.run & -SUMS):
+            to[r] = <real> values[r]
+        for k in range(1, tile.n):
+            memcpy(to + k * tile.run, to, tile.run * sizeof(real))
+        return
+    for r in range(tile.take):
+        value = <real> values[r]
+        for k in range((tile.n + SUMS - 1) // SUMS):
+            at = to + r * tile.n + k * SUMS
+            for j in range(SUMS):
+                at[j] = value
+
+
+cdef inline void maxima(const real* x, const Tile* tile, double* m) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    cdef real a, b
+    cdef const real* at
+    if run:
+        for r in range(run & -SUMS):
+            m[r] = -INFINITY
+        for j in range(n):
+            at = x + j * run
+            for r in range(run & -SUMS):
+                m[r] = at[r] if at[r] > m[r] else m[r]
+        return
+    for r in range(tile.take):
+        at = x + r * n
+        a = b = -INFINITY
+        for j in range(n // 2):
+            a = at[2 * j] if at[2 * j] > a else a
+            b = at[2 * j + 1] if at[2 * j + 1] > b else b
+        if n & 1:
+            a = at[n - 1] if at[n - 1] > a else a
+        m[r] = a if a > b else b
+
+
+cdef inline void accumulate(const double* e, const double* rest, Py_ssize_t n, bint exact,
+                            double* high, double* low) noexcept nogil:
+    """Add a column's entries to the sums of their rows."""
+    cdef Py_ssize_t r
+    cdef double t, z
+    for r in range(n & -SUMS):
+        t = high[r] + e[r]
+        if exact:
+            z = t - high[r]
+            low[r] += ((high[r] - (t - z)) + (e[r] - z)) + rest[r]
+        high[r] = t
+
+
+cdef inline void tile_sums(const double* e, const double* rest, const Tile* tile, bint exact,
+                           double* high, double* low, double* odd, double* odd_low) noexcept nogil:
+    """high + low = the sums of the tile's rows, low only if `exact`."""
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    cdef const double* at
+    cdef const double* after
+    cdef double a, b, c, d
+    for r in range(padded(tile.take) & -SUMS):
+        high[r] = low[r] = odd[r] = odd_low[r] = 0
+    if run:
+        for j in range(n):
+            if j & 1:
+                accumulate(e + j * run, rest + j * run, run, exact, odd, odd_low)
+            else:
+                accumulate(e + j * run, rest + j * run, run, exact, high, low)
+    else:
+        for r in range(tile.take):
+            at = e + r * n
+            after = rest + r * n
+            a = b = c = d = 0
+            for j in range(n // 2):
+                if exact:
+                    a = two_sum(a, at[2 * j], &c)
+                    c += after[2 * j]
+                    b = two_sum(b, at[2 * j + 1], &d)
+                    d += after[2 * j + 1]
+                else:
+                    a += at[2 * j]
+                    b += at[2 * j + 1]
+            if n & 1:
+                if exact:
+                    a = two_sum(a, at[n - 1], &c)
+                    c += after[n - 1]
+                else:
+                    a += at[n - 1]
+            high[r] = a
+            odd[r] = b
+            if exact:
+                low[r] = c
+                odd_low[r] = d
+    if exact:
+        accumulate(odd, odd_low, padded(tile.take), True, high, low)
+    else:
+        accumulate(odd, odd_low, padded(tile.take), False, high, low)
+
+
+cdef inline void tile_wides(const float* x, const float* m, Py_ssize_t n, double factor,
+                            double least, double* e) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        e[i] = exp_wide(<double> x[i] - m[i], factor, least)
+
+
+cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, const Scale* scale,
+                            bint scaled, double* e, double* rest) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, low = 0, over = 0
+    cdef double least = LEAST_PAIR
+    cdef Scale s = scale[0]
+    for i in range(n & -SUMS):
+        d = difference(x[i], m[i], &s, scaled, &low)
+        e[i] = exp_pair(d, low, least, &over)
+        rest[i] = over
+
+
+cdef inline void tile_exponentials(const real* x, const Tile* tile, const Scale* scale,
+                                   ShortWork* work) noexcept nogil:
+    """The maxima to m and, spread, to wide; the exponentials to e and rest."""
+    cdef real* m = <real*> work.wide.at
+    maxima(x, tile, work.m)
+    spread(work.m, tile, m)
+    if real is float:
+        tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+    else:
+        if scale.scaled:
+            tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
+        else:
+            tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
+
+
+cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                              ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef Pair s, v
+    cdef double* high = work.wide.at
+    cdef double* low = work.fine.at
+    cdef double* e = work.work.e.at
+    tile_exponentials(x, tile, scale, work)
+    tile_sums(e, work.work.rest.at, tile, real is double, work.high, work.low, work.odd,
+              work.odd_low)
+    for i in range(padded(tile.take) & -SUMS):
+        if real is float:
+            work.high[i] = 1 / work.high[i]
+        else:
+            s.high = work.high[i] + work.low[i]
+            s.low = work.low[i] - (s.high - work.high[i])
+            v = reciprocal(s)
+            work.high[i] = v.high
+            work.low[i] = v.low
+    spread(work.high, tile, high)
+    if real is double:
+        spread(work.low, tile, low)
+    for i in range(tile.size & -SUMS):
+        if real is float:
+            y[i] = <float> (e[i] * high[i])
+        else:
+            y[i] = times(e[i], high[i], low[i])
+
+
+cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                                  ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, s, low = 0, inverse = scale.inverse, least = -1e300
+    cdef Pair others
+    cdef const real* m = <const real*> work.wide.at
+    cdef double* log = work.fine.at
+    cdef Scale by = scale[0]
+    tile_exponentials(x, tile, scale, work)
+    set_apart(work.work.e.at, tile.size, work.work.others.at, work.work.ones.at)
+    tile_sums(work.work.ones.at, work.work.rest.at, tile, False, work.count, work.low, work.odd,
+              work.odd_low)
+    tile_sums(work.work.others.at, work.work.rest.at, tile, real is double, work.high, work.low,
+              work.odd, work.odd_low)
+    for i in range(padded(tile.take) & -SUMS):
+        if real is float:
+            others.high = work.high[i] + (work.count[i] - 1)
+            others.low = 0
+        else:
+            s = work.high[i] + work.low[i]
+            others.high = s
+            others.low = work.low[i] - (s - work.high[i])
+            others = plus(others, work.count[i] - 1)
+        work.log[i] = log1p_pair(others.high, others.low)
+    spread(work.log, tile, log)
+    for i in range(tile.size & -SUMS):
+        if real is float:
+            y[i] = <float> ((<double> x[i] - m[i]) * inverse - log[i])
+        else:
+            d = difference(x[i], m[i], &by, True, &low)
+            y[i] = (d - log[i]) + (0 if d < least else low)
+
+
+cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm,
+                            ShortWork* work, real kind) noexcept nogil:
+    cdef Py_ssize_t done = 0
+    cdef Tile tile
+    cdef const real* x
+    cdef char* y
+    cdef real* result
+    while done < call.rows:
+        tile = next_tile(call, call.rows - done)
+        y = call.y + done * call.y_row
+        x = load_tile(call.x + done * call.x_row, call.x_row, call.x_item, &tile,
+                      <real*> work.work.buffer.at, <real> -INFINITY)
+        result = tile_room(y, call.y_row, call.y_item, &tile, <real*> work.work.result.at)
+        if logarithm:
+            log_softmax_tile(x, &tile, scale, work, result)
+        else:
+            softmax_tile(x, &tile, scale, work, result)
+        store_tile(result, y, call.y_row, call.y_item, &tile)
+        done += tile.take
+
+
 # softmax: e^((x - m) / temperature) / sum
 
 cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                              Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, False, work, kind)
-    cdef Py_ssize_t start = 0, count, i
-    cdef const real* values
-    cdef const double* e
-    cdef real* result
-    while start < call.n:
-        count = length(call.n - start, call.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * call.x_item, call.x_item, count,
-                          <real*> work.buffer.at, <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), scale, work)
-        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
-        for i in range(padded(count)):
-            if real is float:
-                result[i] = <float> (e[i] * row.v.high)
-            else:
-                result[i] = times(e[i], row.v.high, row.v.low)
-        store(result, y + start * call.y_item, call.y_item, count)
-        start += count
+    cdef Row row = sum_row(call, x, y, scale, real is double, False, work, kind)
+    finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, kind)
 
 
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
+    if call.n <= SHORT:
+        short_rows(call, &scale, False, &work, kind)
+        return
     for r in range(call.rows):
-        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work.work,
+                    kind)
 
 
 # log_softmax: (x - m) / temperature - log(sum)
 
 cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                                  Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    cdef double log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
+    cdef Row row = sum_row(call, x, NULL, scale, real is double, True, work, kind)
+    cdef double log = log1p_pair(row.others.high, row.others.low)
     cdef Py_ssize_t start = 0, count, i
     cdef double d, low = 0, inverse = scale.inverse, m = row.m, least = -1e300
     cdef const real* values
@@ -413,25 +794,46 @@ cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const
 
 
 cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
+    if call.n <= SHORT:
+        short_rows(call, &scale, True, &work, kind)
+        return
     for r in range(call.rows):
-        log_softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+        log_softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale,
+                        &work.work, kind)
 
 
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
+cdef inline real infinite(const Rows* call, const char* x, real m) noexcept nogil:
+    """The infinite maximum of a row, or NaN if the row holds one."""
+    cdef Py_ssize_t j
+    cdef real item
+    for j in range(call.n):
+        item = (<const real*> (x + j * call.x_item))[0]
+        if item != item:
+            return item
+    return m
+
+
+cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
+                               real kind) noexcept nogil:
+    cdef Row row = sum_row(call, x, NULL, scale, True, True, work, kind)
+    if row.m - row.m != 0:
+        return infinite(call, x, <real> row.m)
+    return <real> (row.m + log1p_pair(row.others.high, row.others.low))
+
+
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale scale = scale_of(NULL)
-    cdef Row row
     cdef Py_ssize_t r
     for r in range(call.rows):
-        row = sum_row(call, call.x + r * call.x_row, &scale, True, True, &work, kind)
-        (<real*> (call.y + r * call.y_row))[0] = <real> (
-            row.m + log1p_pair(row.others.high, row.others.low))
+        (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
+            call, call.x + r * call.x_row, &scale, &work, kind)
 
 
 # Gradients
@@ -482,12 +884,12 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
         row.kept = False
         row.m = 0
     else:
-        row = sum_row(call, x, scale, real is double, False, work, kind)
+        row = sum_row(call, x, NULL, scale, real is double, False, work, kind)
         v = row.v.high
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
     else:
-        memset(&sums, 0, sizeof(Sums))
+        clear(&sums)
         while start < call.n:
             count = length(call.n - start, call.y_item, sizeof(real))
             g = load(grad + start * call.grad_item, call.grad_item, count,
@@ -501,8 +903,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
                     work.rest.at[i] = 0
-            add(g, <real> 0, work.result.at, work.rest.at, padded(count), real is double, False,
-                &sums)
+            add_either(work.result.at, work.rest.at, padded(count), real is double, &sums)
             start += count
         sum = total(&sums, real is double)
         high = sum.high
@@ -568,8 +969,8 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
         a[i] = 0
 
 
-cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double log,
-                              double* mass, Work* work, real kind) noexcept nogil:
+cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
+                              Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -577,80 +978,24 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
     cdef Py_ssize_t start = 0, count, i
     cdef const real* values
     cdef double* a = work.grad.at
-    memset(&all, 0, sizeof(Sums))
-    memset(&shifted, 0, sizeof(Sums))
+    clear(&all)
+    clear(&shifted)
     while start < rows.n:
         count = length(rows.n - start, rows.x_item, sizeof(real))
         values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
                       <real> 0)
         coefficients(call, r, start, count, a, kind)
         memset(work.rest.at, 0, padded(count) * sizeof(double))
-        add(values, <real> 0, a, work.rest.at, padded(count), True, False, &all)
+        add_pairs(a, work.rest.at, padded(count), &all)
         for i in range(padded(count)):
             work.result.at[i] = a[i] * (values[i] - row.m)
         for i in range(count, padded(count)):
             work.result.at[i] = 0
-        add(values, <real> 0, work.result.at, work.rest.at, padded(count), True, False, &shifted)
+        add_pairs(work.result.at, work.rest.at, padded(count), &shifted)
         start += count
     mass[0] = total(&all, True).high
-    return mass[0] * log - total(&shifted, True).high
-
-
-cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit,
-                                   Work* work, real kind) noexcept nogil:
-    cdef const Rows* rows = &call.rows
-    cdef const char* x = rows.x + r * rows.x_row
-    cdef char* y = rows.y + r * rows.y_row
-    cdef bint single = call.target != NULL and call.smoothing == 0
-    cdef Py_ssize_t start = 0, count, i, target = -1
-    cdef double at_target = 0, mass = 1, log, factor, scale = call.scale, v
-    cdef const real* values
-    cdef const double* e
-    cdef real* result
-    cdef Row row
-    if call.target != NULL:
-        target = call.target[r]
-        if target < 0:
-            call.loss[r] = 0
-            if rows.y != NULL:
-                for i in range(rows.n):
-                    (<real*> (y + i * rows.y_item))[0] = 0
-            return
-        at_target = (<const real*> (x + target * rows.x_item))[0]
-    row = sum_row(rows, x, unit, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
-    v = row.v.high + (row.m - row.m)
-    if single:
-        mass = 1.0 if call.weight == NULL else call.weight[target]
-        call.loss[r] = mass * (log - (at_target - row.m))
-    else:
-        call.loss[r] = mixed_loss(call, r, &row, log, &mass, work, kind)
-    if rows.y == NULL:
-        return
-    factor = scale * mass * v
-    while start < rows.n:
-        count = length(rows.n - start, rows.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
-                          <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), unit, work)
-        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
-        if single:
-            for i in range(padded(count)):
-                result[i] = <real> (e[i] * factor)
-        else:
-            coefficients(call, r, start, count, work.grad.at, kind)
-            for i in range(padded(count)):
-                result[i] = <real> (scale * (mass * (e[i] * v) - work.grad.at[i]))
-        store(result, y + start * rows.y_item, rows.y_item, count)
-        start += count
-    if single:
-        # p - 1 at the target is minus the others' share, which does not cancel
-        (<real*> (y + target * rows.y_item))[0] = <real> (-factor * (
-            row.others.high if at_target == row.m
-            else row.sum.high - exponential(<real> at_target, row.m, unit)))
+    return (mass[0] * log1p_pair(row.others.high, row.others.low)
+            - total(&shifted, True).high)
 
 
 cdef inline double exponential(real x, double m, const Scale* unit) noexcept nogil:
@@ -662,12 +1007,78 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
         return exp_pair(d, low, LEAST_PAIR, &rest)
 
 
+cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y = NULL if rows.y == NULL else rows.y + r * rows.y_row
+    cdef Py_ssize_t target = call.target[r]
+    cdef real at_target = (<const real*> (x + target * rows.x_item))[0]
+    cdef double weight = 1.0 if call.weight == NULL else call.weight[target]
+    cdef double factor = call.scale * weight, e
+    cdef Row row = sum_row(rows, x, y, unit, real is double, True, work, kind)
+    call.loss[r] = weight * (log1p_pair(row.others.high, row.others.low) - (at_target - row.m))
+    if y == NULL:
+        return
+    finish(&row, factor * row.v.high, factor * row.v.low, y, rows.y_item, rows.n, work, kind)
+    # p - 1 at the target is minus the share of all others: that does not cancel.
+    e = exponential(at_target, row.m, unit)
+    (<real*> (y + target * rows.y_item))[0] = <real> (-factor * row.v.high * (
+        row.others.high if e == 1 else row.sum.high - e))
+
+
+cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """Every entry has a coefficient: probabilities or smoothing."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y
+    cdef Py_ssize_t start = 0, count, i
+    cdef double mass = 0, v, scale = call.scale
+    cdef double* a = work.grad.at
+    cdef const real* values
+    cdef const double* e
+    cdef real* result
+    cdef Row row = sum_row(rows, x, NULL, unit, real is double, True, work, kind)
+    call.loss[r] = mixed_loss(call, r, &row, &mass, work, kind)
+    if rows.y == NULL:
+        return
+    y = rows.y + r * rows.y_row
+    v = row.v.high * mass
+    while start < rows.n:
+        count = length(rows.n - start, rows.y_item, sizeof(real))
+        values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                      <real> -INFINITY)
+        e = kept(&row, values, start, padded(count), unit, work)
+        coefficients(call, r, start, count, a, kind)
+        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
+        for i in range(padded(count)):
+            result[i] = <real> (scale * (e[i] * v - a[i]))
+        store(result, y + start * rows.y_item, rows.y_item, count)
+        start += count
+
+
+cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
+    cdef const Rows* rows = &call.rows
+    cdef Py_ssize_t i
+    call.loss[r] = 0
+    if rows.y != NULL:
+        for i in range(rows.n):
+            (<real*> (rows.y + r * rows.y_row + i * rows.y_item))[0] = 0
+
+
 cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
     for r in range(call.rows.rows):
-        cross_entropy_row(call, r, &unit, &work, kind)
+        if call.target != NULL and call.target[r] < 0:
+            ignored_row(call, r, kind)
+        elif call.target != NULL and call.smoothing == 0:
+            class_row(call, r, &unit, &work, kind)
+        else:
+            mixed_row(call, r, &unit, &work, kind)
 
 
 # The table
