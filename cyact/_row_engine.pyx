@@ -14,7 +14,7 @@ from cython.parallel cimport prange
 from libc.string cimport strcmp
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.exceptions import AxisError
 
 from cyact cimport _threads
 from cyact._abi cimport (
@@ -248,7 +248,9 @@ def normalize_axis(str function, x, axis):
         axis = index(axis)
     except TypeError:
         raise TypeError(f"{function}: axis must be an integer, got {axis!r}") from None
-    return normalize_axis_index(axis, x.ndim, function)
+    if not -x.ndim <= axis < x.ndim:         # NumPy's own check overflows on huge integers
+        raise AxisError(axis, x.ndim, function)
+    return axis % x.ndim
 
 
 cdef int axis_number(str function, cnp.ndarray x, axis) except -1:
