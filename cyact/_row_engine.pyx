@@ -337,7 +337,7 @@ cdef class RowFunction:
         if out is not None:
             x = apart_from(x, y)
         over_rows(self.op.value, self.op.cost, p, number, x, y, None)
-        return finish(result, y)
+        return finish(result, y, out is None)
 
     def backward(self, grad, x, output, axis, out, *params):
         """The gradient with respect to x, from x or from the output."""
@@ -368,13 +368,13 @@ cdef class RowFunction:
                              f"got {grad.shape}")
         result, y = destination(function, x, out, x.shape, x.shape)
         over_rows(kernel, self.op.cost, p, axis, apart_from(x, y), y, apart_from(grad, y))
-        return finish(result, y)
+        return finish(result, y, out is None)
 
 
 cdef tuple destination(str function, x, out, shape, kept):
     """The array to return, and the one to compute into (seen as `kept`): its view if it can be."""
     if out is None:
-        if kept is x.shape or kept == x.shape:
+        if shape == x.shape:
             out = np.empty_like(x)
             return out, out
         out = np.empty(shape, x.dtype)
@@ -385,11 +385,11 @@ cdef tuple destination(str function, x, out, shape, kept):
     return out, np.asarray(out).reshape(kept)
 
 
-cdef object finish(result, y):
-    """`result` with y in it; a NumPy scalar for 0-d."""
+cdef object finish(result, y, bint fresh):
+    """`result` with y in it; a NumPy scalar for 0-d, unless the caller gave the array."""
     if result is not y and not np.may_share_memory(result, y):
         np.copyto(result, y.reshape(result.shape), casting="same_kind")
-    return result if result.ndim else result[()]
+    return result[()] if fresh and result.ndim == 0 else result
 
 
 # Cross-entropy
@@ -452,7 +452,7 @@ def cross_entropy(cnp.ndarray x, int axis, const Py_ssize_t[::1] target, probabi
     cdef Geometry g
     cdef CrossEntropy call
     cdef const double[::1] weights
-    cdef Py_ssize_t lead, rows, o
+    cdef Py_ssize_t lead, rows, o, first
     cdef int threads
     if cnp.PyArray_SIZE(x) == 0:
         return
@@ -462,10 +462,11 @@ def cross_entropy(cnp.ndarray x, int axis, const Py_ssize_t[::1] target, probabi
         rows = len(loss) // lead
         for o in range(lead):
             at = (o,) if axis else (slice(None), o)
-            part = slice(o * rows, (o + 1) * rows)
-            cross_entropy(x[at], axis - 1 if axis else 0, None if target is None else target[part],
+            first = o * rows
+            cross_entropy(x[at], axis - 1 if axis else 0,
+                          None if target is None else target[first:first + rows],
                           None if probability is None else probability[at], weight, smoothing,
-                          scale, loss[part], None if y is None else y[at])
+                          scale, loss[first:first + rows], None if y is None else y[at])
         return
     call.rows = g.rows
     if y is None:
