@@ -1,0 +1,236 @@
+"""The catalogue lists every function, each is documented, and nothing is missing or stale."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+import cyact
+from cases import ELEMENTWISE
+
+RECORDS = list(cyact.catalog.values())
+by_record = pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.name)
+ELEMENTWISE_RECORDS = [r for r in RECORDS if r.kind == "elementwise"]
+by_elementwise = pytest.mark.parametrize("record", ELEMENTWISE_RECORDS, ids=lambda r: r.name)
+NOT_ACTIVATIONS = {"backward", "catalog", "cross_entropy", "derivative", "get_num_threads",
+                   "num_threads", "set_num_threads", "show_config"}
+
+
+def public_functions():
+    for name in sorted(cyact.__all__):
+        if callable(getattr(cyact, name)):
+            yield f"cyact.{name}", getattr(cyact, name)
+    for module in (cyact.derivative, cyact.backward):
+        for name in dir(module):
+            yield f"{module.__name__}.{name}", getattr(module, name)
+
+
+by_function = pytest.mark.parametrize(("name", "function"), list(public_functions()),
+                                      ids=[name for name, _ in public_functions()])
+
+
+# The catalogue
+
+def test_every_public_function_is_in_the_catalogue_and_the_other_way_round():
+    listed = {name for r in RECORDS for name in (r.name, *r.importable)}
+    assert set(cyact.__all__) - NOT_ACTIVATIONS == listed
+    assert sorted(cyact.__all__) == list(cyact.__all__)
+    assert len(set(cyact.__all__)) == len(cyact.__all__)
+
+
+def test_the_catalogue_is_a_mapping_that_cannot_be_changed():
+    assert isinstance(cyact.catalog, Mapping)
+    assert len(cyact.catalog) == len(list(cyact.catalog)) == len(RECORDS)
+    with pytest.raises(TypeError):
+        cyact.catalog["relu"] = None
+    with pytest.raises(AttributeError):
+        cyact.catalog["relu"].formula = ""
+
+
+@by_record
+def test_names_and_aliases_find_their_record(record):
+    for name in (record.name, *record.aliases, *record.importable):
+        for spelled in (name, name.upper(), name.replace("_", "-"), name.replace("_", ""),
+                        name.title()):
+            assert cyact.catalog[spelled] is record
+            assert spelled in cyact.catalog
+    for name in record.importable:
+        assert getattr(cyact, name) is record.function
+
+
+def test_documented_aliases():
+    for alias, name in [("linear", "identity"), ("logistic", "sigmoid"), ("expit", "sigmoid"),
+                        ("swish", "silu"), ("smooth_relu", "softplus"), ("LeakyReLU", "leaky_relu")]:
+        assert cyact.catalog[alias].name == name
+    assert cyact.swish is cyact.silu
+    assert cyact.expit is cyact.sigmoid
+
+
+@pytest.mark.parametrize("name", ["reluu", "", "softmin!", None, 3])
+def test_unknown_names_are_key_errors_that_list_what_there_is(name):
+    with pytest.raises(KeyError, match=rf"no function is called {name!r}.*relu.*softmax"):
+        cyact.catalog[name]
+    assert name not in cyact.catalog
+
+
+@by_record
+def test_records_tell_what_the_functions_do(record):
+    assert record.function is getattr(cyact, record.name)
+    assert record.formula
+    assert record.summary == record.function.__doc__.splitlines()[0]
+    signature = inspect.signature(record.function)
+    for parameter in record.parameters:
+        assert signature.parameters[parameter.name].default == parameter.default
+        assert parameter.default in parameter.domain
+    told = {p.name for p in record.parameters}
+    assert set(signature.parameters) - told <= {"x", "axis", "keepdims", "out", "dtype"}
+
+
+def test_no_alias_means_two_functions():
+    names = [n for r in RECORDS for n in {cyact.catalog._key(name) for name in
+                                          (r.name, *r.aliases, *r.importable)}]
+    assert len(names) == len(set(names))
+
+
+# Signatures
+
+@by_elementwise
+def test_derivatives_have_the_signature_of_their_function(record):
+    value, slope = (inspect.signature(getattr(m, record.name)) for m in (cyact, cyact.derivative))
+    assert [(p.name, p.kind, p.default) for p in value.parameters.values()] == \
+        [(p.name, p.kind, p.default) for p in slope.parameters.values()]
+
+
+@by_elementwise
+def test_backwards_take_grad_x_the_parameters_output_and_out(record):
+    found = list(inspect.signature(getattr(cyact.backward, record.name)).parameters.values())
+    names = [p.name for p in found]
+    assert names == ["grad", "x", *(p.name for p in record.parameters), "output", "out"]
+    assert [p.kind for p in found[:2]] == [inspect.Parameter.POSITIONAL_ONLY] * 2
+    assert [p.kind for p in found[-2:]] == [inspect.Parameter.KEYWORD_ONLY] * 2
+    assert found[0].default is inspect.Parameter.empty
+    assert found[1].default is None
+    for p, parameter in zip(found[2:-2], record.parameters, strict=True):
+        assert p.default == parameter.default
+
+
+@by_record
+def test_conventions_of_all_signatures(record):
+    parameters = inspect.signature(record.function).parameters
+    assert parameters["x"].kind == inspect.Parameter.POSITIONAL_ONLY
+    for name in ("out", "dtype"):
+        assert parameters[name].kind == inspect.Parameter.KEYWORD_ONLY
+        assert parameters[name].default is None
+    if record.kind == "rows":
+        assert parameters["axis"].default == -1
+
+
+@pytest.mark.parametrize("module", [cyact.derivative, cyact.backward], ids=lambda m: m.__name__)
+def test_modules_of_derivatives_list_all_and_refuse_the_rest(module):
+    assert {r.name for r in ELEMENTWISE_RECORDS} <= set(dir(module))
+    for alias in ("swish", "expit"):
+        assert getattr(module, alias) is getattr(module, cyact.catalog[alias].name)
+    for name in ("nonsense", "linear", "_relu"):
+        with pytest.raises(AttributeError, match=f"{module.__name__}.*{name}"):
+            getattr(module, name)
+
+
+def test_derivatives_know_their_names():
+    for module in (cyact.derivative, cyact.backward):
+        function = module.leaky_relu
+        assert function.__name__ == "leaky_relu"
+        assert function.__module__ == module.__name__
+
+
+# Documentation
+
+@by_function
+def test_docstrings_have_numpy_sections(name, function):
+    doc = inspect.getdoc(function)
+    assert doc, name
+    first = doc.splitlines()[0]
+    assert first.endswith(".")
+    assert len(first) <= 90
+    sections = re.findall(r"^(\w[\w ]+)\n-+$", doc, re.MULTILINE)
+    order = ["Parameters", "Returns", "Raises", "See Also", "Notes", "References", "Examples"]
+    assert sections == sorted(sections, key=order.index)
+    if inspect.signature(function).parameters:
+        assert "Parameters" in sections
+        described = re.findall(r"^(\w+(?:, \w+)*) ?(?::|$)", doc, re.MULTILINE)
+        described = {d for line in described for d in line.split(", ")}
+        assert set(inspect.signature(function).parameters) <= described
+
+
+@by_record
+def test_docstrings_of_functions_are_complete(record):
+    doc = inspect.getdoc(record.function)
+    for section in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
+        assert f"\n{section}\n{'-' * len(section)}\n" in doc
+    assert ">>> " in doc
+
+
+def modules():
+    for found in pkgutil.iter_modules(cyact.__path__, "cyact."):
+        if found.name.rpartition("_")[2] not in ("baseline", "v3", "v4") \
+                and found.name not in ("cyact.__main__",):
+            yield found.name
+
+
+@pytest.mark.parametrize("name", ["cyact", *modules()])
+def test_examples_in_docstrings_run(name):
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"needs something optional: {error}")
+    with np.printoptions():
+        failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+@pytest.mark.parametrize(("name", "function"), list(public_functions()),
+                         ids=[name for name, _ in public_functions()])
+def test_examples_of_public_functions_run(name, function):
+    """Compiled and generated functions, too, which a module's doctests do not find."""
+    doc = inspect.getdoc(function)
+    test = doctest.DocTestParser().get_doctest(doc, {}, name, None, 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner.run(test)
+    assert runner.failures == 0
+
+
+# Nothing is missing
+
+def test_every_parameter_choice_is_tested():
+    for record in ELEMENTWISE_RECORDS:
+        cases = [case for case in ELEMENTWISE if case.name == record.name]
+        assert cases
+        for i, parameter in enumerate(record.parameters):
+            if isinstance(parameter.domain, tuple):
+                assert {case.params[i] for case in cases} == set(parameter.domain)
+            else:
+                assert len({case.params[i] for case in cases}) > 2
+
+
+@pytest.mark.parametrize("module", [cyact.derivative, cyact.backward], ids=lambda m: m.__name__)
+def test_stubs_are_not_stale(module):
+    """The .pyi beside the module declares each of its functions, with its parameters."""
+    import ast
+    import pathlib
+    path = pathlib.Path(module.__file__).with_suffix(".pyi")
+    if not path.exists():
+        pytest.fail(f"{path.name} is missing from the installation")
+    tree = ast.parse(path.read_text())
+    declared = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
+    also = {target.id: node.value.id for node in tree.body if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Name) for target in node.targets}
+    assert set(declared) | set(also) == set(dir(module))
+    for name, args in declared.items():
+        listed = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+        assert listed == list(inspect.signature(getattr(module, name)).parameters)
+    for alias, name in also.items():
+        assert getattr(module, alias) is getattr(module, name)
