@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
 PER_LEVEL = ["_kernels", "_rows"]
-SHARED = ["_cpu", "_threads", "_engine"]
+SHARED = ["_cpu", "_threads", "_engine", "_row_engine"]
 
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
 # handling and switches subnormals off for the whole process at link time. Contraction is
@@ -88,6 +88,10 @@ class BuildExt(build_ext):
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
+            if extension.name == "cyact._cpu":      # what show_config() tells
+                told = "; ".join(f"{name}: {' '.join((MSVC + MSVC_LEVEL[name]) if msvc else (UNIX + UNIX_LEVEL[name]))}"
+                                 for name in LEVELS)
+                extension.define_macros.append(("CYACT_FLAGS", f'"{told}"'))
         super().build_extensions()
 
     def openmp_flags(self, msvc):

@@ -1,1 +1,68 @@
+"""Neural-network activation functions for NumPy arrays, compiled with Cython and OpenMP.
+
+>>> import cyact
+>>> cyact.gelu([-1.0, 0.0, 1.0])
+array([-0.15865525,  0.        ,  0.84134475])
+
+Values are `cyact.NAME(x)`, derivatives `cyact.derivative.NAME(x)`, backward passes
+`cyact.backward.NAME(grad, x)`; `cyact.catalog` lists the functions.
+"""
+
+import os
+from importlib import import_module
+
+from cyact import _cpu, _engine, _row_engine
+
 __version__ = "0.1.0"
+
+# The level is chosen before its modules are imported: they may use its instructions at once.
+_level = _cpu.choose(os.environ.get("CYACT_ISA"))
+_engine.use_level(import_module(f"cyact._kernels_{_level}"))
+_row_engine.use_level(import_module(f"cyact._rows_{_level}"))
+
+from cyact import backward, derivative  # noqa: E402
+from cyact._catalog import catalog  # noqa: E402
+from cyact._config import show_config  # noqa: E402
+from cyact._threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
+from cyact.elementwise import (  # noqa: E402
+    elu,
+    expit,
+    gelu,
+    identity,
+    leaky_relu,
+    relu,
+    sigmoid,
+    silu,
+    softplus,
+    softsign,
+    swish,
+    tanh,
+)
+from cyact.losses import cross_entropy  # noqa: E402
+from cyact.rows import log_softmax, logsumexp, softmax  # noqa: E402
+
+__all__ = [
+    "backward",
+    "catalog",
+    "cross_entropy",
+    "derivative",
+    "elu",
+    "expit",
+    "gelu",
+    "get_num_threads",
+    "identity",
+    "leaky_relu",
+    "log_softmax",
+    "logsumexp",
+    "num_threads",
+    "relu",
+    "set_num_threads",
+    "show_config",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+]

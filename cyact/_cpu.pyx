@@ -49,28 +49,46 @@ cdef extern from *:
         return 0;
     #endif
     }
+
+    #define CYACT_TEXT_(x) #x
+    #define CYACT_TEXT(x) CYACT_TEXT_(x)
+    #if defined(__clang__)
+      #define CYACT_COMPILER __VERSION__
+    #elif defined(__GNUC__)
+      #define CYACT_COMPILER "GCC " __VERSION__
+    #elif defined(_MSC_VER)
+      #define CYACT_COMPILER "MSVC " CYACT_TEXT(_MSC_VER)
+    #else
+      #define CYACT_COMPILER "unknown"
+    #endif
     """
     int cyact_detect() noexcept nogil
+    const char* CYACT_COMPILER
+    const char* CYACT_FLAGS      # both from setup.py: "level: flags; level: flags"
 
+
+compiler = CYACT_COMPILER.decode()
+# The levels that this build contains, with their compiler flags.
+flags = dict(level.split(": ") for level in CYACT_FLAGS.decode().split("; "))
 
 cdef dict _NAMES = {0: "baseline", 3: "v3", 4: "v4"}
 
 
-def supported(built):
-    """The levels among `built` that can run here, lowest first."""
+def supported():
+    """The levels of this build that can run here, lowest first."""
     found = cyact_detect()
-    return tuple(name for rank, name in _NAMES.items() if rank <= found and name in built)
+    return tuple(name for rank, name in _NAMES.items() if rank <= found and name in flags)
 
 
-def choose(built, override):
+def choose(override):
     """The level to import: `override` (CYACT_ISA) if given, else the best supported one."""
-    usable = supported(built)
+    usable = supported()
     best = usable[len(usable) - 1]
     if not override:
         return best
     if override in usable:
         return override
-    why = ("this CPU or operating system does not support it" if override in built
+    why = ("this CPU or operating system does not support it" if override in flags
            else "this build of cyact does not contain it" if override in _NAMES.values()
            else "there is no such level")
     raise ImportError(

@@ -1,0 +1,54 @@
+"""Which level, threads and build this is."""
+
+import os
+import platform
+
+import numpy as np
+
+from cyact import _cpu, _threads
+
+
+def show_config(mode="stdout"):
+    """Show how cyact was built and what it runs on: the text to put into a bug report.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dict"}, default "stdout"
+        Print it, or return it.
+
+    Returns
+    -------
+    dict or None
+        With "dict": version, level chosen and levels available, OpenMP, threads and the rule
+        that decided their number, NumPy, Python, compiler and flags.
+
+    Raises
+    ------
+    ValueError
+        `mode` is something else.
+    """
+    from cyact import __version__, _level
+
+    if mode not in ("stdout", "dict"):
+        raise ValueError(f"show_config: mode must be 'stdout' or 'dict', got {mode!r}")
+    date = _threads.openmp()
+    config = {
+        "cyact": __version__,
+        "level": _level,
+        "levels available": ", ".join(_cpu.supported()),
+        "levels built": ", ".join(_cpu.flags),
+        "CYACT_ISA": os.environ.get("CYACT_ISA", "not set"),
+        "OpenMP": f"{date // 100}-{date % 100:02}" if date else "none: built single-threaded",
+        "threads": _threads.get_num_threads(),
+        "threads decided by": _threads.rule(),
+        "NumPy": np.__version__,
+        "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "platform": platform.platform(),
+        "compiler": _cpu.compiler,
+        "flags": _cpu.flags[_level],
+    }
+    if mode == "dict":
+        return config
+    width = max(map(len, config))
+    for name, value in config.items():
+        print(f"{name:<{width}}  {value}")

@@ -1,0 +1,88 @@
+"""Make the functions of `cyact.derivative` and `cyact.backward` from the catalogue.
+
+They are compiled from source text, as namedtuple does, so that each has its function's own
+signature and costs no more to call than a function written by hand.
+"""
+
+from cyact._catalog import catalog
+
+DERIVATIVE = '''
+def {name}(x, /, {signature}*, out=None, dtype=None):
+    """Derivative of `{name}` with respect to x.
+
+    Parameters
+    ----------
+    x : array_like
+        Where to take it.
+    {parameters}out, dtype
+        As in `cyact.{name}`, and so are the result and the errors raised.
+
+    Returns
+    -------
+    ndarray, or the type of `x`
+        ``f'(x)`` for ``f(x) = {formula}``.
+    """
+    return _function.derivative(x, out, dtype{arguments})
+'''
+
+BACKWARD = '''
+def {name}(grad, x=None, /, {signature}*, output=None, out=None):
+    """Backward pass of `{name}`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; the shape of `x`.
+    x : array_like, optional
+        The input of the forward pass.
+    {parameters}output : array_like, optional
+        The output of the forward pass, instead of `x`{output}.
+    out : ndarray, optional
+        Where to put the result; may be `grad` or `x`.
+
+    Returns
+    -------
+    ndarray, or the type of `grad`
+        ``grad * f'(x)`` for ``f(x) = {formula}``, equal to the last bit to
+        ``grad * cyact.derivative.{name}(x)`` when computed from `x`.
+
+    Raises
+    ------
+    TypeError
+        Both or neither of `x` and `output` are given, or a dtype is not supported.
+    ValueError
+        Shapes differ, or a parameter is out of its domain.
+    """
+    return _function.backward(grad, x, output, out{arguments})
+'''
+
+
+def names():
+    """What can be made: elementwise functions and their importable aliases."""
+    return [name for record in catalog.values() if record.kind == "elementwise"
+            for name in (record.name, *record.importable)]
+
+
+def lookup(module, template, name):
+    """What ``module.__getattr__(name)`` returns: made once, then a plain attribute."""
+    if name not in names():
+        raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
+    record = catalog[name]
+    if record.name not in module:
+        module[record.name] = _make(template, record, module["__name__"])
+    module[name] = module[record.name]
+    return module[name]
+
+
+def _make(template, record, module):
+    listed = [p.name for p in record.parameters]
+    source = template.format(
+        name=record.name,
+        formula=record.formula,
+        signature="".join(f"{p.name}={p.default!r}, " for p in record.parameters),
+        arguments="".join(f", {p}" for p in listed),
+        parameters="".join(f"{p}\n        As in `cyact.{record.name}`.\n    " for p in listed),
+        output="" if record.engine.from_output else "; not possible for this function")
+    scope = {"__name__": module, "_function": record.engine}
+    exec(compile(source, f"<{module}.{record.name}>", "exec"), scope)
+    return scope[record.name]

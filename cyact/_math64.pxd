@@ -1,0 +1,616 @@
+"""float64 mathematics for the kernels: branch-free inline functions that GCC vectorises.
+
+Every function here is within 2 ULP of the true value for every double, tails and subnormal
+results included, at every level. `f_d` is the derivative of f, `f_y` the derivative as a
+function of f's output.
+
+How: an exponential is kept as 2^n (h + l) with h + l good to about 2^-57; sums and products
+that matter carry their rounding error in a second double (Dekker, "A floating-point
+technique for extending the available precision", 1971); a quotient is corrected by its
+residual; 2^n is multiplied in last, in steps none of which overflows or underflows early.
+Only correctly rounded operations are used, so that levels with a fused multiply-add agree
+to the bit. Polynomials and constants come from tools/constants64.py.
+
+Below AVX-512 there is no vector conversion between int64 and double and no arithmetic shift
+of int64: integers stay in doubles, and 2^n is built by adding a large constant that leaves n
+in the low bits.
+"""
+
+cdef extern from *:
+    """
+    #include <string.h>
+    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+      #define CYACT64_FUSED 1
+      static CYTHON_INLINE double cyact64_madd(double a, double b, double c) {
+          return __builtin_fma(a, b, c);
+      }
+    #else
+      #define CYACT64_FUSED 0
+      static CYTHON_INLINE double cyact64_madd(double a, double b, double c) {
+          return a * b + c;
+      }
+    #endif
+    static CYTHON_INLINE unsigned long long cyact64_bits(double x) {
+        unsigned long long b; memcpy(&b, &x, 8); return b;
+    }
+    static CYTHON_INLINE double cyact64_from_bits(unsigned long long b) {
+        double x; memcpy(&x, &b, 8); return x;
+    }
+    /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
+    #define CYACT64_ROUND 6755399441055744.0
+    #define CYACT64_LOG2E 1.4426950408889634
+    #define CYACT64_LN2_H 0.6931471805592082
+    #define CYACT64_LN2_L 7.371002565167799e-13
+    #define CYACT64_INV_SQRT_2PI_H 0.3989422804014327
+    #define CYACT64_INV_SQRT_2PI_L -2.49232720227773e-17
+    #define CYACT64_TANH_1_H 1.5957691216057308
+    #define CYACT64_TANH_1_L -9.96930880911092e-17
+    #define CYACT64_TANH_3_H 0.07135481627260025
+    #define CYACT64_TANH_3_L -6.175149918155315e-19
+    #define CYACT64_TANH_D3_H 0.21406444881780073
+    #define CYACT64_TANH_D3_L 1.2025242832367862e-17
+    """
+    const bint FUSED "CYACT64_FUSED"
+    const double ROUND "CYACT64_ROUND"
+    const double LOG2E "CYACT64_LOG2E"
+    const double LN2_H "CYACT64_LN2_H"
+    const double LN2_L "CYACT64_LN2_L"
+    const double INV_SQRT_2PI_H "CYACT64_INV_SQRT_2PI_H"
+    const double INV_SQRT_2PI_L "CYACT64_INV_SQRT_2PI_L"
+    const double TANH_1_H "CYACT64_TANH_1_H"
+    const double TANH_1_L "CYACT64_TANH_1_L"
+    const double TANH_3_H "CYACT64_TANH_3_H"
+    const double TANH_3_L "CYACT64_TANH_3_L"
+    const double TANH_D3_H "CYACT64_TANH_D3_H"
+    const double TANH_D3_L "CYACT64_TANH_D3_L"
+    # a * b + c, rounded once where the CPU can: for polynomials
+    double madd "cyact64_madd" (double a, double b, double c) noexcept nogil
+    unsigned long long bits "cyact64_bits" (double x) noexcept nogil
+    double from_bits "cyact64_from_bits" (unsigned long long b) noexcept nogil
+
+# h + l, |l| being at most about an ulp of h
+cdef struct pair:
+    double h
+    double l
+
+# 2^n (1 + r + w)
+cdef struct reduced:
+    double n
+    double r
+    double w
+
+# 2^n (h + l)
+cdef struct scaled:
+    double n
+    double h
+    double l
+
+# sigmoid(v) = s / d and 1 - sigmoid(v) = e / d, where s = step * step * last is a power of two
+# up to 1 that may have underflowed to 0, and its factors have not
+cdef struct gate:
+    double step
+    double last
+    double s
+    pair e
+    pair d
+
+
+# Bits and bounds
+
+cdef inline double absolute(double x) noexcept nogil:
+    return from_bits(bits(x) & 0x7fffffffffffffffULL)
+
+
+cdef inline double with_sign(double magnitude, double x) noexcept nogil:
+    """magnitude, whose own sign is not set, with the sign of x."""
+    return from_bits(bits(magnitude) | (bits(x) & 0x8000000000000000ULL))
+
+
+cdef inline double at_most(double x, double bound) noexcept nogil:
+    """min(x, bound); NaN stays NaN."""
+    return bound if x > bound else x
+
+
+cdef inline double at_least(double x, double bound) noexcept nogil:
+    """max(x, bound); NaN stays NaN."""
+    return bound if x < bound else x
+
+
+cdef inline pair clamp(pair x, double low, double high) noexcept nogil:
+    """x within bounds; where a bound is taken (so after an overflow) x.l becomes 0."""
+    cdef pair c
+    c.h = at_least(at_most(x.h, high), low)
+    c.l = x.l if c.h == x.h else 0.0
+    return c
+
+
+cdef inline double nearest(double x) noexcept nogil:
+    return (x + ROUND) - ROUND
+
+
+cdef inline double power_of_two(double n) noexcept nogil:
+    """2^n for an integer -1023 < n < 1024."""
+    return from_bits(bits(n + (ROUND + 1023.0)) << 52)
+
+
+cdef inline double scale(double x, double n) noexcept nogil:
+    """x * 2^n for an integer |n| < 3000: no step overflows or underflows before the result."""
+    cdef double third = nearest(n * 0.3333333333333333)
+    cdef double step = power_of_two(third)
+    return x * step * step * power_of_two(n - (third + third))
+
+
+# Sums, products and quotients with their rounding errors
+
+cdef inline pair fast_two_sum(double a, double b) noexcept nogil:
+    """a + b exactly, where |a| >= |b| or a = 0."""
+    cdef pair s
+    s.h = a + b
+    s.l = b - (s.h - a)
+    return s
+
+
+cdef inline pair two_sum(double a, double b) noexcept nogil:
+    """a + b exactly."""
+    cdef pair s
+    cdef double t
+    s.h = a + b
+    t = s.h - a
+    s.l = (a - (s.h - t)) + (b - t)
+    return s
+
+
+cdef inline double upper(double x) noexcept nogil:
+    """x cut to 26 bits; unlike Veltkamp's split this cannot overflow."""
+    return from_bits(bits(x) & 0xfffffffff8000000ULL)
+
+
+cdef inline double product_error(double a, double b, double p) noexcept nogil:
+    """a * b - p, where p is a * b rounded."""
+    cdef double ah, al, bh, bl
+    if FUSED:
+        return madd(a, b, -p)
+    ah = upper(a)
+    al = a - ah
+    bh = upper(b)
+    bl = b - bh
+    return ((ah * bh - p) + ah * bl + al * bh) + al * bl
+
+
+cdef inline double residual(double c, double a, double b) noexcept nogil:
+    """c - a * b, where c is a * b up to a few ulps."""
+    cdef double p
+    if FUSED:
+        return madd(-a, b, c)
+    p = a * b
+    return (c - p) - product_error(a, b, p)
+
+
+cdef inline pair two_prod(double a, double b) noexcept nogil:
+    """a * b exactly."""
+    cdef pair p
+    p.h = a * b
+    p.l = product_error(a, b, p.h)
+    return p
+
+
+cdef inline pair times(pair a, double b) noexcept nogil:
+    cdef pair p = two_prod(a.h, b)
+    p.l += a.l * b
+    return p
+
+
+cdef inline pair product(pair a, pair b) noexcept nogil:
+    cdef pair p = two_prod(a.h, b.h)
+    p.l += madd(a.h, b.l, a.l * b.h)
+    return p
+
+
+cdef inline pair plus(double a, pair b) noexcept nogil:
+    """a + b, whichever is larger."""
+    cdef pair s = two_sum(a, b.h)
+    s.l += b.l
+    return s
+
+
+cdef inline pair reciprocal(pair d) noexcept nogil:
+    cdef pair q
+    q.h = 1 / d.h
+    q.l = q.h * (residual(1, q.h, d.h) - q.h * d.l)
+    return q
+
+
+cdef inline pair quotient(pair a, pair d) noexcept nogil:
+    cdef double inverse = 1 / d.h
+    cdef pair q
+    q.h = a.h * inverse
+    q.l = inverse * (residual(a.h, q.h, d.h) + (a.l - q.h * d.l))
+    return q
+
+
+# Exponentials
+
+cdef inline reduced reduce_exp(pair x) noexcept nogil:
+    """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
+    cdef reduced e
+    cdef double low, r, p
+    e.n = nearest(x.h * LOG2E)
+    e.r = x.h - e.n * LN2_H
+    low = x.l - e.n * LN2_L
+    r = e.r + low
+    p = 2.0826949141378032e-09
+    p = madd(p, r, 2.5112144912630805e-08)
+    p = madd(p, r, 2.7557581284436446e-07)
+    p = madd(p, r, 2.7557234555805625e-06)
+    p = madd(p, r, 2.4801586926692284e-05)
+    p = madd(p, r, 0.000198412698966864)
+    p = madd(p, r, 0.0013888888889115921)
+    p = madd(p, r, 0.008333333333316914)
+    p = madd(p, r, 0.041666666666666095)
+    p = madd(p, r, 0.16666666666666682)
+    p = madd(p, r, 0.5)
+    e.w = madd(r * r, p, low)
+    return e
+
+
+cdef inline scaled exp_parts(pair x) noexcept nogil:
+    """e^x for |x| < 2500."""
+    cdef reduced e = reduce_exp(x)
+    cdef pair one_r = fast_two_sum(1, e.r)
+    cdef pair sum = fast_two_sum(one_r.h, one_r.l + e.w)
+    cdef scaled y
+    y.n = e.n
+    y.h = sum.h
+    y.l = sum.l
+    return y
+
+
+cdef inline pair expm1_parts(pair x) noexcept nogil:
+    """e^x - 1 for -700 < x < 700."""
+    cdef reduced e = reduce_exp(x)
+    cdef double s = power_of_two(e.n)
+    cdef pair sum = fast_two_sum(s - 1, s * e.r)
+    return fast_two_sum(sum.h, sum.l + s * e.w)
+
+
+cdef inline pair single(double x) noexcept nogil:
+    cdef pair p
+    p.h = x
+    p.l = 0.0
+    return p
+
+
+cdef inline double exp(double x) noexcept nogil:
+    cdef scaled e = exp_parts(single(at_least(at_most(x, 720.0), -760.0)))
+    return scale(e.h + e.l, e.n)
+
+
+cdef inline double expm1(double x) noexcept nogil:
+    """2^n (1 + r + w) - 1; from n = 1000 on the 1 no longer counts, so n can stop there."""
+    cdef reduced e = reduce_exp(single(at_least(at_most(x, 720.0), -60.0)))
+    cdef double n = at_most(e.n, 1000.0)
+    cdef double s = power_of_two(n)
+    cdef pair sum = fast_two_sum(s - 1, s * e.r)
+    cdef double y = (sum.h + (sum.l + s * e.w)) * power_of_two(e.n - n)
+    return x if absolute(x) < 1e-300 else y
+
+
+# Logarithms
+
+cdef inline double log_rest(double z) noexcept nogil:
+    """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0295."""
+    cdef double p
+    p = 0.13267118642869224
+    p = madd(p, z, 0.1324838238431388)
+    p = madd(p, z, 0.15387167702455593)
+    p = madd(p, z, 0.1818177390663852)
+    p = madd(p, z, 0.22222222668764266)
+    p = madd(p, z, 0.28571428568940144)
+    p = madd(p, z, 0.400000000000067)
+    p = madd(p, z, 0.6666666666666666)
+    return p
+
+
+cdef inline double log(double x) noexcept nogil:
+    """The logarithm of a positive normal number, within 1 ULP."""
+    # x = 2^k m, m between sqrt(1/2) and sqrt(2); 1024 is added to k to keep it positive
+    cdef unsigned long long k = (bits(x) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
+    cdef double m = from_bits(bits(x) - ((k - 1024ULL) << 52))
+    cdef double exponent = from_bits(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
+    cdef pair s = quotient(single(m - 1), fast_two_sum(2, m - 1))
+    cdef double z = s.h * s.h
+    cdef pair sum = fast_two_sum(exponent * LN2_H, s.h + s.h)
+    return sum.h + (sum.l + (exponent * LN2_L + (madd(s.h * z, log_rest(z), s.l + s.l))))
+
+
+cdef inline scaled log1p_parts(scaled e) noexcept nogil:
+    """log(1 + 2^n (h + l)) for a value between 0 and 1, as n is 0 or less.
+
+    log(1 + e) = 2 atanh(e/(2 + e)), and above sqrt(2) - 1 log 2 + 2 atanh((e - 1)/(e + 3)).
+    """
+    cdef double s = scale(1, e.n)
+    cdef double eh = e.h * s, el = e.l * s
+    cdef bint large = eh > 0.41421356237309503
+    cdef pair numerator = fast_two_sum(-1, eh)
+    cdef pair denominator = fast_two_sum(3.0 if large else 2.0, eh)
+    cdef pair q, sum
+    cdef double z, ratio
+    cdef scaled y
+    numerator.h = numerator.h if large else e.h
+    numerator.l = numerator.l + el if large else e.l
+    denominator.l += el
+    q = quotient(numerator, denominator)
+    ratio = q.h if large else q.h * s
+    z = ratio * ratio
+    sum = fast_two_sum(LN2_H if large else 0.0, q.h + q.h)
+    sum = fast_two_sum(sum.h, sum.l + ((LN2_L if large else 0.0)
+                                       + madd(q.h * z, log_rest(z), q.l + q.l)))
+    y.n = 0.0 if large else e.n
+    y.h = sum.h
+    y.l = sum.l
+    return y
+
+
+cdef inline double log1p(double x) noexcept nogil:
+    """log(1 + x) for 0 <= x <= 1."""
+    cdef scaled e
+    e.n = 0.0
+    e.h = x
+    e.l = 0.0
+    e = log1p_parts(e)
+    return e.h + e.l
+
+
+# The logistic function and what is built on it
+
+cdef inline gate open_gate(pair v) noexcept nogil:
+    """For -1500 <= v <= 60. With e^-v = 2^n e, d = 1 + 2^n e if n < 0, else 2^-n + e."""
+    cdef pair minus
+    cdef scaled e
+    cdef gate g
+    cdef double third, low, n
+    minus.h = -v.h
+    minus.l = -v.l
+    e = exp_parts(minus)
+    n = at_least(e.n, 0.0)
+    third = nearest(n * -0.3333333333333333)
+    g.step = power_of_two(third)
+    g.last = power_of_two(-n - (third + third))
+    g.s = g.step * g.step * g.last
+    low = power_of_two(e.n - n)
+    g.e.h = e.h * low
+    g.e.l = e.l * low
+    g.d = plus(g.s, g.e)
+    return g
+
+
+cdef inline double through(double x, pair q, gate g) noexcept nogil:
+    """x q s. Half the steps come before x, which would be too large for q alone."""
+    return madd(x, q.h * g.step, x * (q.l * g.step)) * g.step * g.last
+
+
+cdef inline double logistic(pair v) noexcept nogil:
+    """sigmoid(v)."""
+    cdef gate g = open_gate(v)
+    cdef pair q = reciprocal(g.d)
+    return through(1, q, g)
+
+
+cdef inline double gated(double x, pair v) noexcept nogil:
+    """x sigmoid(v)."""
+    cdef gate g = open_gate(v)
+    cdef pair q = reciprocal(g.d)
+    return through(x, q, g)
+
+
+cdef inline double gated_d(pair v, pair w) noexcept nogil:
+    """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'."""
+    cdef gate g = open_gate(v)
+    cdef pair q = quotient(plus(g.s, product(g.e, plus(1, w))), product(g.d, g.d))
+    return through(1, q, g)
+
+
+cdef inline double sigmoid(double x) noexcept nogil:
+    """1/(1 + e^-x)."""
+    return logistic(single(at_least(at_most(x, 60.0), -760.0)))
+
+
+cdef inline double bell(double a, double height) noexcept nogil:
+    """height sigmoid(a) sigmoid(-a), a >= 0, height a power of two."""
+    cdef gate g = open_gate(single(-at_most(a, 760.0)))
+    return through(height, quotient(g.e, product(g.d, g.d)), g)
+
+
+cdef inline double sigmoid_d(double x) noexcept nogil:
+    """sigmoid(x) sigmoid(-x)."""
+    return bell(absolute(x), 1)
+
+
+cdef inline double tanh(double x) noexcept nogil:
+    """m/(m + 2), m = e^(2|x|) - 1, with the sign of x."""
+    cdef double a = at_most(absolute(x), 20.0)
+    cdef pair m = expm1_parts(single(a + a))
+    cdef pair q = quotient(m, plus(2, m))
+    return with_sign(q.h + q.l, x)
+
+
+cdef inline double tanh_d(double x) noexcept nogil:
+    """1 - tanh(x)^2 = 4 sigmoid'(2 x)."""
+    return bell(absolute(x + x), 4)
+
+
+cdef inline double silu(double x, double beta) noexcept nogil:
+    """x sigmoid(beta x)."""
+    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
+    cdef pair v = clamp(two_prod(beta, c), -1500.0, 60.0)
+    cdef bint whole = (v.h >= 60) | ((c != x) & (v.h > -1500))
+    cdef double y = gated(c, v)
+    return x if whole else y
+
+
+cdef inline double silu_d(double x, double beta) noexcept nogil:
+    """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
+    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
+    cdef pair v = clamp(two_prod(beta, c), -760.0, 60.0)
+    return gated_d(v, v)
+
+
+cdef inline double softplus(double x, double beta) noexcept nogil:
+    """max(x, 0) + log(1 + e^-|beta x|)/beta."""
+    cdef pair v = clamp(two_prod(beta, x), -1500.0, 1500.0)
+    cdef bint positive = v.h > 0
+    # 1/beta overflows for a subnormal beta; it only carries a correction
+    cdef double inverse = at_most(1 / beta, 1.7976931348623157e308)
+    cdef scaled y
+    cdef double third, step, q
+    v.h = -v.h if positive else v.h
+    v.l = -v.l if positive else v.l
+    y = log1p_parts(exp_parts(v))
+    third = nearest(y.n * 0.3333333333333333)
+    step = power_of_two(third)
+    q = (y.h * step) / beta + (y.l * step) * inverse
+    q = q * step * power_of_two(y.n - (third + third))
+    return (x if positive else 0.0) + q
+
+
+cdef inline double softplus_d(double x, double beta) noexcept nogil:
+    """sigmoid(beta x)."""
+    return logistic(clamp(two_prod(beta, x), -760.0, 60.0))
+
+
+cdef inline double softplus_y(double y, double beta) noexcept nogil:
+    """softplus' from y = softplus(x): 1 - e^(-beta y)."""
+    cdef pair m = expm1_parts(clamp(two_prod(-beta, y), -60.0, 690.0))
+    return 0.0 - (m.h + m.l)
+
+
+# The normal distribution
+
+cdef inline scaled normal_tail(double a) noexcept nogil:
+    """1 - Phi(a) for 0 <= a <= 39, as e^(-a^2/2) erfcx(a/sqrt 2)/2.
+
+    erfcx(a/sqrt 2)/2 is a polynomial in (a - 5)/(a + 5) divided by a + 1.25, with which it
+    varies little (after Shepherd and Laframboise, "Chebyshev approximation of
+    (1 + 2x) exp(x^2) erfc x", 1981).
+    """
+    cdef double t = (a - 5) / (a + 5), u = t * t, even, odd
+    cdef pair square = two_prod(a, a), p, q
+    cdef scaled e
+    even = 6.311097088398601e-10
+    even = madd(even, u, 9.427100556268402e-10)
+    even = madd(even, u, -2.4663947428822733e-08)
+    even = madd(even, u, 1.4373467382289146e-07)
+    even = madd(even, u, -2.374658092512764e-07)
+    even = madd(even, u, -8.235498684973964e-06)
+    even = madd(even, u, 0.0001672273725843068)
+    even = madd(even, u, -0.0016211846717202913)
+    even = madd(even, u, -0.01292257276410531)
+    even = madd(even, u, -0.014437204895289508)
+    even = madd(even, u, 0.06004757139746477)
+    odd = 3.6977421841077838e-09
+    odd = madd(odd, u, -3.0051920914303276e-08)
+    odd = madd(odd, u, 1.883571923448267e-07)
+    odd = madd(odd, u, -1.2485647468159657e-06)
+    odd = madd(odd, u, 8.743406542053396e-06)
+    odd = madd(odd, u, -5.3367628983448034e-05)
+    odd = madd(odd, u, 4.13608864887955e-05)
+    odd = madd(odd, u, 0.005927289568878314)
+    odd = madd(odd, u, 0.01868348812241761)
+    odd = madd(odd, u, -0.01021861693082303)
+    odd = madd(odd, u, -0.12741667065001183)
+    p = fast_two_sum(0.48074565609378933, madd(t, odd, madd(u, even, 1.5838423449653187e-17)))
+    square.h *= -0.5
+    square.l *= -0.5
+    e = exp_parts(square)
+    q.h = e.h
+    q.l = e.l
+    q = quotient(product(q, p), two_sum(a, 1.25))
+    e.h = q.h
+    e.l = q.l
+    return e
+
+
+cdef inline double gelu(double x) noexcept nogil:
+    """x Phi(x) = max(x, 0) - |x| (1 - Phi(|x|))."""
+    cdef double a = at_most(absolute(x), 39.0)
+    cdef scaled q = normal_tail(a)
+    cdef double tail = scale(madd(a, q.h, a * q.l), q.n)
+    return x - tail if x >= 0 else -tail
+
+
+cdef inline double gelu_d(double x) noexcept nogil:
+    """Phi(x) + x phi(x)."""
+    cdef double a = at_most(absolute(x), 39.0)
+    cdef pair square = two_prod(a, a), density, q
+    cdef scaled e, tail = normal_tail(a)
+    cdef double y
+    square.h *= -0.5
+    square.l *= -0.5
+    e = exp_parts(square)
+    q.h = INV_SQRT_2PI_H
+    q.l = INV_SQRT_2PI_L
+    density = times(q, a)
+    q.h = -e.h
+    q.l = -e.l
+    q = product(q, density)
+    q.l += tail.l
+    q = plus(tail.h, q)
+    y = scale(q.h + q.l, tail.n)
+    return 1 - y if x >= 0 else y
+
+
+cdef inline pair cubic(double x, double h1, double l1, double h3, double l3) noexcept nogil:
+    """x ((h1 + l1) + (h3 + l3) x^2)."""
+    cdef pair c
+    c.h = h3
+    c.l = l3
+    c = plus(h1, product(c, two_prod(x, x)))
+    c.l += l1
+    return times(c, x)
+
+
+cdef inline double gelu_tanh(double x) noexcept nogil:
+    """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
+    cdef double c = at_least(at_most(x, 24.0), -24.0)
+    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
+    cdef double y = gated(c, v)
+    return x if v.h >= 60 else y
+
+
+cdef inline double gelu_tanh_d(double x) noexcept nogil:
+    """sigmoid(v) (1 + x v' (1 - sigmoid(v))), v = 2 u."""
+    cdef double c = at_least(at_most(x, 24.0), -24.0)
+    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
+    return gated_d(v, cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L))
+
+
+# Elementary
+
+cdef inline double elu(double x, double alpha) noexcept nogil:
+    """x, or alpha (e^x - 1) where x <= 0."""
+    cdef pair m = expm1_parts(single(at_least(at_most(x, 0.0), -60.0)))
+    cdef double y = madd(alpha, m.h, alpha * m.l)
+    y = alpha * x if x > -5e-17 else y
+    return x if x > 0 else y
+
+
+cdef inline double elu_d(double x, double alpha) noexcept nogil:
+    """1, or alpha e^x where x <= 0."""
+    # a large alpha gives up 2^128 so that alpha e^x cannot overflow before it is scaled
+    cdef bint large = absolute(alpha) > 1
+    cdef double a = alpha * 2.938735877055719e-39 if large else alpha
+    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), -1500.0)))
+    cdef double y = scale(madd(a, e.h, a * e.l), e.n + (128.0 if large else 0.0))
+    return 1.0 if x > 0 else y
+
+
+cdef inline double softsign(double x) noexcept nogil:
+    """x/(1 + |x|)."""
+    cdef double a = at_most(absolute(x), 1152921504606846976.0)
+    return with_sign(a / (1 + a), x)
+
+
+cdef inline double softsign_d(double x) noexcept nogil:
+    """1/(1 + |x|)^2."""
+    cdef pair q = reciprocal(two_sum(1, at_most(absolute(x), 1e170)))
+    return madd(q.h, q.h, 2 * q.h * q.l)

@@ -1,0 +1,753 @@
+"""Functions along an axis: softmax, log_softmax, logsumexp, cross-entropy.
+
+Compiled once for each instruction-set level. A row is read in blocks of SUMS entries, padded
+with -inf; entry j of a row always enters partial sum j % SUMS and the partial sums are added
+up in one order, so a row's result depends on the row alone: not on its neighbours, its layout
+or the width of the registers.
+
+float32 rows are exponentiated in double: the difference to the maximum is then exact, the
+temperature costs nothing (it is part of the factor), and only the stores round. float64 rows
+carry the rounding of every step in a second double.
+
+Rows up to CHUNK entries keep their exponentials on the stack. Longer ones go through it in
+chunks, and softmax keeps them in its result.
+"""
+
+from libc.math cimport INFINITY
+from libc.string cimport memcpy, memset
+from cpython.pycapsule cimport PyCapsule_New
+
+from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows)
+from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, floats,
+                             log1p_pair, muladd, product_error, two_sum)
+
+from cyact._tile cimport cyact_status as status, status_get, status_set
+
+ctypedef fused real:
+    float
+    double
+
+# (x - m) / temperature, as the loops want it.
+cdef struct Scale:
+    double temperature
+    double inverse      # 1 / temperature
+    double factor       # log2(e) / temperature
+    double least        # exp_wide() needs nothing below this
+    bint scaled         # temperature is not 1
+
+# Partial sums, what rounded off them, and how many entries equal the maximum.
+cdef struct Sums:
+    double high[16]
+    double low[16]
+    double count[16]
+
+# A sum as high + low.
+cdef struct Pair:
+    double high
+    double low
+
+cdef double LEAST_PAIR = -746.0    # e^-746 rounds to 0
+
+
+cdef inline Scale scale_of(const double* p) noexcept nogil:
+    cdef Scale scale
+    scale.temperature = 1.0 if p == NULL else p[0]
+    scale.scaled = scale.temperature != 1.0
+    scale.inverse = 1.0 / scale.temperature
+    # Below 2^-1000 every difference of two floats is as good as -inf, and 1/t overflows.
+    cdef double t = scale.temperature if scale.temperature > 2.0 ** -1000 else 2.0 ** -1000
+    scale.factor = 1.4426950408889634 / t
+    scale.least = -1000.0 / scale.factor
+    return scale
+
+
+# Reading and writing a row in blocks
+
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+    """How much of a row to take next: what needs no copy first, then the rest."""
+    if left > CHUNK:
+        return CHUNK
+    if step == size and left >= SUMS:
+        return left & -SUMS
+    return left
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    return (n + SUMS - 1) & -SUMS
+
+
+cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                             real pad) noexcept nogil:
+    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
+    cdef Py_ssize_t i
+    if step == sizeof(real):
+        if n == padded(n):
+            return <const real*> x
+        memcpy(buffer, x, n * sizeof(real))
+    else:
+        for i in range(n):
+            buffer[i] = (<const real*> (x + i * step))[0]
+    for i in range(n, padded(n)):
+        buffer[i] = pad
+    return buffer
+
+
+cdef inline real* room(char* y, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
+    """Where to put n results: y itself where whole blocks fit, else the buffer."""
+    return <real*> y if step == sizeof(real) and n == padded(n) else buffer
+
+
+cdef inline void store(const real* result, char* y, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+    """Copy results to y unless room() put them there."""
+    cdef Py_ssize_t i
+    if <const char*> result == y:
+        return
+    if step == sizeof(real):
+        memcpy(y, result, n * sizeof(real))
+    else:
+        for i in range(n):
+            (<real*> (y + i * step))[0] = result[i]
+
+
+# Maximum
+
+cdef inline void raise_to(const real* x, Py_ssize_t n, real* top) noexcept nogil:
+    """top[j] becomes the maximum of itself and x[j], x[j + 16], ...; NaN is passed over."""
+    cdef real m[SUMS]
+    cdef Py_ssize_t i, block
+    cdef int j
+    for j in range(SUMS):
+        m[j] = top[j]
+    for block in range(n // SUMS):
+        i = block * SUMS
+        for j in range(SUMS):
+            m[j] = x[i + j] if x[i + j] > m[j] else m[j]
+    for j in range(SUMS):
+        top[j] = m[j]
+
+
+cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
+    cdef real top[SUMS]
+    cdef real m = -INFINITY
+    cdef Py_ssize_t start = 0, count
+    cdef int j
+    for j in range(SUMS):
+        top[j] = -INFINITY
+    while start < n:
+        count = length(n - start, step, sizeof(real))
+        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY),
+                 padded(count), top)
+        start += count
+    for j in range(8):
+        top[j] = top[j] if top[j] > top[j + 8] else top[j + 8]
+    for j in range(8):
+        m = top[j] if top[j] > m else m
+    return m
+
+
+# Exponentials of (x - m) / temperature
+
+cdef inline double difference(double x, double m, const Scale* scale, bint scaled,
+                              double* low) noexcept nogil:
+    """(x - m) / temperature as high + low; low is NaN where high is infinite."""
+    cdef double d = x - m
+    cdef double z = d - x
+    cdef double rest = (x - (d - z)) - (m + z)
+    cdef double q, p
+    if scaled:
+        q = d / scale.temperature
+        p = q * scale.temperature
+        rest = ((d - p) - product_error(q, scale.temperature, p) + rest) / scale.temperature
+        # Dekker's split overflows for temperatures no one has
+        rest = rest if rest == rest else 0
+        d = q
+    low[0] = rest
+    return d
+
+
+cdef inline void exp_wides(const float* x, Py_ssize_t n, double m, double factor, double least,
+                           double* e) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        e[i] = exp_wide(x[i] - m, factor, least)
+
+
+cdef inline void exp_pairs(const real* x, Py_ssize_t n, double m, const Scale* scale, bint scaled,
+                           double* e, double* rest) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, low = 0, over = 0
+    cdef double least = LEAST_PAIR
+    cdef Scale s = scale[0]
+    for i in range(n & -SUMS):
+        d = difference(x[i], m, &s, scaled, &low)
+        e[i] = exp_pair(d, low, least, &over)
+        rest[i] = over
+
+
+cdef inline void exponentials(const real* x, Py_ssize_t n, double m, const Scale* scale,
+                              bint exact, double* e, double* rest) noexcept nogil:
+    """e + rest = exp((x - m) / temperature); without `exact` float rows leave rest alone."""
+    if real is float:
+        if not exact:
+            exp_wides(x, n, m, scale.factor, scale.least, e)
+            return
+    if scale.scaled:
+        exp_pairs(x, n, m, scale, True, e, rest)
+    else:
+        exp_pairs(x, n, m, scale, False, e, rest)
+
+
+# Sums in a fixed order
+
+cdef inline void clear(Sums* sums) noexcept nogil:
+    memset(sums, 0, sizeof(Sums))
+
+
+cdef inline void add(const real* x, real m, const double* e, const double* rest, Py_ssize_t n,
+                     bint exact, bint apart, Sums* sums) noexcept nogil:
+    """Add n exponentials to the partial sums.
+
+    `apart` leaves out the entries that equal the maximum m and counts them: a confident row's
+    log-probability is the logarithm of 1 plus the sum of the others, which the 1 would swallow.
+    """
+    cdef double s[SUMS]
+    cdef double r[SUMS]
+    cdef double c[SUMS]
+    cdef Py_ssize_t i, block
+    cdef double t, z, v, w
+    cdef int j
+    for j in range(SUMS):
+        s[j] = sums.high[j]
+        r[j] = sums.low[j]
+        c[j] = sums.count[j]
+    for block in range(n // SUMS):
+        i = block * SUMS
+        for j in range(SUMS):
+            v = e[i + j]
+            if apart:
+                v = 0 if x[i + j] == m else v
+                c[j] += 1 if x[i + j] == m else 0
+            if exact:
+                w = rest[i + j]
+                if apart:
+                    w = 0 if x[i + j] == m else w
+                t = s[j] + v
+                z = t - s[j]
+                r[j] += ((s[j] - (t - z)) + (v - z)) + w
+                s[j] = t
+            else:
+                s[j] += v
+    for j in range(SUMS):
+        sums.high[j] = s[j]
+        sums.low[j] = r[j]
+        sums.count[j] = c[j]
+
+
+cdef inline double folded(const double* lanes) noexcept nogil:
+    cdef double s[8]
+    cdef int j
+    for j in range(8):
+        s[j] = lanes[j] + lanes[j + 8]
+    for j in range(4):
+        s[j] += s[j + 4]
+    return (s[0] + s[2]) + (s[1] + s[3])
+
+
+cdef inline Pair total(const Sums* sums, bint exact) noexcept nogil:
+    """The partial sums in order, rounding carried if `exact`; an infinite sum has no rest."""
+    cdef Pair pair
+    cdef int j
+    cdef double s = sums.high[0], low = sums.low[0], both
+    if not exact:
+        pair.high = folded(sums.high)
+        pair.low = 0
+        return pair
+    for j in range(1, SUMS):
+        s = two_sum(s, sums.high[j], &low)
+        low += sums.low[j]
+    both = s + low
+    pair.high = both if low == low else s
+    pair.low = low - (both - s) if low == low else 0
+    return pair
+
+
+cdef inline Pair plus(Pair pair, double x) noexcept nogil:
+    """pair + x, x >= 0."""
+    cdef Pair s
+    cdef double low = pair.low
+    cdef double t = two_sum(pair.high, x, &low)
+    s.high = t + low
+    s.low = low - (s.high - t)
+    return s
+
+
+cdef inline Pair reciprocal(Pair s) noexcept nogil:
+    cdef Pair v
+    v.high = 1 / s.high
+    cdef double p = v.high * s.high
+    v.low = ((1 - p) - product_error(v.high, s.high, p) - s.low * v.high) * v.high
+    return v
+
+
+cdef inline double times(double e, double high, double low) noexcept nogil:
+    """e * (high + low), rounded once: to be within 2 ULP the product may not round by itself."""
+    cdef double p
+    if FUSED:
+        return muladd(e, high, e * low)
+    p = e * high
+    return p + (product_error(e, high, p) + e * low)
+
+
+# One row's sum of exponentials
+
+cdef struct Row:
+    double m            # the maximum
+    bint kept           # the exponentials of the whole row are in e
+    Pair others         # the sum without one of the maxima
+    Pair sum            # the whole sum
+    Pair v              # 1 / sum
+
+cdef struct Work:
+    doubles e
+    doubles rest
+    doubles buffer      # copies of x
+    doubles result      # results on their way to y
+    doubles grad        # copies of grad
+
+
+cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bint exact,
+                        bint apart, Work* work, real kind) noexcept nogil:
+    """The maximum and the sums; `kind` only tells the type of x."""
+    cdef Row row
+    cdef Sums sums
+    cdef real* buffer = <real*> work.buffer.at
+    cdef Py_ssize_t start = 0, count, at, step = call.x_item
+    cdef const real* values
+    cdef real m = row_max(x, step, call.n, buffer)
+    row.m = m
+    row.kept = call.n <= CHUNK
+    memset(&sums, 0, sizeof(Sums))
+    while start < call.n:
+        count = length(call.n - start, step, sizeof(real))
+        at = start if row.kept else 0
+        values = load(x + start * step, step, count, buffer, <real> -INFINITY)
+        exponentials(values, padded(count), m, scale, exact, work.e.at + at, work.rest.at + at)
+        add(values, m, work.e.at + at, work.rest.at + at, padded(count), exact, apart, &sums)
+        start += count
+    row.others = row.sum = total(&sums, exact)
+    if apart:
+        # The first maximum is the 1 that log1p adds
+        row.others = plus(row.others, folded(sums.count) - 1)
+        row.sum = plus(row.others, 1)
+    row.v = reciprocal(row.sum)
+    return row
+
+
+cdef inline const double* kept(const Row* row, const real* values, Py_ssize_t start, Py_ssize_t n,
+                               const Scale* scale, Work* work) noexcept nogil:
+    """The exponentials of n entries from `start` on: kept, or computed again."""
+    if row.kept:
+        return work.e.at + start
+    exponentials(values, n, row.m, scale, real is double, work.e.at, work.rest.at)
+    return work.e.at
+
+
+# softmax: e^((x - m) / temperature) / sum
+
+cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
+                             Work* work, real kind) noexcept nogil:
+    cdef Row row = sum_row(call, x, scale, real is double, False, work, kind)
+    cdef Py_ssize_t start = 0, count, i
+    cdef const real* values
+    cdef const double* e
+    cdef real* result
+    while start < call.n:
+        count = length(call.n - start, call.y_item, sizeof(real))
+        values = NULL
+        if not row.kept:
+            values = load(x + start * call.x_item, call.x_item, count,
+                          <real*> work.buffer.at, <real> -INFINITY)
+        e = kept(&row, values, start, padded(count), scale, work)
+        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+        for i in range(padded(count)):
+            if real is float:
+                result[i] = <float> (e[i] * row.v.high)
+            else:
+                result[i] = times(e[i], row.v.high, row.v.low)
+        store(result, y + start * call.y_item, call.y_item, count)
+        start += count
+
+
+cdef void softmax(const Rows* call, real kind) noexcept nogil:
+    cdef Work work
+    cdef Scale scale = scale_of(call.p)
+    cdef Py_ssize_t r
+    for r in range(call.rows):
+        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+
+
+# log_softmax: (x - m) / temperature - log(sum)
+
+cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
+                                 Work* work, real kind) noexcept nogil:
+    cdef Row row = sum_row(call, x, scale, real is double, True, work, kind)
+    # An infinite maximum was left out of the sum: the whole row is NaN.
+    cdef double log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
+    cdef Py_ssize_t start = 0, count, i
+    cdef double d, low = 0, inverse = scale.inverse, m = row.m, least = -1e300
+    cdef const real* values
+    cdef real* result
+    while start < call.n:
+        count = length(call.n - start, call.y_item, sizeof(real))
+        values = load(x + start * call.x_item, call.x_item, count, <real*> work.buffer.at,
+                      <real> -INFINITY)
+        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+        for i in range(padded(count)):
+            if real is float:
+                result[i] = <float> ((values[i] - m) * inverse - log)
+            else:
+                d = difference(values[i], m, scale, True, &low)
+                result[i] = (d - log) + (0 if d < least else low)
+        store(result, y + start * call.y_item, call.y_item, count)
+        start += count
+
+
+cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
+    cdef Work work
+    cdef Scale scale = scale_of(call.p)
+    cdef Py_ssize_t r
+    for r in range(call.rows):
+        log_softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+
+
+# logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
+# m and the logarithm cancel the result has 2^-28 m as its unit
+
+cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
+    cdef Work work
+    cdef Scale scale = scale_of(NULL)
+    cdef Row row
+    cdef Py_ssize_t r
+    for r in range(call.rows):
+        row = sum_row(call, call.x + r * call.x_row, &scale, True, True, &work, kind)
+        (<real*> (call.y + r * call.y_row))[0] = <real> (
+            row.m + log1p_pair(row.others.high, row.others.low))
+
+
+# Gradients
+
+cdef enum:
+    SOFTMAX
+    LOG_SOFTMAX
+    LOGSUMEXP
+
+
+cdef inline void products(const double* e, const real* g, Py_ssize_t n, double* product,
+                          double* rest) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        product[i] = e[i] * g[i]
+    if real is double:
+        for i in range(n & -SUMS):
+            rest[i] = product_error(e[i], g[i], product[i])
+
+
+cdef inline const double* weights(const Row* row, const real* values, Py_ssize_t start,
+                                  Py_ssize_t n, const Scale* scale, int op, bint output,
+                                  Work* work) noexcept nogil:
+    """The softmax of n entries, but for the factor row.v; from the output if that is given."""
+    cdef Py_ssize_t i
+    if output and op == SOFTMAX:
+        for i in range(n & -SUMS):
+            work.e.at[i] = values[i]
+        return work.e.at
+    return kept(row, values, start, n, scale, work)
+
+
+cdef inline void backward_row(const Rows* call, const char* x, const char* grad, char* y,
+                              const Scale* scale, double inverse, int op, bint output,
+                              Work* work, real kind) noexcept nogil:
+    """softmax: y (g - sum(g y)) / t; log_softmax: (g - y sum(g)) / t; logsumexp: g y."""
+    cdef Row row
+    cdef Sums sums
+    cdef Pair sum
+    cdef Py_ssize_t start = 0, count, i
+    cdef const real* values
+    cdef const real* g
+    cdef const double* e
+    cdef real* result
+    cdef real pad = 0 if output and op == SOFTMAX else -INFINITY
+    cdef double v = 1, high = 0, low = 0
+    if output:
+        row.kept = False
+        row.m = 0
+    else:
+        row = sum_row(call, x, scale, real is double, False, work, kind)
+        v = row.v.high
+    if op == LOGSUMEXP:
+        high = (<const real*> grad)[0]
+    else:
+        memset(&sums, 0, sizeof(Sums))
+        while start < call.n:
+            count = length(call.n - start, call.y_item, sizeof(real))
+            g = load(grad + start * call.grad_item, call.grad_item, count,
+                     <real*> work.grad.at, <real> 0)
+            if op == SOFTMAX:
+                values = load(x + start * call.x_item, call.x_item, count,
+                              <real*> work.buffer.at, pad)
+                e = weights(&row, values, start, padded(count), scale, op, output, work)
+                products(e, g, padded(count), work.result.at, work.rest.at)
+            else:
+                for i in range(padded(count)):
+                    work.result.at[i] = g[i]
+                    work.rest.at[i] = 0
+            add(g, <real> 0, work.result.at, work.rest.at, padded(count), real is double, False,
+                &sums)
+            start += count
+        sum = total(&sums, real is double)
+        high = sum.high
+        low = sum.low
+        if op == SOFTMAX:
+            high *= v
+            low *= v
+    start = 0
+    while start < call.n:
+        count = length(call.n - start, call.y_item, sizeof(real))
+        values = load(x + start * call.x_item, call.x_item, count, <real*> work.buffer.at, pad)
+        e = weights(&row, values, start, padded(count), scale, op, output, work)
+        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+        if op == LOGSUMEXP:
+            for i in range(padded(count)):
+                result[i] = <real> (high * (e[i] * v))
+        else:
+            g = load(grad + start * call.grad_item, call.grad_item, count,
+                     <real*> work.grad.at, <real> 0)
+            if op == SOFTMAX:
+                for i in range(padded(count)):
+                    result[i] = <real> (e[i] * v * ((g[i] - high) - low) * inverse)
+            else:
+                for i in range(padded(count)):
+                    result[i] = <real> ((g[i] - e[i] * v * high) * inverse)
+        store(result, y + start * call.y_item, call.y_item, count)
+        start += count
+
+
+cdef inline void backward(const Rows* call, int op, bint output, real kind) noexcept nogil:
+    cdef Work work
+    cdef Scale scale = scale_of(NULL if op == LOGSUMEXP else call.p)
+    cdef Scale unit = scale_of(NULL)
+    cdef Py_ssize_t r
+    for r in range(call.rows):
+        backward_row(call, call.x + r * call.x_row, call.grad + r * call.grad_row,
+                     call.y + r * call.y_row, &unit if output else &scale, scale.inverse, op,
+                     output, &work, kind)
+
+
+# cross_entropy: sum of a_k (log(sum) - (x_k - m)), its gradient scale (A softmax(x) - a),
+# A = sum of a. a is the class's weight at the target, or mixed with the smoothing.
+
+cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t start,
+                              Py_ssize_t n, double* a, real kind) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double even = call.smoothing / call.rows.n
+    cdef double rest = 1 - call.smoothing
+    cdef const char* p
+    if call.target != NULL:
+        for i in range(n):
+            a[i] = even
+        if start <= call.target[r] < start + n:
+            a[call.target[r] - start] += rest
+    else:
+        p = call.probability + r * call.probability_row + start * call.probability_item
+        for i in range(n):
+            a[i] = (<const real*> (p + i * call.probability_item))[0] * rest + even
+    if call.weight != NULL:
+        for i in range(n):
+            a[i] *= call.weight[start + i]
+    for i in range(n, padded(n)):
+        a[i] = 0
+
+
+cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double log,
+                              double* mass, Work* work, real kind) noexcept nogil:
+    """The loss where every entry has a coefficient; mass[0] becomes their sum."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef Sums all, shifted
+    cdef Py_ssize_t start = 0, count, i
+    cdef const real* values
+    cdef double* a = work.grad.at
+    memset(&all, 0, sizeof(Sums))
+    memset(&shifted, 0, sizeof(Sums))
+    while start < rows.n:
+        count = length(rows.n - start, rows.x_item, sizeof(real))
+        values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                      <real> 0)
+        coefficients(call, r, start, count, a, kind)
+        memset(work.rest.at, 0, padded(count) * sizeof(double))
+        add(values, <real> 0, a, work.rest.at, padded(count), True, False, &all)
+        for i in range(padded(count)):
+            work.result.at[i] = a[i] * (values[i] - row.m)
+        for i in range(count, padded(count)):
+            work.result.at[i] = 0
+        add(values, <real> 0, work.result.at, work.rest.at, padded(count), True, False, &shifted)
+        start += count
+    mass[0] = total(&all, True).high
+    return mass[0] * log - total(&shifted, True).high
+
+
+cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit,
+                                   Work* work, real kind) noexcept nogil:
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y = rows.y + r * rows.y_row
+    cdef bint single = call.target != NULL and call.smoothing == 0
+    cdef Py_ssize_t start = 0, count, i, target = -1
+    cdef double at_target = 0, mass = 1, log, factor, scale = call.scale, v
+    cdef const real* values
+    cdef const double* e
+    cdef real* result
+    cdef Row row
+    if call.target != NULL:
+        target = call.target[r]
+        if target < 0:
+            call.loss[r] = 0
+            if rows.y != NULL:
+                for i in range(rows.n):
+                    (<real*> (y + i * rows.y_item))[0] = 0
+            return
+        at_target = (<const real*> (x + target * rows.x_item))[0]
+    row = sum_row(rows, x, unit, real is double, True, work, kind)
+    # An infinite maximum was left out of the sum: the whole row is NaN.
+    log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
+    v = row.v.high + (row.m - row.m)
+    if single:
+        mass = 1.0 if call.weight == NULL else call.weight[target]
+        call.loss[r] = mass * (log - (at_target - row.m))
+    else:
+        call.loss[r] = mixed_loss(call, r, &row, log, &mass, work, kind)
+    if rows.y == NULL:
+        return
+    factor = scale * mass * v
+    while start < rows.n:
+        count = length(rows.n - start, rows.y_item, sizeof(real))
+        values = NULL
+        if not row.kept:
+            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                          <real> -INFINITY)
+        e = kept(&row, values, start, padded(count), unit, work)
+        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
+        if single:
+            for i in range(padded(count)):
+                result[i] = <real> (e[i] * factor)
+        else:
+            coefficients(call, r, start, count, work.grad.at, kind)
+            for i in range(padded(count)):
+                result[i] = <real> (scale * (mass * (e[i] * v) - work.grad.at[i]))
+        store(result, y + start * rows.y_item, rows.y_item, count)
+        start += count
+    if single:
+        # p - 1 at the target is minus the others' share, which does not cancel
+        (<real*> (y + target * rows.y_item))[0] = <real> (-factor * (
+            row.others.high if at_target == row.m
+            else row.sum.high - exponential(<real> at_target, row.m, unit)))
+
+
+cdef inline double exponential(real x, double m, const Scale* unit) noexcept nogil:
+    cdef double low = 0, rest = 0, d
+    if real is float:
+        return exp_wide(x - m, unit.factor, unit.least)
+    else:
+        d = difference(x, m, unit, False, &low)
+        return exp_pair(d, low, LEAST_PAIR, &rest)
+
+
+cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
+    cdef Work work
+    cdef Scale unit = scale_of(NULL)
+    cdef Py_ssize_t r
+    for r in range(call.rows.rows):
+        cross_entropy_row(call, r, &unit, &work, kind)
+
+
+# The table
+
+cdef void run_softmax(const Rows* call) noexcept nogil:
+    cdef status flags = status_get()
+    if call.dtype == FLOAT32:
+        softmax(call, <float> 0)
+    else:
+        softmax(call, <double> 0)
+    status_set(flags)
+
+
+cdef void run_log_softmax(const Rows* call) noexcept nogil:
+    cdef status flags = status_get()
+    if call.dtype == FLOAT32:
+        log_softmax(call, <float> 0)
+    else:
+        log_softmax(call, <double> 0)
+    status_set(flags)
+
+
+cdef void run_logsumexp(const Rows* call) noexcept nogil:
+    cdef status flags = status_get()
+    if call.dtype == FLOAT32:
+        logsumexp(call, <float> 0)
+    else:
+        logsumexp(call, <double> 0)
+    status_set(flags)
+
+
+cdef inline void run_backward(const Rows* call, int op, bint output) noexcept nogil:
+    cdef status flags = status_get()
+    if call.dtype == FLOAT32:
+        backward(call, op, output, <float> 0)
+    else:
+        backward(call, op, output, <double> 0)
+    status_set(flags)
+
+
+cdef void softmax_backward(const Rows* call) noexcept nogil:
+    run_backward(call, SOFTMAX, False)
+
+
+cdef void softmax_from_output(const Rows* call) noexcept nogil:
+    run_backward(call, SOFTMAX, True)
+
+
+cdef void log_softmax_backward(const Rows* call) noexcept nogil:
+    run_backward(call, LOG_SOFTMAX, False)
+
+
+cdef void log_softmax_from_output(const Rows* call) noexcept nogil:
+    run_backward(call, LOG_SOFTMAX, True)
+
+
+cdef void logsumexp_backward(const Rows* call) noexcept nogil:
+    run_backward(call, LOGSUMEXP, False)
+
+
+cdef void cross_entropy(const CrossEntropy* call) noexcept nogil:
+    cdef status flags = status_get()
+    if call.rows.dtype == FLOAT32:
+        cross_entropies(call, <float> 0)
+    else:
+        cross_entropies(call, <double> 0)
+    status_set(flags)
+
+
+cdef RowOp ROW_OPS[3]
+cdef RowKernels ROW_KERNELS
+
+ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
+                   from_output=softmax_from_output)
+ROW_OPS[1] = RowOp(name=b"log_softmax", cost=0.5, value=run_log_softmax,
+                   backward=log_softmax_backward, from_output=log_softmax_from_output)
+ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.8, value=run_logsumexp,
+                   backward=logsumexp_backward, from_output=NULL)
+ROW_KERNELS.abi = ABI
+ROW_KERNELS.count = 3
+ROW_KERNELS.ops = ROW_OPS
+ROW_KERNELS.cross_entropy = cross_entropy
+table = PyCapsule_New(&ROW_KERNELS, b"cyact.RowKernels", NULL)

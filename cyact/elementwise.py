@@ -1,0 +1,453 @@
+"""Elementwise activation functions: one definition each, and one call into the engine.
+
+The formulas are in ``_kernels.pyx``; derivatives and backward passes are in
+`cyact.derivative` and `cyact.backward` under the same names.
+"""
+
+from cyact._engine import FINITE, POSITIVE, Choice, Function
+
+_identity = Function("identity")
+_relu = Function("relu")
+_leaky_relu = Function("leaky_relu", negative_slope=FINITE, output_domains=(POSITIVE,))
+_elu = Function("elu", alpha=FINITE, output_domains=(POSITIVE,))
+_sigmoid = Function("sigmoid")
+_tanh = Function("tanh")
+_softplus = Function("softplus", beta=POSITIVE)
+_softsign = Function("softsign")
+_silu = Function("silu", beta=FINITE)
+_gelu = Choice("gelu", "approximate",
+               none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"))
+
+
+def identity(x, /, *, out=None, dtype=None):
+    """Identity: the input, unchanged, in new memory.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = x``, exact.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.identity([-1.5, 0.0, 2.0])
+    array([-1.5,  0. ,  2. ])
+    """
+    return _identity.value(x, out, dtype)
+
+
+def relu(x, /, *, out=None, dtype=None):
+    """Rectified linear unit.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = max(x, 0)``, exact. ``relu(-0.0)`` is ``0.0``, ``relu(nan)`` is ``nan``, and the
+    derivative at 0 is 0.
+
+    References
+    ----------
+    V. Nair and G. E. Hinton, "Rectified linear units improve restricted Boltzmann machines",
+    ICML 2010.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.relu([-1.5, 0.0, 2.0])
+    array([0., 0., 2.])
+    """
+    return _relu.value(x, out, dtype)
+
+
+def leaky_relu(x, /, negative_slope=0.01, *, out=None, dtype=None):
+    """Leaky rectified linear unit.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    negative_slope : float, default 0.01
+        Slope for negative input; finite. Used as the float64 it is, whatever the dtype of `x`.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `negative_slope` is not finite, or `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = x if x >= 0 else negative_slope * x``, correctly rounded in float32 and float64.
+    The derivative at 0 is `negative_slope`.
+
+    References
+    ----------
+    A. L. Maas, A. Y. Hannun and A. Y. Ng, "Rectifier nonlinearities improve neural network
+    acoustic models", ICML 2013.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.leaky_relu([-2.0, 0.0, 2.0], 0.25)
+    array([-0.5,  0. ,  2. ])
+    """
+    return _leaky_relu.value(x, out, dtype, negative_slope)
+
+
+def elu(x, /, alpha=1.0, *, out=None, dtype=None):
+    """Exponential linear unit.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    alpha : float, default 1.0
+        Minus the limit for large negative input; finite. Used as the float64 it is, whatever
+        the dtype of `x`.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `alpha` is not finite, or `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = x if x > 0 else alpha * (exp(x) - 1)``, without the cancellation of ``exp(x) - 1``
+    near 0. Error at most 1 ULP in float32, 2 ULP in float64. ``elu(-inf)`` is ``-alpha``; the
+    derivative at 0 is `alpha`.
+
+    References
+    ----------
+    D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network learning
+    by exponential linear units (ELUs)", ICLR 2016, arXiv:1511.07289.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.elu([-1e-10, 0.0, 2.0])
+    array([-1.e-10,  0.e+00,  2.e+00])
+    """
+    return _elu.value(x, out, dtype, alpha)
+
+
+def sigmoid(x, /, *, out=None, dtype=None):
+    """Logistic sigmoid.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = 1 / (1 + exp(-x))``. Error at most 1 ULP in float32, 2 ULP in float64, for every
+    input: it does not overflow, and decays through the subnormal numbers. Also importable as
+    ``expit``.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.sigmoid([-800.0, -1.0, 0.0, 800.0])
+    array([0.        , 0.26894142, 0.5       , 1.        ])
+    """
+    return _sigmoid.value(x, out, dtype)
+
+
+def tanh(x, /, *, out=None, dtype=None):
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))``. Error at most 1 ULP in float32, 2 ULP
+    in float64.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.tanh([-1.0, 0.0, 1e-20])
+    array([-7.61594156e-01,  0.00000000e+00,  1.00000000e-20])
+    """
+    return _tanh.value(x, out, dtype)
+
+
+def softplus(x, /, beta=1.0, *, out=None, dtype=None):
+    """Softplus, a smooth rectifier.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    beta : float, default 1.0
+        Sharpness; positive and finite. Used as the float64 it is, whatever the dtype of `x`.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `beta` is not positive and finite, or `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = log(1 + exp(beta * x)) / beta``, with no threshold above which it turns into `x`.
+    Error at most 1 ULP in float32, 2 ULP in float64.
+
+    References
+    ----------
+    C. Dugas et al., "Incorporating second-order functional knowledge for better option
+    pricing", NeurIPS 2000.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.softplus([-40.0, 0.0, 1000.0])
+    array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
+    """
+    return _softplus.value(x, out, dtype, beta)
+
+
+def softsign(x, /, *, out=None, dtype=None):
+    """Softsign.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = x / (1 + abs(x))``. Error at most 1 ULP in float32, 2 ULP in float64;
+    ``softsign(inf)`` is 1.
+
+    References
+    ----------
+    J. Bergstra et al., "Quadratic polynomials learn better image features", Technical report
+    1337, Université de Montréal, 2009.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.softsign([-1.0, 0.0, 3.0])
+    array([-0.5 ,  0.  ,  0.75])
+    """
+    return _softsign.value(x, out, dtype)
+
+
+def silu(x, /, beta=1.0, *, out=None, dtype=None):
+    """Sigmoid linear unit, also called swish.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    beta : float, default 1.0
+        Sharpness; finite. Used as the float64 it is, whatever the dtype of `x`.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `beta` is not finite, or `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``f(x) = x * sigmoid(beta * x)``. Error at most 1 ULP in float32, 2 ULP in float64.
+    ``silu(-inf)`` is the limit, ``-0.0``. Also importable as ``swish``.
+
+    References
+    ----------
+    S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", Neural Networks 107, 2018.
+    P. Ramachandran, B. Zoph and Q. V. Le, "Searching for activation functions",
+    arXiv:1710.05941.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.silu([-1.0, 0.0, 1.0])
+    array([-0.26894142,  0.        ,  0.73105858])
+    """
+    return _silu.value(x, out, dtype, beta)
+
+
+def gelu(x, /, approximate="none", *, out=None, dtype=None):
+    """Gaussian error linear unit.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, integers or bool, any shape
+        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    approximate : {"none", "tanh"}, default "none"
+        The exact function, or its tanh form.
+    out : ndarray, optional
+        Where to put the result; must have its shape. ``out=x`` works in place.
+    dtype : {float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `approximate` is another value, or `out` is read-only or has another shape.
+
+    Notes
+    -----
+    ``"none"``: ``f(x) = x * Phi(x)``, Phi the normal distribution function.
+    ``"tanh"``: ``f(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3)))``.
+    Error of either form, against that formula, at most 1 ULP in float32 and 2 ULP in float64,
+    also in the negative tail. ``gelu(-inf)`` is the limit, ``-0.0``.
+
+    References
+    ----------
+    D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.gelu([-10.0, -1.0, 1.0])
+    array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
+    """
+    return _gelu.value(x, out, dtype, approximate)
+
+
+expit = sigmoid
+swish = silu

@@ -1,0 +1,89 @@
+"""Make every constant of cyact/_math64.pxd and print how good it is.
+
+    python tools/constants64.py
+
+Needs mpmath. Each polynomial is fitted by tools/remez.py, its coefficients are rounded to
+float64, and the error printed is that of the rounded polynomial.
+"""
+
+from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
+
+from remez import largest_error, minimax
+
+mp.prec = 200
+
+
+def leading(x, bits):
+    """x cut to its first `bits` bits: a double whose product with a short integer is exact."""
+    scale = mpf(2) ** (bits - 1 - mp.floor(log(abs(x), 2)))
+    return mp.floor(x * scale) / scale
+
+
+def pair(name, x, bits=53):
+    """Print x as a double and what is left of it as another."""
+    high = leading(x, bits) if bits < 53 else mpf(float(x))
+    print(f"{name}_H = {float(high)!r}")
+    print(f"{name}_L = {float(x - high)!r}")
+
+
+def polynomial(name, function, weight, low, high, degree, low_part=False):
+    coefficients, _ = minimax(function, weight, low, high, degree)
+    rounded = [mpf(float(c)) for c in coefficients]
+    extra = float(coefficients[0] - rounded[0]) if low_part else 0.0
+    error = largest_error([rounded[0] + extra, *rounded[1:]], function, weight, low, high)
+    print(f"{name}: degree {degree}, error 2^{float(log(error, 2)):.1f}")
+    for i, c in enumerate(rounded):
+        print(f"    {name}{i} = {float(c)!r}")
+    if low_part:
+        print(f"    {name}0_L = {extra!r}")
+
+
+def exp_rest(r):
+    """(e^r - 1 - r) / r^2, by its series where the formula cancels."""
+    if abs(r) > mpf(2) ** -20:
+        return (exp(r) - 1 - r) / r**2
+    return sum(r**k / mp.factorial(k + 2) for k in range(8))
+
+
+def log_rest(z):
+    """2 (atanh(s)/s - 1) / s^2 with s = sqrt(z), the rest of log((1+s)/(1-s)) = 2s + s z rest."""
+    if z > mpf(2) ** -40:
+        s = sqrt(z)
+        return 2 * (atanh(s) / s - 1) / z
+    return mpf(2) / 3 + 2 * z / 5 + 2 * z**2 / 7 + 2 * z**3 / 9
+
+
+# gelu's tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 1.25), t = (a - 5) / (a + 5). With 1.25
+# the numerator is almost flat at a = 0 (exactly with sqrt(pi / 2)) and stays between 0.4 and
+# 0.63, so that rounding errors in t and in the polynomial count little; with 5 its error on
+# [0, 39] is near the smallest for the degree.
+TAIL_SHIFT, TAIL_CENTRE, TAIL_END = mpf(1.25), mpf(5), 39
+
+
+def tail(t):
+    if t == -1:
+        return TAIL_SHIFT / 2
+    a = TAIL_CENTRE * (1 + t) / (1 - t)
+    return (a + TAIL_SHIFT) * exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+
+
+def main():
+    ln2, half = log(mpf(2)), log(mpf(2)) / 2 * (1 + mpf(2) ** -10)
+    root = sqrt(2 / pi)
+    print(f"LOG2E = {float(1 / ln2)!r}")
+    # n * LN2_H is exact for |n| < 2^13.
+    pair("LN2", ln2, 40)
+    pair("INV_SQRT_2PI", 1 / sqrt(2 * pi))
+    pair("TANH_1", 2 * root)
+    pair("TANH_3", 2 * root * mpf("0.044715"))
+    pair("TANH_D3", 6 * root * mpf("0.044715"))
+    # e^r = 1 + r + r^2 E(r); the error is relative to e^r
+    polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 10)
+    # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
+    polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
+    end = (TAIL_END - TAIL_CENTRE) / (TAIL_END + TAIL_CENTRE)
+    polynomial("T", tail, lambda t: 1 / tail(t), -1, end, 22, low_part=True)
+
+
+if __name__ == "__main__":
+    main()

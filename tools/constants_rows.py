@@ -1,0 +1,71 @@
+"""Make the polynomials of cyact/_rowmath.pxd and print their errors.
+
+Each is the Chebyshev interpolant of a smooth function, computed by mpmath with 60 digits and
+rounded to double: within a factor of two of the best polynomial of its degree, which is far
+inside what the callers need. Run it with mpmath installed: python tools/constants_rows.py
+"""
+
+import mpmath as mp
+
+mp.mp.dps = 60
+LN2 = mp.log(2)
+
+
+def interpolate(f, low, high, degree):
+    """Coefficients, lowest first, of the interpolant of f at the Chebyshev points."""
+    points = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * degree + 2))
+              for i in range(degree + 1)]
+    matrix = mp.matrix(degree + 1, degree + 1)
+    for i, x in enumerate(points):
+        for j in range(degree + 1):
+            matrix[i, j] = x**j
+    solution = mp.lu_solve(matrix, mp.matrix([f(x) for x in points]))
+    return [float(c) for c in solution]
+
+
+def worst(error, low, high):
+    """log2 of the largest |error| on a fine grid, ends included."""
+    steps = 4001
+    return mp.log(max(abs(error(low + (high - low) * i / steps)) for i in range(steps + 1)), 2)
+
+
+def show(name, coefficients, error):
+    print(f"{name}: relative error 2^{mp.nstr(error, 4)}")
+    for i, c in enumerate(coefficients):
+        print(f"    {name}{i} = {c!r}")
+
+
+def horner(coefficients, x):
+    return mp.polyval([mp.mpf(c) for c in reversed(coefficients)], x)
+
+
+def main():
+    half = mp.mpf(1) / 2
+    q = interpolate(lambda r: mp.expm1(r * LN2) / r if r else LN2, -half, half, 5)
+    show("EXP2_", q, worst(lambda r: (1 + r * horner(q, r)) / mp.power(2, r) - 1, -half, half))
+
+    edge = LN2 / 2 + mp.mpf(2) ** -20
+    # 1/2 is kept exact: its rounding would be the largest error left.
+    tail = [0.5] + interpolate(
+        lambda r: (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mp.mpf(1) / 6, -edge, edge, 9)
+    show("EXP_", tail,
+         worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
+
+    top = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * (1 + mp.mpf(2) ** -20)
+
+    def series(z):
+        s = mp.sqrt(z)
+        return (2 * mp.atanh(s) / s - 2) / z if z else mp.mpf(2) / 3
+
+    log = interpolate(series, mp.mpf(0), top, 6)
+    show("LOG_", log, worst(
+        lambda z: z * (horner(log, z) - series(z)) / (2 + z * series(z)), mp.mpf(0), top))
+
+    high = mp.floor(LN2 * mp.mpf(2) ** 41) / mp.mpf(2) ** 41
+    print("LN2_HI (41 bits: times an 11-bit integer is exact) =", repr(float(high)))
+    print("LN2_LO =", repr(float(LN2 - high)))
+    print("LOG2E =", repr(float(1 / LN2)))
+
+
+if __name__ == "__main__":
+    main()
