@@ -402,15 +402,18 @@ class Jax(Contender):
         compute = self._functions(arrays).get(function)
         if compute is None or not fresh:
             return None
-        names = {"f": self.module.jit(compute), "x": self.module.device_put(arrays.x)}
-        return Bound("f(x).block_until_ready()" if function != "cross_entropy"
-                     else "wait(f(x))", names | {"wait": self.module.block_until_ready}, "")
+        names = {"f": self.module.jit(compute), "wait": self.module.block_until_ready,
+                 "x": self.module.device_put(arrays.x)}
+        if function != "cross_entropy":
+            return Bound("wait(f(x))", names, "")
+        names["target"] = self.module.device_put(arrays.target)
+        return Bound("wait(f(x, target))", names, "")
 
     def _functions(self, arrays):
         jnp, nn = self.module.numpy, self.module.nn
 
-        def cross_entropy(x):
-            at = jnp.expand_dims(arrays.target, arrays.axis)
+        def cross_entropy(x, target):
+            at = jnp.expand_dims(target, arrays.axis)
             return -jnp.take_along_axis(nn.log_softmax(x, arrays.axis), at, arrays.axis).mean()
 
         return {

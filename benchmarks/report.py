@@ -17,6 +17,7 @@ from . import measure
 from .contenders import cores
 
 LOSS = 0.97     # below this ratio cyact is called slower; nearer to 1 is noise
+MOST_LOSSES = 40
 
 
 def size_name(size):
@@ -55,13 +56,17 @@ def short(number):
         return "inf"
     if number >= 9999.5:
         return f"{number:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{number:#.3g}".rstrip(".")
+    return f"{number:.0f}" if number >= 999.5 else f"{number:#.3g}".rstrip(".")
 
 
 def times(ratio):
     """A ratio in at most five characters and its x."""
     digits = 2 if ratio < 9.995 else 1 if ratio < 99.95 else 0
     return f"{ratio:.{digits}f}x"
+
+
+def percent(spread):
+    return f"±{spread:.0%}" if spread < 9.995 else "±>999%"
 
 
 def geometric_mean(ratios):
@@ -89,7 +94,7 @@ def table(results):
             time = short(per_unit(case, timing.median))
             above += f"{time:>7}{times(timing.ratio):>6}"
             error = short(timing.ulp) if name not in {"np.exp", "expit"} else ""
-            below += f"{error:>7}{f'±{timing.spread:.0%}':>6}"
+            below += f"{error:>7}{percent(timing.spread):>6}"
         lines += [above, below]
     means = [geometric_mean([t[name].ratio for _, t in results if name in t]) for name in others]
     lines.append(f"{'geometric mean':{wide}}{'':7}"
@@ -105,7 +110,7 @@ def losses(results):
             if name != "cyact" and timing.ratio < LOSS:
                 error = ("" if timing.ulp is None or name in {"np.exp", "expit"} else
                          f" (max ULP {short(timing.ulp)}, ours {short(timings['cyact'].ulp)})")
-                found.append((timing.ratio, f"{times(timing.ratio)} ±{timing.spread:.0%}  {name}: "
+                found.append((timing.ratio, f"{times(timing.ratio)} {percent(timing.spread)}  {name}: "
                               f"{case_name(case)}, {group_title(case)}{error}"))
     return [line for _, line in sorted(found)]
 
@@ -115,9 +120,12 @@ def full_text(results):
     parts = [table(list(group)) for _, group in
              groupby(results, key=lambda result: result[0].group)]
     lost = losses(results)
-    parts.append("\n".join(["Where cyact loses (times its time, below 0.97):",
-                            *(f"  {line}" for line in lost)]) if lost
-                 else "cyact loses nowhere in this run.")
+    compared = sum(len(timings) - 1 for _, timings in results)
+    lines = [f"cyact loses {len(lost)} of {compared} comparisons (ratio below {LOSS}):",
+             *(f"  {line}" for line in lost[:MOST_LOSSES])]
+    if len(lost) > MOST_LOSSES:
+        lines.append(f"  … and {len(lost) - MOST_LOSSES} more, in the JSON")
+    parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
