@@ -42,6 +42,13 @@ DIRECTIVES = {
     "freethreading_compatible": True,
 }
 
+
+
+def flags(msvc, level):
+    """The compiler flags of a level."""
+    return MSVC + MSVC_LEVEL[level] if msvc else UNIX + UNIX_LEVEL[level]
+
+
 OPENMP_TEST = """
 #include <omp.h>
 int main(void) { return omp_get_max_threads() < 1; }
@@ -58,12 +65,14 @@ def placeholders():
 
 
 class BuildExt(build_ext):
-    def finalize_options(self):
+    """Translate, choose flags for each level, find OpenMP, compile in parallel."""
+
+    def finalize_options(self):  # noqa: D102
         super().finalize_options()
         if self.parallel is None:
             self.parallel = os.cpu_count()
 
-    def build_extensions(self):
+    def build_extensions(self):  # noqa: D102
         import numpy
 
         translate(self.extensions)
@@ -77,20 +86,17 @@ class BuildExt(build_ext):
             level = extension.name.rpartition("_")[2]
             extension.include_dirs = [numpy.get_include()]
             extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-            extension.extra_compile_args = list(MSVC if msvc else UNIX)
+            extension.extra_compile_args = flags(msvc, level if level in LEVELS else "baseline")
             if level in LEVELS:
-                extension.extra_compile_args += (MSVC_LEVEL if msvc else UNIX_LEVEL)[level]
                 # GCC's unit-growth limit would otherwise stop inlining, and so vectorising,
                 # as kernels are added.
                 inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
-                extension.define_macros += [("CYTHON_INLINE", inline),
-                                            ("CYACT_LEVEL", level)]
+                extension.define_macros.append(("CYTHON_INLINE", inline))
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
             if extension.name == "cyact._cpu":      # what show_config() tells
-                told = "; ".join(f"{name}: {' '.join((MSVC + MSVC_LEVEL[name]) if msvc else (UNIX + UNIX_LEVEL[name]))}"
-                                 for name in LEVELS)
+                told = "; ".join(f"{name}: {' '.join(flags(msvc, name))}" for name in LEVELS)
                 extension.define_macros.append(("CYACT_FLAGS", f'"{told}"'))
         super().build_extensions()
 

@@ -16,6 +16,8 @@ of int64: integers stay in doubles, and 2^n is built by adding a large constant 
 in the low bits.
 """
 
+from libc.math cimport INFINITY
+
 cdef extern from *:
     """
     #include <string.h>
@@ -38,6 +40,7 @@ cdef extern from *:
     }
     /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
     #define CYACT64_ROUND 6755399441055744.0
+    #define CYACT64_LARGEST 1.7976931348623157e308
     #define CYACT64_LOG2E 1.4426950408889634
     #define CYACT64_LN2_H 0.6931471805592082
     #define CYACT64_LN2_L 7.371002565167799e-13
@@ -52,6 +55,7 @@ cdef extern from *:
     """
     const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
+    const double LARGEST "CYACT64_LARGEST"
     const double LOG2E "CYACT64_LOG2E"
     const double LN2_H "CYACT64_LN2_H"
     const double LN2_L "CYACT64_LN2_L"
@@ -85,13 +89,14 @@ cdef struct scaled:
     double h
     double l
 
-# sigmoid(v) = s / d and 1 - sigmoid(v) = e / d, where s = step * step * last is a power of two
-# up to 1 that may have underflowed to 0, and its factors have not
+# With e = e^-|v|, which has been multiplied by 2^-k where it would be too small for its second
+# part, and d = 1 + e: sigmoid(v) = 2^k m / d, where k = 0, m = 1 for positive v and m = e for
+# negative v.
 cdef struct gate:
-    double step
-    double last
-    double s
+    bint negative
+    double k
     pair e
+    pair m
     pair d
 
 
@@ -134,10 +139,10 @@ cdef inline double power_of_two(double n) noexcept nogil:
 
 
 cdef inline double scale(double x, double n) noexcept nogil:
-    """x * 2^n for an integer |n| < 3000: no step overflows or underflows before the result."""
-    cdef double third = nearest(n * 0.3333333333333333)
-    cdef double step = power_of_two(third)
-    return x * step * step * power_of_two(n - (third + third))
+    """x * 2^n for an integer |n| < 2040; a double that has overflowed or underflowed after
+    the first of two steps does so for good, or was going to."""
+    cdef double half = nearest(n * 0.5)
+    return x * power_of_two(half) * power_of_two(n - half)
 
 
 # Sums, products and quotients with their rounding errors
@@ -323,102 +328,122 @@ cdef inline double log(double x) noexcept nogil:
     return sum.h + (sum.l + (exponent * LN2_L + (madd(s.h * z, log_rest(z), s.l + s.l))))
 
 
-cdef inline scaled log1p_parts(scaled e) noexcept nogil:
-    """log(1 + 2^n (h + l)) for a value between 0 and 1, as n is 0 or less.
-
-    log(1 + e) = 2 atanh(e/(2 + e)), and above sqrt(2) - 1 log 2 + 2 atanh((e - 1)/(e + 3)).
-    """
-    cdef double s = scale(1, e.n)
-    cdef double eh = e.h * s, el = e.l * s
-    cdef bint large = eh > 0.41421356237309503
-    cdef pair numerator = fast_two_sum(-1, eh)
-    cdef pair denominator = fast_two_sum(3.0 if large else 2.0, eh)
-    cdef pair q, sum
-    cdef double z, ratio
-    cdef scaled y
-    numerator.h = numerator.h if large else e.h
-    numerator.l = numerator.l + el if large else e.l
-    denominator.l += el
-    q = quotient(numerator, denominator)
-    ratio = q.h if large else q.h * s
-    z = ratio * ratio
-    sum = fast_two_sum(LN2_H if large else 0.0, q.h + q.h)
-    sum = fast_two_sum(sum.h, sum.l + ((LN2_L if large else 0.0)
-                                       + madd(q.h * z, log_rest(z), q.l + q.l)))
-    y.n = 0.0 if large else e.n
-    y.h = sum.h
-    y.l = sum.l
+cdef inline pair log1p_parts(pair e) noexcept nogil:
+    """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.l adds."""
+    cdef double x = e.h - 0.5, u = x * x, even, odd
+    cdef pair p, y
+    even = 2.504178109608435e-05
+    even = madd(even, u, 2.752455385038911e-05)
+    even = madd(even, u, 8.973261664124882e-05)
+    even = madd(even, u, 0.00022107442625288155)
+    even = madd(even, u, 0.0005730654049951967)
+    even = madd(even, u, 0.0015153828238284898)
+    even = madd(even, u, 0.004136179121800764)
+    even = madd(even, u, 0.011833792109661413)
+    even = madd(even, u, 0.03661185452315794)
+    even = madd(even, u, 0.1326097537542029)
+    odd = -3.839045001860966e-05
+    odd = madd(odd, u, -4.4795160088746195e-05)
+    odd = madd(odd, u, -0.0001421166327768367)
+    odd = madd(odd, u, -0.0003548159558473583)
+    odd = madd(odd, u, -0.0009288581625695611)
+    odd = madd(odd, u, -0.0024918411228496413)
+    odd = madd(odd, u, -0.006945394979122867)
+    odd = madd(odd, u, -0.020548811918991924)
+    odd = madd(odd, u, -0.06768864331096612)
+    odd = madd(odd, u, -0.2885270990993239)
+    p = fast_two_sum(0.8109302162163288, madd(x, odd, madd(u, even, -4.699288388478326e-18)))
+    y = two_prod(e.h, p.h)
+    # 1/(1 + e) to 2 % is enough for e.l
+    y.l += madd(e.h, p.l, e.l * madd(e.h, madd(e.h, 0.32, -0.81), 0.99))
     return y
 
 
 cdef inline double log1p(double x) noexcept nogil:
     """log(1 + x) for 0 <= x <= 1."""
-    cdef scaled e
-    e.n = 0.0
-    e.h = x
-    e.l = 0.0
-    e = log1p_parts(e)
-    return e.h + e.l
+    cdef pair y = log1p_parts(single(x))
+    return y.h + y.l
 
 
 # The logistic function and what is built on it
 
-cdef inline gate open_gate(pair v) noexcept nogil:
-    """For -1500 <= v <= 60. With e^-v = 2^n e, d = 1 + 2^n e if n < 0, else 2^-n + e."""
-    cdef pair minus
-    cdef scaled e
+cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
+    """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
+    cdef scaled e = exp_parts(x)
+    cdef double n = at_least(e.n, -960.0)
+    cdef double s = power_of_two(n)
+    cdef pair y
+    k[0] = e.n - n
+    y.h = e.h * s
+    y.l = e.l * s
+    return y
+
+
+cdef inline pair minus_absolute(pair v, double bound) noexcept nogil:
+    """-|v|, or -bound if that is larger (so also after an overflow)."""
+    cdef double a = absolute(v.h)
+    cdef double l = v.l if v.h < 0 else -v.l
+    cdef pair c
+    c.l = l if a <= bound else 0.0
+    c.h = -at_most(a, bound)
+    return c
+
+
+cdef inline gate open_gate(pair v, double bound) noexcept nogil:
+    """The parts of sigmoid(v) for |v| < bound <= 1500, beyond which it is taken as constant."""
     cdef gate g
-    cdef double third, low, n
-    minus.h = -v.h
-    minus.l = -v.l
-    e = exp_parts(minus)
-    n = at_least(e.n, 0.0)
-    third = nearest(n * -0.3333333333333333)
-    g.step = power_of_two(third)
-    g.last = power_of_two(-n - (third + third))
-    g.s = g.step * g.step * g.last
-    low = power_of_two(e.n - n)
-    g.e.h = e.h * low
-    g.e.l = e.l * low
-    g.d = plus(g.s, g.e)
+    cdef double k
+    g.negative = v.h < 0
+    g.e = bounded_exp(minus_absolute(v, bound), &k)
+    g.d = fast_two_sum(1, g.e.h)
+    g.d.l += g.e.l
+    g.m.h = g.e.h if g.negative else 1.0
+    g.m.l = g.e.l if g.negative else 0.0
+    g.k = k if g.negative else 0.0
     return g
-
-
-cdef inline double through(double x, pair q, gate g) noexcept nogil:
-    """x q s. Half the steps come before x, which would be too large for q alone."""
-    return madd(x, q.h * g.step, x * (q.l * g.step)) * g.step * g.last
 
 
 cdef inline double logistic(pair v) noexcept nogil:
     """sigmoid(v)."""
-    cdef gate g = open_gate(v)
-    cdef pair q = reciprocal(g.d)
-    return through(1, q, g)
+    cdef gate g = open_gate(v, 760.0)
+    cdef pair q = quotient(g.m, g.d)
+    return (q.h + q.l) * power_of_two(g.k)
 
 
 cdef inline double gated(double x, pair v) noexcept nogil:
     """x sigmoid(v)."""
-    cdef gate g = open_gate(v)
-    cdef pair q = reciprocal(g.d)
-    return through(x, q, g)
+    cdef gate g = open_gate(v, 1500.0)
+    cdef pair q = quotient(g.m, g.d)
+    return scale(madd(x, q.h, x * q.l), g.k)
 
 
 cdef inline double gated_d(pair v, pair w) noexcept nogil:
-    """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'."""
-    cdef gate g = open_gate(v)
-    cdef pair q = quotient(plus(g.s, product(g.e, plus(1, w))), product(g.d, g.d))
-    return through(1, q, g)
+    """sigmoid(v) (1 + w (1 - sigmoid(v))), the derivative of x sigmoid(v) if w = x v'.
+
+    For v < 0 this is e (d + w)/d^2, else (d + w e)/d^2.
+    """
+    cdef gate g = open_gate(v, 760.0)
+    cdef pair we = product(w, g.e), q
+    we.h = w.h if g.negative else we.h
+    we.l = w.l if g.negative else we.l
+    we.l += g.d.l
+    q = quotient(plus(g.d.h, we), product(g.d, g.d))
+    return madd(q.h, g.m.h, madd(q.h, g.m.l, q.l * g.m.h)) * power_of_two(g.k)
 
 
 cdef inline double sigmoid(double x) noexcept nogil:
     """1/(1 + e^-x)."""
-    return logistic(single(at_least(at_most(x, 60.0), -760.0)))
+    return logistic(single(x))
 
 
 cdef inline double bell(double a, double height) noexcept nogil:
     """height sigmoid(a) sigmoid(-a), a >= 0, height a power of two."""
-    cdef gate g = open_gate(single(-at_most(a, 760.0)))
-    return through(height, quotient(g.e, product(g.d, g.d)), g)
+    cdef double k
+    cdef pair e = bounded_exp(single(-at_most(a, 760.0)), &k)
+    cdef pair d = fast_two_sum(1, e.h), q
+    d.l += e.l
+    q = quotient(e, product(d, d))
+    return (q.h + q.l) * height * power_of_two(k)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
@@ -439,43 +464,44 @@ cdef inline double tanh_d(double x) noexcept nogil:
     return bell(absolute(x + x), 4)
 
 
+cdef inline pair beta_x(double beta, double x) noexcept nogil:
+    """beta x, and 0 for beta = 0 and an infinite x."""
+    cdef double bound = LARGEST if beta == 0 else INFINITY
+    return two_prod(beta, at_least(at_most(x, bound), -bound))
+
+
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -1500.0, 60.0)
-    cdef bint whole = (v.h >= 60) | ((c != x) & (v.h > -1500))
-    cdef double y = gated(c, v)
-    return x if whole else y
+    cdef double c = at_least(at_most(x, LARGEST), -LARGEST)
+    cdef pair v = beta_x(beta, x)
+    # infinite for an infinite x: what beta = 0 leaves to be added
+    cdef double excess = c - x if beta == 0 else 0.0
+    cdef double y = gated(c, v) - excess
+    return x if v.h >= 60 else y
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
-    cdef double c = at_least(at_most(x, 1.7976931348623157e308), -1.7976931348623157e308)
-    cdef pair v = clamp(two_prod(beta, c), -760.0, 60.0)
+    cdef pair v = clamp(beta_x(beta, x), -760.0, 760.0)
     return gated_d(v, v)
 
 
 cdef inline double softplus(double x, double beta) noexcept nogil:
     """max(x, 0) + log(1 + e^-|beta x|)/beta."""
-    cdef pair v = clamp(two_prod(beta, x), -1500.0, 1500.0)
+    # 1/beta as a pair; half the exponent of beta is lent to it so that both parts are normal
+    cdef double loan = from_bits((1534ULL << 52) - ((bits(beta) >> 1) & 0x3ff0000000000000ULL))
+    cdef pair inverse = reciprocal(single(beta * loan))
+    cdef pair v = two_prod(beta, x), y
     cdef bint positive = v.h > 0
-    # 1/beta overflows for a subnormal beta; it only carries a correction
-    cdef double inverse = at_most(1 / beta, 1.7976931348623157e308)
-    cdef scaled y
-    cdef double third, step, q
-    v.h = -v.h if positive else v.h
-    v.l = -v.l if positive else v.l
-    y = log1p_parts(exp_parts(v))
-    third = nearest(y.n * 0.3333333333333333)
-    step = power_of_two(third)
-    q = (y.h * step) / beta + (y.l * step) * inverse
-    q = q * step * power_of_two(y.n - (third + third))
-    return (x if positive else 0.0) + q
+    cdef double k, tail
+    y = log1p_parts(bounded_exp(minus_absolute(v, 1500.0), &k))
+    tail = madd(y.h, inverse.h, madd(y.h, inverse.l, y.l * inverse.h)) * loan
+    return (x if positive else 0.0) + scale(tail, k)
 
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
     """sigmoid(beta x)."""
-    return logistic(clamp(two_prod(beta, x), -760.0, 60.0))
+    return logistic(two_prod(beta, x))
 
 
 cdef inline double softplus_y(double y, double beta) noexcept nogil:
@@ -572,7 +598,7 @@ cdef inline pair cubic(double x, double h1, double l1, double h3, double l3) noe
 cdef inline double gelu_tanh(double x) noexcept nogil:
     """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
-    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
+    cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     cdef double y = gated(c, v)
     return x if v.h >= 60 else y
 
@@ -580,7 +606,7 @@ cdef inline double gelu_tanh(double x) noexcept nogil:
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
     """sigmoid(v) (1 + x v' (1 - sigmoid(v))), v = 2 u."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
-    cdef pair v = clamp(cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L), -1500.0, 60.0)
+    cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     return gated_d(v, cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L))
 
 
@@ -588,9 +614,11 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
 
 cdef inline double elu(double x, double alpha) noexcept nogil:
     """x, or alpha (e^x - 1) where x <= 0."""
-    cdef pair m = expm1_parts(single(at_least(at_most(x, 0.0), -60.0)))
-    cdef double y = madd(alpha, m.h, alpha * m.l)
-    y = alpha * x if x > -5e-17 else y
+    cdef double c = at_least(at_most(x, 0.0), -60.0)
+    cdef pair m = expm1_parts(single(c))
+    # from here on e^c - 1 is c; alpha = 0 has only signs to get right
+    cdef double edge = -5e-17 if alpha != 0 else -100.0
+    cdef double y = alpha * c if c > edge else madd(alpha, m.h, alpha * m.l)
     return x if x > 0 else y
 
 
@@ -599,7 +627,8 @@ cdef inline double elu_d(double x, double alpha) noexcept nogil:
     # a large alpha gives up 2^128 so that alpha e^x cannot overflow before it is scaled
     cdef bint large = absolute(alpha) > 1
     cdef double a = alpha * 2.938735877055719e-39 if large else alpha
-    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), -1500.0)))
+    cdef double bound = -1480.0 if large else -760.0
+    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), bound)))
     cdef double y = scale(madd(a, e.h, a * e.l), e.n + (128.0 if large else 0.0))
     return 1.0 if x > 0 else y
 

@@ -27,6 +27,9 @@ ctypedef fused real:
     float
     double
 
+cdef enum:
+    TOPS = 32    # lanes of the maximum; GCC 12 leaves fewer as scalars
+
 # (x - m) / temperature, as the loops want it.
 cdef struct Scale:
     double temperature
@@ -63,31 +66,32 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
 
 # Reading and writing a row in blocks
 
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t block=SUMS) noexcept nogil:
+    return (n + block - 1) // block * block
+
+
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
+                              Py_ssize_t block=SUMS) noexcept nogil:
     """How much of a row to take next: what needs no copy first, then the rest."""
     if left > CHUNK:
         return CHUNK
-    if step == size and left >= SUMS:
-        return left & -SUMS
+    if step == size and left >= block:
+        return left // block * block
     return left
 
 
-cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    return (n + SUMS - 1) & -SUMS
-
-
 cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                             real pad) noexcept nogil:
+                             real pad, Py_ssize_t block=SUMS) noexcept nogil:
     """x itself where it is whole blocks of contiguous entries, else a padded copy."""
     cdef Py_ssize_t i
     if step == sizeof(real):
-        if n == padded(n):
+        if n == padded(n, block):
             return <const real*> x
         memcpy(buffer, x, n * sizeof(real))
     else:
         for i in range(n):
             buffer[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded(n)):
+    for i in range(n, padded(n, block)):
         buffer[i] = pad
     return buffer
 
@@ -112,37 +116,40 @@ cdef inline void store(const real* result, char* y, Py_ssize_t step, Py_ssize_t 
 # Maximum
 
 cdef inline void raise_to(const real* x, Py_ssize_t n, real* top) noexcept nogil:
-    """top[j] becomes the maximum of itself and x[j], x[j + 16], ...; NaN is passed over."""
-    cdef real m[SUMS]
-    cdef Py_ssize_t i, block
+    """top[j] becomes the maximum of itself and x[j], x[j + TOPS], ...; NaN is passed over."""
+    cdef real m[TOPS]
+    cdef Py_ssize_t block
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         m[j] = top[j]
-    for block in range(n // SUMS):
-        i = block * SUMS
-        for j in range(SUMS):
-            m[j] = x[i + j] if x[i + j] > m[j] else m[j]
-    for j in range(SUMS):
+    for block in range(n // TOPS):
+        for j in range(TOPS):
+            m[j] = x[block * TOPS + j] if x[block * TOPS + j] > m[j] else m[j]
+    for j in range(TOPS):
         top[j] = m[j]
 
 
 cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
-    cdef real top[SUMS]
-    cdef real m = -INFINITY
+    cdef real top[TOPS]
+    cdef real m
     cdef Py_ssize_t start = 0, count
     cdef int j
-    for j in range(SUMS):
+    for j in range(TOPS):
         top[j] = -INFINITY
     while start < n:
-        count = length(n - start, step, sizeof(real))
-        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY),
-                 padded(count), top)
+        count = length(n - start, step, sizeof(real), TOPS)
+        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
+                 padded(count, TOPS), top)
         start += count
+    for j in range(16):
+        top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
     for j in range(8):
         top[j] = top[j] if top[j] > top[j + 8] else top[j + 8]
-    for j in range(8):
-        m = top[j] if top[j] > m else m
-    return m
+    for j in range(4):
+        top[j] = top[j] if top[j] > top[j + 4] else top[j + 4]
+    top[0] = top[0] if top[0] > top[2] else top[2]
+    m = top[1] if top[1] > top[3] else top[3]
+    return m if m > top[0] else top[0]
 
 
 # Exponentials of (x - m) / temperature
@@ -203,44 +210,63 @@ cdef inline void clear(Sums* sums) noexcept nogil:
     memset(sums, 0, sizeof(Sums))
 
 
-cdef inline void add(const real* x, real m, const double* e, const double* rest, Py_ssize_t n,
-                     bint exact, bint apart, Sums* sums) noexcept nogil:
-    """Add n exponentials to the partial sums.
+cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
+                           double* ones) noexcept nogil:
+    """Split e into the entries that are 1 (the maximum, and what is as good as it) and the rest.
 
-    `apart` leaves out the entries that equal the maximum m and counts them: a confident row's
-    log-probability is the logarithm of 1 plus the sum of the others, which the 1 would swallow.
+    A confident row's log-probability is the logarithm of 1 plus the sum of the others, which
+    the 1 would swallow.
     """
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        ones[i] = 1 if e[i] == 1 else 0
+    for i in range(n & -SUMS):
+        others[i] = e[i] - ones[i]
+
+
+cdef inline void add(const double* e, Py_ssize_t n, double* sums) noexcept nogil:
+    """Add e[j], e[j + 16], ... to sums[j]."""
+    cdef double s[SUMS]
+    cdef Py_ssize_t block
+    cdef int j
+    for j in range(SUMS):
+        s[j] = sums[j]
+    for block in range(n // SUMS):
+        for j in range(SUMS):
+            s[j] += e[block * SUMS + j]
+    for j in range(SUMS):
+        sums[j] = s[j]
+
+
+cdef inline void add_pairs(const double* e, const double* rest, Py_ssize_t n,
+                           Sums* sums) noexcept nogil:
+    """The same for e + rest, carrying what rounds off (Knuth's two-sum)."""
     cdef double s[SUMS]
     cdef double r[SUMS]
-    cdef double c[SUMS]
+    cdef double t, z
     cdef Py_ssize_t i, block
-    cdef double t, z, v, w
     cdef int j
     for j in range(SUMS):
         s[j] = sums.high[j]
         r[j] = sums.low[j]
-        c[j] = sums.count[j]
     for block in range(n // SUMS):
-        i = block * SUMS
         for j in range(SUMS):
-            v = e[i + j]
-            if apart:
-                v = 0 if x[i + j] == m else v
-                c[j] += 1 if x[i + j] == m else 0
-            if exact:
-                w = rest[i + j]
-                if apart:
-                    w = 0 if x[i + j] == m else w
-                t = s[j] + v
-                z = t - s[j]
-                r[j] += ((s[j] - (t - z)) + (v - z)) + w
-                s[j] = t
-            else:
-                s[j] += v
+            i = block * SUMS + j
+            t = s[j] + e[i]
+            z = t - s[j]
+            r[j] += ((s[j] - (t - z)) + (e[i] - z)) + rest[i]
+            s[j] = t
     for j in range(SUMS):
         sums.high[j] = s[j]
         sums.low[j] = r[j]
-        sums.count[j] = c[j]
+
+
+cdef inline void add_either(const double* e, const double* rest, Py_ssize_t n, bint exact,
+                            Sums* sums) noexcept nogil:
+    if exact:
+        add_pairs(e, rest, n, sums)
+    else:
+        add(e, n, sums.high)
 
 
 cdef inline double folded(const double* lanes) noexcept nogil:
@@ -310,19 +336,27 @@ cdef struct Row:
 cdef struct Work:
     doubles e
     doubles rest
+    doubles others
+    doubles ones
     doubles buffer      # copies of x
     doubles result      # results on their way to y
     doubles grad        # copies of grad
 
 
-cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bint exact,
+cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* scale, bint exact,
                         bint apart, Work* work, real kind) noexcept nogil:
-    """The maximum and the sums; `kind` only tells the type of x."""
+    """The maximum and the sums; `kind` only tells the type of x.
+
+    Exponentials that work cannot hold go to y, if there is one: in float32 rounded, which
+    together with the rounding of the quotient leaves the result within 1.5 ULP.
+    """
     cdef Row row
     cdef Sums sums
     cdef real* buffer = <real*> work.buffer.at
-    cdef Py_ssize_t start = 0, count, at, step = call.x_item
+    cdef Py_ssize_t start = 0, count, at, i, step = call.x_item
     cdef const real* values
+    cdef double* e
+    cdef real* result
     cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
@@ -330,13 +364,24 @@ cdef inline Row sum_row(const Rows* call, const char* x, const Scale* scale, bin
     while start < call.n:
         count = length(call.n - start, step, sizeof(real))
         at = start if row.kept else 0
+        e = work.e.at + at
         values = load(x + start * step, step, count, buffer, <real> -INFINITY)
-        exponentials(values, padded(count), m, scale, exact, work.e.at + at, work.rest.at + at)
-        add(values, m, work.e.at + at, work.rest.at + at, padded(count), exact, apart, &sums)
+        exponentials(values, padded(count), m, scale, exact, e, work.rest.at + at)
+        if apart:
+            set_apart(e, padded(count), work.others.at, work.ones.at)
+            add(work.ones.at, padded(count), sums.count)
+            add_either(work.others.at, work.rest.at + at, padded(count), exact, &sums)
+        else:
+            add_either(e, work.rest.at + at, padded(count), exact, &sums)
+        if y != NULL and not row.kept:
+            result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
+            for i in range(padded(count)):
+                result[i] = <real> e[i]
+            store(result, y + start * call.y_item, call.y_item, count)
         start += count
     row.others = row.sum = total(&sums, exact)
     if apart:
-        # The first maximum is the 1 that log1p adds
+        # One of the maxima is the 1 that log1p adds
         row.others = plus(row.others, folded(sums.count) - 1)
         row.sum = plus(row.others, 1)
     row.v = reciprocal(row.sum)
@@ -352,30 +397,40 @@ cdef inline const double* kept(const Row* row, const real* values, Py_ssize_t st
     return work.e.at
 
 
+cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssize_t step,
+                        Py_ssize_t n, Work* work, real kind) noexcept nogil:
+    """y = exponentials * (high + low), the former kept or from where sum_row() put them."""
+    cdef Py_ssize_t start = 0, count, i
+    cdef const double* e
+    cdef const real* put
+    cdef real* result
+    while start < n:
+        count = length(n - start, step, sizeof(real))
+        result = room(y + start * step, step, count, <real*> work.result.at)
+        if row.kept:
+            e = work.e.at + start
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (e[i] * high)
+                else:
+                    result[i] = times(e[i], high, low)
+        else:
+            put = load(y + start * step, step, count, <real*> work.result.at, <real> 0)
+            for i in range(padded(count)):
+                if real is float:
+                    result[i] = <float> (put[i] * high)
+                else:
+                    result[i] = times(put[i], high, low)
+        store(result, y + start * step, step, count)
+        start += count
+
+
 # softmax: e^((x - m) / temperature) / sum
 
 cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                              Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, False, work, kind)
-    cdef Py_ssize_t start = 0, count, i
-    cdef const real* values
-    cdef const double* e
-    cdef real* result
-    while start < call.n:
-        count = length(call.n - start, call.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * call.x_item, call.x_item, count,
-                          <real*> work.buffer.at, <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), scale, work)
-        result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
-        for i in range(padded(count)):
-            if real is float:
-                result[i] = <float> (e[i] * row.v.high)
-            else:
-                result[i] = times(e[i], row.v.high, row.v.low)
-        store(result, y + start * call.y_item, call.y_item, count)
-        start += count
+    cdef Row row = sum_row(call, x, y, scale, real is double, False, work, kind)
+    finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, kind)
 
 
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
@@ -390,9 +445,8 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 
 cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                                  Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, scale, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    cdef double log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
+    cdef Row row = sum_row(call, x, NULL, scale, real is double, True, work, kind)
+    cdef double log = log1p_pair(row.others.high, row.others.low)
     cdef Py_ssize_t start = 0, count, i
     cdef double d, low = 0, inverse = scale.inverse, m = row.m, least = -1e300
     cdef const real* values
@@ -423,15 +477,32 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
+cdef inline real infinite(const Rows* call, const char* x, real m) noexcept nogil:
+    """The infinite maximum of a row, or NaN if the row holds one."""
+    cdef Py_ssize_t j
+    cdef real item
+    for j in range(call.n):
+        item = (<const real*> (x + j * call.x_item))[0]
+        if item != item:
+            return item
+    return m
+
+
+cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
+                               real kind) noexcept nogil:
+    cdef Row row = sum_row(call, x, NULL, scale, True, True, work, kind)
+    if row.m - row.m != 0:
+        return infinite(call, x, <real> row.m)
+    return <real> (row.m + log1p_pair(row.others.high, row.others.low))
+
+
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale scale = scale_of(NULL)
-    cdef Row row
     cdef Py_ssize_t r
     for r in range(call.rows):
-        row = sum_row(call, call.x + r * call.x_row, &scale, True, True, &work, kind)
-        (<real*> (call.y + r * call.y_row))[0] = <real> (
-            row.m + log1p_pair(row.others.high, row.others.low))
+        (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
+            call, call.x + r * call.x_row, &scale, &work, kind)
 
 
 # Gradients
@@ -482,7 +553,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
         row.kept = False
         row.m = 0
     else:
-        row = sum_row(call, x, scale, real is double, False, work, kind)
+        row = sum_row(call, x, NULL, scale, real is double, False, work, kind)
         v = row.v.high
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
@@ -501,8 +572,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
                     work.rest.at[i] = 0
-            add(g, <real> 0, work.result.at, work.rest.at, padded(count), real is double, False,
-                &sums)
+            add_either(work.result.at, work.rest.at, padded(count), real is double, &sums)
             start += count
         sum = total(&sums, real is double)
         high = sum.high
@@ -568,8 +638,8 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
         a[i] = 0
 
 
-cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double log,
-                              double* mass, Work* work, real kind) noexcept nogil:
+cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
+                              Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -585,72 +655,16 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
                       <real> 0)
         coefficients(call, r, start, count, a, kind)
         memset(work.rest.at, 0, padded(count) * sizeof(double))
-        add(values, <real> 0, a, work.rest.at, padded(count), True, False, &all)
+        add_pairs(a, work.rest.at, padded(count), &all)
         for i in range(padded(count)):
             work.result.at[i] = a[i] * (values[i] - row.m)
         for i in range(count, padded(count)):
             work.result.at[i] = 0
-        add(values, <real> 0, work.result.at, work.rest.at, padded(count), True, False, &shifted)
+        add_pairs(work.result.at, work.rest.at, padded(count), &shifted)
         start += count
     mass[0] = total(&all, True).high
-    return mass[0] * log - total(&shifted, True).high
-
-
-cdef inline void cross_entropy_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit,
-                                   Work* work, real kind) noexcept nogil:
-    cdef const Rows* rows = &call.rows
-    cdef const char* x = rows.x + r * rows.x_row
-    cdef char* y = rows.y + r * rows.y_row
-    cdef bint single = call.target != NULL and call.smoothing == 0
-    cdef Py_ssize_t start = 0, count, i, target = -1
-    cdef double at_target = 0, mass = 1, log, factor, scale = call.scale, v
-    cdef const real* values
-    cdef const double* e
-    cdef real* result
-    cdef Row row
-    if call.target != NULL:
-        target = call.target[r]
-        if target < 0:
-            call.loss[r] = 0
-            if rows.y != NULL:
-                for i in range(rows.n):
-                    (<real*> (y + i * rows.y_item))[0] = 0
-            return
-        at_target = (<const real*> (x + target * rows.x_item))[0]
-    row = sum_row(rows, x, unit, real is double, True, work, kind)
-    # An infinite maximum was left out of the sum: the whole row is NaN.
-    log = log1p_pair(row.others.high, row.others.low) + (row.m - row.m)
-    v = row.v.high + (row.m - row.m)
-    if single:
-        mass = 1.0 if call.weight == NULL else call.weight[target]
-        call.loss[r] = mass * (log - (at_target - row.m))
-    else:
-        call.loss[r] = mixed_loss(call, r, &row, log, &mass, work, kind)
-    if rows.y == NULL:
-        return
-    factor = scale * mass * v
-    while start < rows.n:
-        count = length(rows.n - start, rows.y_item, sizeof(real))
-        values = NULL
-        if not row.kept:
-            values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
-                          <real> -INFINITY)
-        e = kept(&row, values, start, padded(count), unit, work)
-        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
-        if single:
-            for i in range(padded(count)):
-                result[i] = <real> (e[i] * factor)
-        else:
-            coefficients(call, r, start, count, work.grad.at, kind)
-            for i in range(padded(count)):
-                result[i] = <real> (scale * (mass * (e[i] * v) - work.grad.at[i]))
-        store(result, y + start * rows.y_item, rows.y_item, count)
-        start += count
-    if single:
-        # p - 1 at the target is minus the others' share, which does not cancel
-        (<real*> (y + target * rows.y_item))[0] = <real> (-factor * (
-            row.others.high if at_target == row.m
-            else row.sum.high - exponential(<real> at_target, row.m, unit)))
+    return (mass[0] * log1p_pair(row.others.high, row.others.low)
+            - total(&shifted, True).high)
 
 
 cdef inline double exponential(real x, double m, const Scale* unit) noexcept nogil:
@@ -662,12 +676,78 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
         return exp_pair(d, low, LEAST_PAIR, &rest)
 
 
+cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y = NULL if rows.y == NULL else rows.y + r * rows.y_row
+    cdef Py_ssize_t target = call.target[r]
+    cdef real at_target = (<const real*> (x + target * rows.x_item))[0]
+    cdef double weight = 1.0 if call.weight == NULL else call.weight[target]
+    cdef double factor = call.scale * weight, e
+    cdef Row row = sum_row(rows, x, y, unit, real is double, True, work, kind)
+    call.loss[r] = weight * (log1p_pair(row.others.high, row.others.low) - (at_target - row.m))
+    if y == NULL:
+        return
+    finish(&row, factor * row.v.high, factor * row.v.low, y, rows.y_item, rows.n, work, kind)
+    # p - 1 at the target is minus the share of all others: that does not cancel.
+    e = exponential(at_target, row.m, unit)
+    (<real*> (y + target * rows.y_item))[0] = <real> (-factor * row.v.high * (
+        row.others.high if e == 1 else row.sum.high - e))
+
+
+cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                           real kind) noexcept nogil:
+    """Every entry has a coefficient: probabilities or smoothing."""
+    cdef const Rows* rows = &call.rows
+    cdef const char* x = rows.x + r * rows.x_row
+    cdef char* y
+    cdef Py_ssize_t start = 0, count, i
+    cdef double mass = 0, v, scale = call.scale
+    cdef double* a = work.grad.at
+    cdef const real* values
+    cdef const double* e
+    cdef real* result
+    cdef Row row = sum_row(rows, x, NULL, unit, real is double, True, work, kind)
+    call.loss[r] = mixed_loss(call, r, &row, &mass, work, kind)
+    if rows.y == NULL:
+        return
+    y = rows.y + r * rows.y_row
+    v = row.v.high * mass
+    while start < rows.n:
+        count = length(rows.n - start, rows.y_item, sizeof(real))
+        values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,
+                      <real> -INFINITY)
+        e = kept(&row, values, start, padded(count), unit, work)
+        coefficients(call, r, start, count, a, kind)
+        result = room(y + start * rows.y_item, rows.y_item, count, <real*> work.result.at)
+        for i in range(padded(count)):
+            result[i] = <real> (scale * (e[i] * v - a[i]))
+        store(result, y + start * rows.y_item, rows.y_item, count)
+        start += count
+
+
+cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
+    cdef const Rows* rows = &call.rows
+    cdef Py_ssize_t i
+    call.loss[r] = 0
+    if rows.y != NULL:
+        for i in range(rows.n):
+            (<real*> (rows.y + r * rows.y_row + i * rows.y_item))[0] = 0
+
+
 cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Work work
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
     for r in range(call.rows.rows):
-        cross_entropy_row(call, r, &unit, &work, kind)
+        if call.target != NULL and call.target[r] < 0:
+            ignored_row(call, r, kind)
+        elif call.target != NULL and call.smoothing == 0:
+            class_row(call, r, &unit, &work, kind)
+        else:
+            mixed_row(call, r, &unit, &work, kind)
 
 
 # The table

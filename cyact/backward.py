@@ -5,11 +5,22 @@ function of the output, ``cyact.backward.tanh(grad, output=y)`` takes that and s
 exponentials.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from cyact import _fill, _interop
 from cyact.rows import _log_softmax, _logsumexp, _softmax
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
 
-def softmax(grad, x=None, /, temperature=1.0, axis=-1, *, output=None, out=None):
+
+def softmax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
+    axis: int | str = -1, *, output: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
     """Backward pass of `softmax`: the gradient with respect to x.
 
     Parameters
@@ -48,7 +59,10 @@ def softmax(grad, x=None, /, temperature=1.0, axis=-1, *, output=None, out=None)
     return _interop.backward(_softmax, grad, x, output, axis, out, temperature)
 
 
-def log_softmax(grad, x=None, /, temperature=1.0, axis=-1, *, output=None, out=None):
+def log_softmax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
+    axis: int | str = -1, *, output: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
     """Backward pass of `log_softmax`: the gradient with respect to x.
 
     Parameters
@@ -87,7 +101,9 @@ def log_softmax(grad, x=None, /, temperature=1.0, axis=-1, *, output=None, out=N
     return _interop.backward(_log_softmax, grad, x, output, axis, out, temperature)
 
 
-def logsumexp(grad, x, /, axis=-1, *, out=None):
+def logsumexp(
+    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, out: np.ndarray | None = None
+) -> Any:
     """Backward pass of `logsumexp`: the gradient with respect to x.
 
     Parameters

@@ -4,7 +4,15 @@ The formulas are in ``_kernels.pyx``; derivatives and backward passes are in
 `cyact.derivative` and `cyact.backward` under the same names.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 from cyact._engine import FINITE, POSITIVE, Choice, Function
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike
 
 _identity = Function("identity")
 _relu = Function("relu")
@@ -19,7 +27,9 @@ _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"))
 
 
-def identity(x, /, *, out=None, dtype=None):
+def identity(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Identity: the input, unchanged, in new memory.
 
     Parameters
@@ -56,7 +66,7 @@ def identity(x, /, *, out=None, dtype=None):
     return _identity.value(x, out, dtype)
 
 
-def relu(x, /, *, out=None, dtype=None):
+def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Rectified linear unit.
 
     Parameters
@@ -99,7 +109,10 @@ def relu(x, /, *, out=None, dtype=None):
     return _relu.value(x, out, dtype)
 
 
-def leaky_relu(x, /, negative_slope=0.01, *, out=None, dtype=None):
+def leaky_relu(
+    x: ArrayLike, /, negative_slope: float = 0.01, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
     """Leaky rectified linear unit.
 
     Parameters
@@ -144,7 +157,10 @@ def leaky_relu(x, /, negative_slope=0.01, *, out=None, dtype=None):
     return _leaky_relu.value(x, out, dtype, negative_slope)
 
 
-def elu(x, /, alpha=1.0, *, out=None, dtype=None):
+def elu(
+    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
     """Exponential linear unit.
 
     Parameters
@@ -191,7 +207,9 @@ def elu(x, /, alpha=1.0, *, out=None, dtype=None):
     return _elu.value(x, out, dtype, alpha)
 
 
-def sigmoid(x, /, *, out=None, dtype=None):
+def sigmoid(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Logistic sigmoid.
 
     Parameters
@@ -230,7 +248,7 @@ def sigmoid(x, /, *, out=None, dtype=None):
     return _sigmoid.value(x, out, dtype)
 
 
-def tanh(x, /, *, out=None, dtype=None):
+def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Hyperbolic tangent.
 
     Parameters
@@ -268,7 +286,10 @@ def tanh(x, /, *, out=None, dtype=None):
     return _tanh.value(x, out, dtype)
 
 
-def softplus(x, /, beta=1.0, *, out=None, dtype=None):
+def softplus(
+    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
     """Softplus, a smooth rectifier.
 
     Parameters
@@ -313,7 +334,9 @@ def softplus(x, /, beta=1.0, *, out=None, dtype=None):
     return _softplus.value(x, out, dtype, beta)
 
 
-def softsign(x, /, *, out=None, dtype=None):
+def softsign(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Softsign.
 
     Parameters
@@ -356,7 +379,10 @@ def softsign(x, /, *, out=None, dtype=None):
     return _softsign.value(x, out, dtype)
 
 
-def silu(x, /, beta=1.0, *, out=None, dtype=None):
+def silu(
+    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
     """Sigmoid linear unit, also called swish.
 
     Parameters
@@ -403,7 +429,10 @@ def silu(x, /, beta=1.0, *, out=None, dtype=None):
     return _silu.value(x, out, dtype, beta)
 
 
-def gelu(x, /, approximate="none", *, out=None, dtype=None):
+def gelu(
+    x: ArrayLike, /, approximate: Literal["none", "tanh"] = "none", *,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Gaussian error linear unit.
 
     Parameters

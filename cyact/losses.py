@@ -1,17 +1,27 @@
 """Losses: value and gradient in one pass over the logits. The formulas are in ``_rows.pyx``."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 
 from cyact._engine import Domain, as_array
 from cyact._row_engine import as_rows
 from cyact._row_engine import cross_entropy as run
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _SMOOTHING = Domain("from 0 to 1", low=0, high=1)
 _REDUCTIONS = ("none", "mean", "sum")
 
 
-def cross_entropy(logits, target, /, *, axis=-1, weight=None, ignore_index=-100,
-                  label_smoothing=0.0, reduction="mean", return_grad=False):
+def cross_entropy(
+    logits: ArrayLike, target: ArrayLike, /, *, axis: int = -1,
+    weight: ArrayLike | None = None, ignore_index: int = -100, label_smoothing: float = 0.0,
+    reduction: Literal["none", "mean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
     """Cross-entropy between logits and classes or class probabilities.
 
     Parameters

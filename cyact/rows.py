@@ -3,16 +3,27 @@
 The formulas are in ``_rows.pyx``; backward passes are in `cyact.backward`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from cyact import _interop
 from cyact._engine import POSITIVE
 from cyact._row_engine import RowFunction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike
 
 _softmax = RowFunction("softmax", temperature=POSITIVE)
 _log_softmax = RowFunction("log_softmax", temperature=POSITIVE)
 _logsumexp = RowFunction("logsumexp", reduces=True)
 
 
-def softmax(x, /, temperature=1.0, axis=-1, *, out=None, dtype=None):
+def softmax(
+    x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Softmax: positive numbers that sum to 1 along an axis.
 
     Parameters
@@ -64,7 +75,10 @@ def softmax(x, /, temperature=1.0, axis=-1, *, out=None, dtype=None):
     return _interop.along_axis(_softmax, x, axis, out, dtype, temperature)
 
 
-def log_softmax(x, /, temperature=1.0, axis=-1, *, out=None, dtype=None):
+def log_softmax(
+    x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Logarithm of softmax, right also where softmax rounds to 0 or 1.
 
     Parameters
@@ -115,7 +129,10 @@ def log_softmax(x, /, temperature=1.0, axis=-1, *, out=None, dtype=None):
     return _interop.along_axis(_log_softmax, x, axis, out, dtype, temperature)
 
 
-def logsumexp(x, /, axis=-1, *, keepdims=False, out=None, dtype=None):
+def logsumexp(
+    x: ArrayLike, /, axis: int | str = -1, *, keepdims: bool = False,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Logarithm of the sum of exponentials along an axis.
 
     Parameters

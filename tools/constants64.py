@@ -7,7 +7,6 @@ float64, and the error printed is that of the rounded polynomial.
 """
 
 from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
-
 from remez import largest_error, minimax
 
 mp.prec = 200
@@ -53,6 +52,12 @@ def log_rest(z):
     return mpf(2) / 3 + 2 * z / 5 + 2 * z**2 / 7 + 2 * z**3 / 9
 
 
+def log1p_ratio(c):
+    """log(1 + e)/e with e = c + 1/2."""
+    e = c + mpf(1) / 2
+    return log(1 + e) / e if e > mpf(2) ** -60 else 1 - e / 2
+
+
 # gelu's tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 1.25), t = (a - 5) / (a + 5). With 1.25
 # the numerator is almost flat at a = 0 (exactly with sqrt(pi / 2)) and stays between 0.4 and
 # 0.63, so that rounding errors in t and in the polynomial count little; with 5 its error on
@@ -81,6 +86,8 @@ def main():
     polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 10)
     # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
     polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
+    # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates
+    polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
     end = (TAIL_END - TAIL_CENTRE) / (TAIL_END + TAIL_CENTRE)
     polynomial("T", tail, lambda t: 1 / tail(t), -1, end, 22, low_part=True)
 
