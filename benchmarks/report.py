@@ -110,8 +110,8 @@ def losses(results):
             if name != "cyact" and timing.ratio < LOSS:
                 error = ("" if timing.ulp is None or name in {"np.exp", "expit"} else
                          f" (max ULP {short(timing.ulp)}, ours {short(timings['cyact'].ulp)})")
-                found.append((timing.ratio, f"{times(timing.ratio)} {percent(timing.spread)}  {name}: "
-                              f"{case_name(case)}, {group_title(case)}{error}"))
+                found.append((timing.ratio, f"{times(timing.ratio)} {percent(timing.spread)}  "
+                              f"{name}: {case_name(case)}, {group_title(case)}{error}"))
     return [line for _, line in sorted(found)]
 
 
@@ -196,7 +196,7 @@ def chart(path, facts, results, most=6):
     """Dots on a logarithmic axis: how many times cyact's time each contender takes."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     # The groups that say most: large and fresh before small ones.
     groups = [list(group) for _, group in groupby(results, key=lambda result: result[0].group)]
@@ -222,9 +222,10 @@ def chart(path, facts, results, most=6):
                     continue
                 color, marker = look[name]
                 hollow = timing.ulp is not None and timing.ulp > 1
-                axis.plot(timing.ratio, row, marker, color=color, markersize=7, zorder=3,
+                height = row + 0.09 * (names.index(name) - (len(names) - 1) / 2)
+                axis.plot(timing.ratio, height, marker, color=color, markersize=7, zorder=3,
                           markerfacecolor="white" if hollow else color)
-                axis.hlines(row, timing.low, timing.high, color=color, linewidth=1.5)
+                axis.hlines(height, timing.low, timing.high, color=color, linewidth=1.5)
                 ratios.append(timing.ratio)
         axis.axvline(1, color="black", linewidth=1.2)
         axis.axvspan(min(ratios) / 1.6, 1, color="tab:red", alpha=0.07)
@@ -232,9 +233,8 @@ def chart(path, facts, results, most=6):
         axis.set(xlim=(min(ratios) / 1.6, max(ratios) * 1.6), ylim=(len(group) - 0.4, -0.6),
                  yticks=range(len(group)), yticklabels=[case_name(c) for c, _ in group])
         axis.set_title(group_title(group[0][0]), fontsize=10)
-        ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-                 if min(ratios) / 1.6 <= t <= max(ratios) * 1.6]
-        axis.set_xticks(ticks)
+        steps = (1, 2, 5) if max(ratios) / min(ratios) < 200 else (1,)
+        axis.xaxis.set_major_locator(LogLocator(subs=steps))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
