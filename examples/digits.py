@@ -26,9 +26,6 @@ import cyact
 REQUIRED_ACCURACY = 0.97
 LAYERS = (64, 256, 128, 10)
 BATCH = 64
-NOT_ELEMENTWISE = {"softmax", "log_softmax", "logsumexp", "softmin", "logmeanexp", "sparsemax",
-                   "entmax15", "entmax", "gumbel_softmax", "hardmax", "maxout", "crelu",
-                   "glu", "swiglu", "geglu", "reglu", "bilinear"}
 
 
 class Cyact:
@@ -310,9 +307,7 @@ def compare_sigmoid_and_softmax():
 
 
 def arguments(argv):
-    activations = sorted(name for name in dir(cyact.backward)
-                         if not name.startswith("_") and name not in NOT_ELEMENTWISE
-                         and callable(getattr(cyact, name, None)))
+    activations = [name for name, record in cyact.catalog.items() if record.kind == "elementwise"]
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
