@@ -28,6 +28,7 @@ cdef extern from *:
     /* Without the instruction fma() is a call. The double formulas only need precision, so
        two roundings do; the float ones need the exact product, which a double holds. */
     #if defined(__FMA__) || defined(__aarch64__)
+      #define CYACT_FUSED 1
       static CYTHON_INLINE double cyact_fma(double a, double b, double c) {
           return __builtin_fma(a, b, c);
       }
@@ -35,6 +36,7 @@ cdef extern from *:
           return __builtin_fmaf(a, b, c);
       }
     #else
+      #define CYACT_FUSED 0
       static CYTHON_INLINE double cyact_fma(double a, double b, double c) { return a * b + c; }
       static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
           return (float)((double)a * b + c);
@@ -55,6 +57,7 @@ cdef extern from *:
       static CYTHON_INLINE double cyact_opaque(double x) { return x; }
     #endif
     """
+    const bint FUSED "CYACT_FUSED"  # compensated float pays only with the instruction
     ctypedef unsigned long long uint64 "uint64_t"
     ctypedef unsigned int uint32 "uint32_t"
     uint64 bits64 "cyact_bits64" (double x) noexcept nogil
@@ -77,6 +80,9 @@ cdef extern from *:
     """
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
+    # Cython writes the literal 1 in a float expression as the double 1.0.
+    const float ONE "1.0f"
+    const float TWO64 "0x1p64f"
 
 
 cdef inline number at_least(number x, number low) noexcept nogil:
@@ -196,16 +202,12 @@ cdef inline double tanh_d(double magnitude) noexcept nogil:
 cdef inline double log1p_exp(double minus) noexcept nogil:
     """log(1 + e^minus) for minus <= 0."""
     cdef double e = exp_from(minus, ROUND)
-    cdef double p = fma(-0.003244042378816778, e, 0.019851540484530656)
-    p = fma(p, e, -0.05695968260774752)
-    p = fma(p, e, 0.10603670145654187)
-    p = fma(p, e, -0.15305601776322264)
-    p = fma(p, e, 0.19675942542194294)
-    p = fma(p, e, -0.24954134319587498)
-    p = fma(p, e, 0.3332996248430613)
-    p = fma(p, e, -0.49999902425440357)
-    p = fma(p, e, 0.999999995287428)
-    return e * p
+    cdef double p = fma(3.98025803785869, e, 27.888936454233583)
+    cdef double q = e + 15.245728552755184
+    p = fma(p, e, 32.15999656478346)
+    q = fma(q, e, 43.96887243535131)
+    q = fma(q, e, 32.159997175249764)
+    return e * p / q
 
 
 cdef inline double silu(double x, double t) noexcept nogil:
@@ -270,28 +272,60 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
     return e.m * fma(slope, e.n, sum) / (sum * sum)
 
 
-# Compensated float: fewer operations than double where no division is needed.
+# Compensated float: twice as many elements an instruction as double. Here
+# x = n ln2 + high + low; n times the first 15 bits of ln2 is exact, and so is high.
 
 cdef inline float elu1(float x) noexcept nogil:
     """e^x - 1 for -20 <= x <= 0.
 
-    x = n ln2 + r with r = high + low: the multiple of ln2's first 15 bits is exact. The
-    sum (2^n - 1) + 2^n high keeps its rounding error.
+    The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
     """
     cdef float rounded = fmaf(x, <float> 1.4426950408889634, ROUNDF)
     cdef float n = rounded - ROUNDF
     cdef float high = fmaf(n, <float> -0.693145751953125, x)
     cdef float low = n * <float> -1.4286068203094173e-06
     cdef float r = high + low
-    cdef float q = fmaf(<float> 0.0013950481005375942, r, <float> 0.008368896369516661)
+    cdef float q = fmaf(<float> 0.00019918401366039035, r, <float> 0.0013946085944670913)
     cdef float scale = from_bits32((bits32(rounded) << 23) + 0x3f800000)
-    cdef float base = scale - 1
+    cdef float base = scale - ONE
     cdef float step = scale * high
     cdef float sum = base + step
+    q = fmaf(q, r, <float> 0.008333264322926203)
+    q = fmaf(q, r, <float> 0.041666269763049546)
+    q = fmaf(q, r, <float> 0.1666666686085879)
+    q = fmaf(q, r, <float> 0.5000000077958077)
+    return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
+
+
+cdef inline float sigmoid_single(float x, float minus) noexcept nogil:
+    """sigmoid(x), given -|x|, at least -110: w = e^-|x| / (1 + e^-|x|), or 1 - w.
+
+    e^-|x| is (e + c) 2^n, c the rounding error of e. Everything is scaled by 2^64, which
+    keeps the quotient normal, so that only the last multiplication may round a subnormal.
+    """
+    cdef float rounded = fmaf(minus, <float> 1.4426950408889634, ROUNDF)
+    cdef float n = rounded - ROUNDF
+    cdef float high = fmaf(n, <float> -0.693145751953125, minus)
+    cdef float low = n * <float> -1.4286068203094173e-06
+    cdef float r = high + low
+    cdef float q = fmaf(<float> 0.0013950481005375942, r, <float> 0.008368896369516661)
+    cdef float s = high + ONE
+    cdef float c = low + (high - (s - ONE))
+    cdef float scale = from_bits32((bits32(rounded) << 23) + 0x5f800000)
+    cdef float e, power, sum, lost, inverse, w
     q = fmaf(q, r, <float> 0.04166620597882373)
     q = fmaf(q, r, <float> 0.16666518782073228)
     q = fmaf(q, r, <float> 0.5000000095133067)
-    return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
+    c = fmaf(r * r, q, c)
+    e = s + c
+    c = c - (e - s)
+    power = e * scale
+    sum = power + TWO64
+    lost = fmaf(c, scale, power - (sum - TWO64))
+    inverse = ONE / sum
+    w = e * inverse
+    w = fmaf(fmaf(-w, sum, e) + fmaf(-w, lost, c), inverse, w) * scale
+    return ONE - w if x > 0 else w
 
 
 cdef inline float softsign(float x) noexcept nogil:
@@ -300,11 +334,11 @@ cdef inline float softsign(float x) noexcept nogil:
     One float division and a correction for its remainder and for the rounding of 1 + |x|.
     """
     cdef float a = magnitude(x)
-    cdef float larger = a if a > 1 else 1
-    cdef float smaller = 1 if a > 1 else a
-    cdef float sum = a + 1
+    cdef float larger = a if a > ONE else ONE
+    cdef float smaller = ONE if a > ONE else a
+    cdef float sum = a + ONE
     cdef float lost = smaller - (sum - larger)
-    cdef float inverse = 1 / sum
+    cdef float inverse = ONE / sum
     cdef float y = x * inverse
     cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, x))
     return fmaf(remainder, inverse, y)
