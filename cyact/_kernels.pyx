@@ -229,7 +229,7 @@ cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noex
         if real is float:
             y[i] = <float> -m32.expm1(at_least(-beta * x[i], low))
         else:
-            y[i] = m64.softplus_y(x[i], beta)
+            y[i] = m64.elu(-beta * x[i], -1)
 
 
 # softsign: x / (1 + |x|)

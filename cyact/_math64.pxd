@@ -5,7 +5,6 @@ cdef inline double tanh(double x) noexcept nogil: return ctanh(x)
 cdef inline double tanh_d(double x) noexcept nogil: return 4*sigmoid_d(2*x)
 cdef inline double softplus(double x, double beta) noexcept nogil: return log1p(exp(beta*x))/beta
 cdef inline double softplus_d(double x, double beta) noexcept nogil: return sigmoid(beta*x)
-cdef inline double softplus_y(double x, double beta) noexcept nogil: return -expm1(-beta*x)
 cdef inline double silu(double x, double beta) noexcept nogil: return x*sigmoid(beta*x)
 cdef inline double silu_d(double x, double beta) noexcept nogil: return sigmoid(beta*x)
 cdef inline double gelu(double x) noexcept nogil: return x*erfc(-x)
