@@ -77,12 +77,13 @@ cdef extern from *:
     """
     #define CYACT_ROUND 6755399441055744.0
     #define CYACT_ROUNDF 12582912.0f
+    #define CYACT_LOG2E 1.4426950408889634
     """
+    const double LOG2E "CYACT_LOG2E"
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
     # Cython writes the literal 1 in a float expression as the double 1.0.
     const float ONE "1.0f"
-    const float TWO64 "0x1p64f"
 
 
 cdef inline number at_least(number x, number low) noexcept nogil:
@@ -115,11 +116,15 @@ cdef struct Ratio:
     double m
 
 
-cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
-    """2^(x k) to 2^-31; the product is carried to 2^-44 absolute."""
+cdef inline void exp2_reduce(double x, double k, double* rounded, double* r) noexcept nogil:
+    """Split x k into n (in `rounded`, plus ROUND) and r; x k is carried to 2^-44 absolute."""
+    rounded[0] = fma(x, k, ROUND)
+    r[0] = fma(x, k, -(rounded[0] - ROUND))
+
+
+cdef inline Ratio exp2_reduced(double rounded, double r) noexcept nogil:
+    """2^(n + r) to 2^-31."""
     cdef Ratio e
-    cdef double rounded = fma(x, k, ROUND)
-    cdef double r = fma(x, k, -(rounded - ROUND))
     cdef double z = r * r
     cdef double u = fma(fma(-0.0009204519303343406, z, 0.11552395301285932), z,
                         2.8853900998339004)
@@ -128,14 +133,21 @@ cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
     return e
 
 
+cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
+    """2^(x k)."""
+    cdef double rounded, r
+    exp2_reduce(x, k, &rounded, &r)
+    return exp2_reduced(rounded, r)
+
+
 cdef inline Ratio exp2_ratio_fine(double x, double k) noexcept nogil:
     """2^(x k) to 2^-42, for derivatives with an interior zero."""
     cdef Ratio e
-    cdef double rounded = fma(x, k, ROUND)
-    cdef double r = fma(x, k, -(rounded - ROUND))
-    cdef double z = r * r
-    cdef double u = fma(fma(fma(1.0510960171878744e-05, z, -0.0009250551292682901), z,
-                            0.11552452916587785), z, 2.885390081795338)
+    cdef double rounded, r, z, u
+    exp2_reduce(x, k, &rounded, &r)
+    z = r * r
+    u = fma(fma(fma(1.0510960171878744e-05, z, -0.0009250551292682901), z,
+                0.11552452916587785), z, 2.885390081795338)
     e.n = shift(u + r, rounded)
     e.m = u - r
     return e
@@ -143,8 +155,8 @@ cdef inline Ratio exp2_ratio_fine(double x, double k) noexcept nogil:
 
 cdef inline double exp_from(double x, double origin) noexcept nogil:
     """e^x 2^s to 2^-29, where origin = ROUND + s."""
-    cdef double rounded = fma(x, 1.4426950408889634, origin)
-    cdef double r = fma(x, 1.4426950408889634, -(rounded - origin))
+    cdef double rounded = fma(x, LOG2E, origin)
+    cdef double r = fma(x, LOG2E, -(rounded - origin))
     cdef double p = fma(0.00015345784847269232, r, 0.001339995729458643)
     p = fma(p, r, 0.009618489258830692)
     p = fma(p, r, 0.05550328712981078)
@@ -156,8 +168,8 @@ cdef inline double exp_from(double x, double origin) noexcept nogil:
 
 cdef inline double expm1(double x) noexcept nogil:
     """e^x - 1 to 2^-26 relative, for |x| < 700; keeps the sign of zero."""
-    cdef double rounded = fma(x, 1.4426950408889634, ROUND)
-    cdef double r = fma(x, 1.4426950408889634, -(rounded - ROUND))
+    cdef double rounded = fma(x, LOG2E, ROUND)
+    cdef double r = fma(x, LOG2E, -(rounded - ROUND))
     cdef double scale = shift(1, rounded)
     cdef double p = fma(0.00015403524038045495, r, 0.001339075850996057)
     p = fma(p, r, 0.009618237545907352)
@@ -168,12 +180,12 @@ cdef inline double expm1(double x) noexcept nogil:
 
 
 cdef inline double sigmoid(double x) noexcept nogil:
-    cdef Ratio e = exp2_ratio(x, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
     return e.m / (e.m + e.n)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
-    cdef Ratio e = exp2_ratio(x, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
     cdef double sum = e.m + e.n
     return e.m * e.n / (sum * sum)
 
@@ -194,7 +206,7 @@ cdef inline double tanh(double x) noexcept nogil:
 
 cdef inline double tanh_d(double magnitude) noexcept nogil:
     """1 - tanh^2 = 4 e^2x / (1 + e^2x)^2, given |x|."""
-    cdef Ratio e = exp2_ratio(magnitude, -2 * 1.4426950408889634)
+    cdef Ratio e = exp2_ratio(magnitude, -2 * LOG2E)
     cdef double sum = e.m + e.n
     return 4 * e.m * e.n / (sum * sum)
 
@@ -210,15 +222,14 @@ cdef inline double log1p_exp(double minus) noexcept nogil:
     return e * p / q
 
 
-cdef inline double silu(double x, double t) noexcept nogil:
-    """x * sigmoid(t)."""
-    cdef Ratio e = exp2_ratio(t, -1.4426950408889634)
+cdef inline double gate(double x, Ratio e) noexcept nogil:
+    """x / (1 + e)."""
     return x * e.m / (e.m + e.n)
 
 
 cdef inline double silu_d(double t) noexcept nogil:
     """s + t s (1 - s) with s = sigmoid(t)."""
-    cdef Ratio e = exp2_ratio_fine(t, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio_fine(t, -LOG2E)
     cdef double sum = e.m + e.n
     return e.m * fma(t, e.n, sum) / (sum * sum)
 
@@ -255,19 +266,15 @@ cdef inline double gelu_d_tail(double a) noexcept nogil:
     return e.n * fma(-0.3989422804014327 * a, q, p) / (e.m * q)
 
 
-cdef inline double gelu_tanh(double x, double bounded) noexcept nogil:
-    """x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))."""
-    cdef double t = bounded * fma(0.1029432395800235, bounded * bounded, 2.3022081981443248)
-    cdef Ratio e = exp2_ratio(t, -1)
-    return x * e.m / (e.m + e.n)
+cdef inline double gelu_tanh_exponent(double x) noexcept nogil:
+    """2 sqrt(2/pi) (x + 0.044715 x^3) / ln 2."""
+    return x * fma(0.1029432395800235, x * x, 2.3022081981443248)
 
 
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
     """s + x s (1 - s) g' with s = sigmoid(g), g = 2 sqrt(2/pi) (x + 0.044715 x^3)."""
-    cdef double z = x * x
-    cdef double t = x * fma(0.1029432395800235, z, 2.3022081981443248)
-    cdef double slope = x * fma(0.21406444881780073, z, 1.5957691216057308)
-    cdef Ratio e = exp2_ratio_fine(t, -1)
+    cdef double slope = x * fma(0.21406444881780073, x * x, 1.5957691216057308)
+    cdef Ratio e = exp2_ratio_fine(gelu_tanh_exponent(x), -1)
     cdef double sum = e.m + e.n
     return e.m * fma(slope, e.n, sum) / (sum * sum)
 
@@ -280,7 +287,7 @@ cdef inline float elu1(float x) noexcept nogil:
 
     The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
     """
-    cdef float rounded = fmaf(x, <float> 1.4426950408889634, ROUNDF)
+    cdef float rounded = fmaf(x, <float> LOG2E, ROUNDF)
     cdef float n = rounded - ROUNDF
     cdef float high = fmaf(n, <float> -0.693145751953125, x)
     cdef float low = n * <float> -1.4286068203094173e-06
@@ -295,37 +302,6 @@ cdef inline float elu1(float x) noexcept nogil:
     q = fmaf(q, r, <float> 0.1666666686085879)
     q = fmaf(q, r, <float> 0.5000000077958077)
     return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
-
-
-cdef inline float sigmoid_single(float x, float minus) noexcept nogil:
-    """sigmoid(x), given -|x|, at least -110: w = e^-|x| / (1 + e^-|x|), or 1 - w.
-
-    e^-|x| is (e + c) 2^n, c the rounding error of e. Everything is scaled by 2^64, which
-    keeps the quotient normal, so that only the last multiplication may round a subnormal.
-    """
-    cdef float rounded = fmaf(minus, <float> 1.4426950408889634, ROUNDF)
-    cdef float n = rounded - ROUNDF
-    cdef float high = fmaf(n, <float> -0.693145751953125, minus)
-    cdef float low = n * <float> -1.4286068203094173e-06
-    cdef float r = high + low
-    cdef float q = fmaf(<float> 0.0013950481005375942, r, <float> 0.008368896369516661)
-    cdef float s = high + ONE
-    cdef float c = low + (high - (s - ONE))
-    cdef float scale = from_bits32((bits32(rounded) << 23) + 0x5f800000)
-    cdef float e, power, sum, lost, inverse, w
-    q = fmaf(q, r, <float> 0.04166620597882373)
-    q = fmaf(q, r, <float> 0.16666518782073228)
-    q = fmaf(q, r, <float> 0.5000000095133067)
-    c = fmaf(r * r, q, c)
-    e = s + c
-    c = c - (e - s)
-    power = e * scale
-    sum = power + TWO64
-    lost = fmaf(c, scale, power - (sum - TWO64))
-    inverse = ONE / sum
-    w = e * inverse
-    w = fmaf(fmaf(-w, sum, e) + fmaf(-w, lost, c), inverse, w) * scale
-    return ONE - w if x > 0 else w
 
 
 cdef inline float softsign(float x) noexcept nogil:
