@@ -202,12 +202,19 @@ cdef void tanh_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 cdef inline void softplus_float(const float* x, float* y, Py_ssize_t n,
                                 double beta, double inverse) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count, start = 0
+    cdef double exponential[BLOCK]
     cdef float zero = <float> opaque(0)
     cdef double low = opaque(-200)  # e^low / beta is 0 in float for any beta for which it is met
-    for i in range(n & -LANES):
-        y[i] = <float> (positive(x[i], zero) + inverse * m32.log1p_exp(
-            at_least(-beta * <double> magnitude(x[i]), low)))
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        for i in range(count):
+            exponential[i] = m32.exp_from(
+                at_least(-beta * <double> magnitude(x[start + i]), low), m32.ROUND)
+        for i in range(count):
+            y[start + i] = <float> (positive(x[start + i], zero)
+                                    + inverse * m32.log1p(exponential[i]))
+        start += BLOCK
 
 
 cdef void softplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:

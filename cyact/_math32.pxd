@@ -211,9 +211,8 @@ cdef inline double tanh_d(double magnitude) noexcept nogil:
     return 4 * e.m * e.n / (sum * sum)
 
 
-cdef inline double log1p_exp(double minus) noexcept nogil:
-    """log(1 + e^minus) for minus <= 0."""
-    cdef double e = exp_from(minus, ROUND)
+cdef inline double log1p(double e) noexcept nogil:
+    """log(1 + e) to 2^-25.6 relative, for 0 <= e <= 1."""
     cdef double p = fma(3.98025803785869, e, 27.888936454233583)
     cdef double q = e + 15.245728552755184
     p = fma(p, e, 32.15999656478346)
