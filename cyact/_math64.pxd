@@ -238,22 +238,18 @@ cdef inline double divide(pair a, pair d) noexcept nogil:
 cdef inline reduced reduce_exp(pair x) noexcept nogil:
     """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
     cdef reduced e
-    cdef double low, r, p
+    cdef double low, r, z, p
     e.n = madd(x.hi, LOG2E, ROUND) - ROUND
     e.r = madd(-e.n, LN2_H, x.hi)
     low = madd(-e.n, LN2_L, x.lo)
     r = e.r + low
-    p = 2.4999967240786408e-08
-    p = madd(p, r, 2.763037485444034e-07)
-    p = madd(p, r, 2.755758731768377e-06)
-    p = madd(p, r, 2.480149277264959e-05)
-    p = madd(p, r, 0.00019841269504813165)
-    p = madd(p, r, 0.001388888894391388)
-    p = madd(p, r, 0.008333333333495592)
-    p = madd(p, r, 0.04166666666652922)
-    p = madd(p, r, 0.1666666666666641)
-    p = madd(p, r, 0.5000000000000011)
-    e.w = madd(r * r, p, low)
+    z = r * r
+    p = madd(r, 2.4999967240786408e-08, 2.763037485444034e-07)
+    p = madd(p, z, madd(r, 2.755758731768377e-06, 2.480149277264959e-05))
+    p = madd(p, z, madd(r, 0.00019841269504813165, 0.001388888894391388))
+    p = madd(p, z, madd(r, 0.008333333333495592, 0.04166666666652922))
+    p = madd(p, z, madd(r, 0.1666666666666641, 0.5000000000000011))
+    e.w = madd(z, p, low)
     return e
 
 
@@ -336,29 +332,20 @@ cdef inline double log(double x) noexcept nogil:
 
 cdef inline pair log1p_parts(pair e) noexcept nogil:
     """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.lo adds."""
-    cdef double x = e.hi - 0.5, u = x * x, even, odd
+    # halves of the polynomial in x^4, of pairs: a short chain where there is nothing to overlap
+    cdef double x = e.hi - 0.5, u = x * x, z = u * u, even, odd
     cdef pair p, y
-    even = 2.504178109608435e-05
-    even = madd(even, u, 2.752455385038911e-05)
-    even = madd(even, u, 8.973261664124882e-05)
-    even = madd(even, u, 0.00022107442625288155)
-    even = madd(even, u, 0.0005730654049951967)
-    even = madd(even, u, 0.0015153828238284898)
-    even = madd(even, u, 0.004136179121800764)
-    even = madd(even, u, 0.011833792109661413)
-    even = madd(even, u, 0.03661185452315794)
-    even = madd(even, u, 0.1326097537542029)
-    odd = -3.839045001860966e-05
-    odd = madd(odd, u, -4.4795160088746195e-05)
-    odd = madd(odd, u, -0.0001421166327768367)
-    odd = madd(odd, u, -0.0003548159558473583)
-    odd = madd(odd, u, -0.0009288581625695611)
-    odd = madd(odd, u, -0.0024918411228496413)
-    odd = madd(odd, u, -0.006945394979122867)
-    odd = madd(odd, u, -0.020548811918991924)
-    odd = madd(odd, u, -0.06768864331096612)
-    odd = madd(odd, u, -0.2885270990993239)
-    p = fast_two_sum(0.8109302162163288, madd(x, odd, madd(u, even, -4.699288388478326e-18)))
+    even = madd(x, 2.752455385038911e-05, -4.4795160088746195e-05)
+    even = madd(even, z, madd(x, 0.00022107442625288155, -0.0003548159558473583))
+    even = madd(even, z, madd(x, 0.0015153828238284898, -0.0024918411228496413))
+    even = madd(even, z, madd(x, 0.011833792109661413, -0.020548811918991924))
+    even = madd(even, z, madd(x, 0.1326097537542029, -0.2885270990993239))
+    odd = madd(x, 2.504178109608435e-05, -3.839045001860966e-05)
+    odd = madd(odd, z, madd(x, 8.973261664124882e-05, -0.0001421166327768367))
+    odd = madd(odd, z, madd(x, 0.0005730654049951967, -0.0009288581625695611))
+    odd = madd(odd, z, madd(x, 0.004136179121800764, -0.006945394979122867))
+    odd = madd(odd, z, madd(x, 0.03661185452315794, -0.06768864331096612))
+    p = fast_two_sum(0.8109302162163288, madd(x, madd(u, odd, even), -4.699288388478326e-18))
     y = two_prod(e.hi, p.hi)
     # 1/(1 + e) to 2 % is enough for e.lo
     y.lo += madd(e.hi, p.lo, e.lo * madd(e.hi, madd(e.hi, 0.32, -0.81), 0.99))
