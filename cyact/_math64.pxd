@@ -487,10 +487,9 @@ cdef inline double softplus(double x, double beta) noexcept nogil:
     cdef pair inverse = reciprocal(single(beta * loan))
     cdef pair v = two_prod(beta, x), y
     cdef bint positive = v.hi > 0
-    cdef double step, tail
-    y = log1p_parts(halved_exp(lower(v, -1500.0), &step))
-    tail = madd(y.hi, inverse.hi, madd(y.hi, inverse.lo, y.lo * inverse.hi)) * loan
-    return (x if positive else 0.0) + tail * step * step
+    cdef double step
+    y = product(log1p_parts(halved_exp(lower(v, -1500.0), &step)), inverse)
+    return (x if positive else 0.0) + (y.hi + y.lo) * loan * step * step
 
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
