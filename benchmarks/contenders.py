@@ -101,8 +101,9 @@ class Cyact(Contender):
     def __init__(self):
         super().__init__()
         self.statements = {
-            "softmax": ("cyact.softmax(x, axis)", "cyact.softmax(x, axis, out=y)"),
-            "log_softmax": ("cyact.log_softmax(x, axis)", "cyact.log_softmax(x, axis, out=y)"),
+            "softmax": ("cyact.softmax(x, axis=axis)", "cyact.softmax(x, axis=axis, out=y)"),
+            "log_softmax": ("cyact.log_softmax(x, axis=axis)",
+                            "cyact.log_softmax(x, axis=axis, out=y)"),
             "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
         }
         for function in ELEMENTWISE:
