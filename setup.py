@@ -23,7 +23,8 @@ SHARED = ["_cpu", "_threads", "_engine", "_row_engine"]
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
 # handling and switches subnormals off for the whole process at link time. Contraction is
 # off so that a fused multiply-add happens exactly where the source says fma.
-UNIX = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-lto"]
+UNIX = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-lto",
+        "-g0"]
 UNIX_LEVEL = {
     "baseline": [],
     "v3": ["-mavx2", "-mfma", "-mf16c"],

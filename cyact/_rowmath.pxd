@@ -14,9 +14,11 @@ cdef extern from *:
         (defined(_MSC_VER) && defined(__AVX2__))
       #define CYACT_FMA 1
       #define cyact_multiply_add(a, b, c) fma(a, b, c)
+      #define cyact_multiply_addf(a, b, c) fmaf(a, b, c)
     #else
       #define CYACT_FMA 0
       #define cyact_multiply_add(a, b, c) ((a) * (b) + (c))
+      #define cyact_multiply_addf(a, b, c) ((float)((double)(a) * (b) + (c)))
     #endif
     #if defined(_MSC_VER)
       #define CYACT_FLAT static __forceinline
@@ -32,6 +34,24 @@ cdef extern from *:
         bits <<= 52;
         memcpy(&t, &bits, 8);
         return t;
+    }
+    /* 2^k as a float, where the low bits of t hold k + 127. */
+    CYACT_FLAT float cyact_powerf(float t) {
+        uint32_t bits;
+        memcpy(&bits, &t, 4);
+        bits <<= 23;
+        memcpy(&t, &bits, 4);
+        return t;
+    }
+    /* e * 2^k for an e whose exponent has room, k in the low bits of t. A NaN stays one if the
+       low 12 bits of t are clear, which those of a NaN that was a float are. */
+    CYACT_FLAT double cyact_scaled(double e, double t) {
+        uint64_t bits, shift;
+        memcpy(&bits, &e, 8);
+        memcpy(&shift, &t, 8);
+        bits += shift << 52;
+        memcpy(&e, &bits, 8);
+        return e;
     }
     /* The exponent field of u / sqrt(1/2) as a double in [0, 2047]. The conversion is an
        addition of bits: below AVX-512 there is no vector instruction for it. */
@@ -59,7 +79,11 @@ cdef extern from *:
     """
     # a * b + c, fused where the hardware can
     double muladd "cyact_multiply_add" (double a, double b, double c) noexcept nogil
+    # the same in float, rounded once everywhere
+    float muladdf "cyact_multiply_addf" (float a, float b, float c) noexcept nogil
+    float powerf "cyact_powerf" (float t) noexcept nogil
     double power "cyact_power" (double t) noexcept nogil
+    double scaled "cyact_scaled" (double e, double t) noexcept nogil
     double exponent "cyact_exponent" (double u) noexcept nogil
     double product_error "cyact_product_error" (double a, double b, double p) noexcept nogil
     const bint FUSED "CYACT_FMA"
@@ -80,8 +104,7 @@ cdef enum:
 # a literal bound into a branch.
 
 cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
-    # 1.5 * 2^52 rounds what is added to it to an integer; 1023 is the bias that power() needs
-    cdef double magic = 6755399441055744.0 + 1023
+    cdef double magic = 6755399441055744.0    # 1.5 * 2^52: a sum with it is an integer
     d = low if low > d else d
     cdef double t = muladd(d, k, magic)
     cdef double r = muladd(d, k, magic - t)
@@ -90,7 +113,31 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
     q = muladd(r, q, 0.05550357114219078)
     q = muladd(r, q, 0.24022650760568126)
     q = muladd(r, q, 0.6931471880262288)
-    return muladd(r, q, 1.0) * power(t)
+    return scaled(muladd(r, q, 1.0), t)
+
+
+# 2^k e^d in float as high + rest, 2^-27 relative, k hidden in magic: 1.5 * 2^23 + 127 + k. d is
+# exact and at least `least`, where the result is still normal; |d| < 512. high is what a
+# rounded 1 + r scales to, so that high + rest rounds once.
+
+cdef inline float exp_short(float d, float magic, float least, float* rest) noexcept nogil:
+    cdef float one = 1
+    d = least if least > d else d
+    cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
+    cdef float n = magic - t
+    cdef float rh = muladdf(n, <float> 0.693145751953125, d)    # exact: 15 bits by 10
+    cdef float rl = n * <float> 1.428606765330187e-06
+    cdef float r = rh + rl
+    cdef float q = muladdf(r, <float> 0.00019882690685335547, <float> 0.0013926175888627768)
+    q = muladdf(r, q, <float> 0.00833332072943449)
+    q = muladdf(r, q, <float> 0.041666556149721146)
+    q = muladdf(r, q, <float> 0.1666666716337204)
+    q = muladdf(r, q, <float> 0.5)
+    cdef float s = one + rh
+    cdef float c = muladdf(r * r, q, rl) + (rh - (s - one))
+    cdef float p = powerf(t)
+    rest[0] = c * p
+    return s * p
 
 
 # e^(d + low), d <= 0, |low| <= 2^-53 |d|: returns it rounded (0.56 ULP) and leaves the rest in
@@ -100,7 +147,7 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
 
 cdef inline double exp_pair(double d, double low, double least, double* rest) noexcept nogil:
     # The factor's exponent is raised by 512 and lowered at the end: d may give a subnormal.
-    cdef double magic = 6755399441055744.0 + 1023 + 512
+    cdef double magic = 6755399441055744.0 + 1023 + 512    # 1023: the bias power() needs
     cdef double dl = 0 if d < least else low
     d = least if least > d else d
     cdef double t = muladd(d, 1.4426950408889634, magic)

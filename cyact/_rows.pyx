@@ -18,8 +18,8 @@ from libc.string cimport memcpy, memset
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows)
-from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, floats,
-                             log1p_pair, muladd, product_error, two_sum)
+from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, exp_wide,
+                             log1p_pair, muladd, muladdf, product_error, two_sum)
 
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
@@ -66,34 +66,52 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
 
 # Reading and writing a row in blocks
 
-cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t block=SUMS) noexcept nogil:
-    return (n + block - 1) // block * block
+cdef inline Py_ssize_t padded_to(Py_ssize_t n, Py_ssize_t block) noexcept nogil:
+    return (n + block - 1) & -block
 
 
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
-                              Py_ssize_t block=SUMS) noexcept nogil:
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    return padded_to(n, SUMS)
+
+
+cdef inline Py_ssize_t length_of(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
+                                 Py_ssize_t block) noexcept nogil:
     """How much of a row to take next: what needs no copy first, then the rest."""
     if left > CHUNK:
         return CHUNK
     if step == size and left >= block:
-        return left // block * block
+        return left & -block
     return left
 
 
-cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                             real pad, Py_ssize_t block=SUMS) noexcept nogil:
-    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
+cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
+    return length_of(left, step, size, SUMS)
+
+
+cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t n, real* to, real pad,
+                      Py_ssize_t block) noexcept nogil:
     cdef Py_ssize_t i
     if step == sizeof(real):
-        if n == padded(n, block):
-            return <const real*> x
-        memcpy(buffer, x, n * sizeof(real))
+        memcpy(to, x, n * sizeof(real))
     else:
         for i in range(n):
-            buffer[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded(n, block)):
-        buffer[i] = pad
+            to[i] = (<const real*> (x + i * step))[0]
+    for i in range(n, padded_to(n, block)):
+        to[i] = pad
+
+
+cdef inline const real* load_blocks(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                                    real pad, Py_ssize_t block) noexcept nogil:
+    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
+    if step == sizeof(real) and n == padded_to(n, block):
+        return <const real*> x
+    copy(x, step, n, buffer, pad, block)
     return buffer
+
+
+cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
+                             real pad) noexcept nogil:
+    return load_blocks(x, step, n, buffer, pad, SUMS)
 
 
 cdef inline real* room(char* y, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
@@ -137,9 +155,9 @@ cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buf
     for j in range(TOPS):
         top[j] = -INFINITY
     while start < n:
-        count = length(n - start, step, sizeof(real), TOPS)
-        raise_to(load(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
-                 padded(count, TOPS), top)
+        count = length_of(n - start, step, sizeof(real), TOPS)
+        raise_to(load_blocks(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
+                 padded_to(count, TOPS), top)
         start += count
     for j in range(16):
         top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
@@ -206,10 +224,6 @@ cdef inline void exponentials(const real* x, Py_ssize_t n, double m, const Scale
 
 # Sums in a fixed order
 
-cdef inline void clear(Sums* sums) noexcept nogil:
-    memset(sums, 0, sizeof(Sums))
-
-
 cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
                            double* ones) noexcept nogil:
     """Split e into the entries that are 1 (the maximum, and what is as good as it) and the rest.
@@ -222,6 +236,16 @@ cdef inline void set_apart(const double* e, Py_ssize_t n, double* others,
         ones[i] = 1 if e[i] == 1 else 0
     for i in range(n & -SUMS):
         others[i] = e[i] - ones[i]
+
+
+cdef inline void clear(Sums* sums) noexcept nogil:
+    cdef int j
+    for j in range(SUMS):
+        sums.high[j] = 0
+    for j in range(SUMS):
+        sums.low[j] = 0
+    for j in range(SUMS):
+        sums.count[j] = 0
 
 
 cdef inline void add(const double* e, Py_ssize_t n, double* sums) noexcept nogil:
@@ -360,7 +384,7 @@ cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* s
     cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
-    memset(&sums, 0, sizeof(Sums))
+    clear(&sums)
     while start < call.n:
         count = length(call.n - start, step, sizeof(real))
         at = start if row.kept else 0
@@ -425,6 +449,305 @@ cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssi
         start += count
 
 
+# Short rows: many to a tile
+
+cdef enum:
+    SHORT = 48          # the longest row that goes into a tile with others
+    TILE_ROWS = 256
+
+# One tile: `take` rows of n entries, packed row after row, or, where the step from row to row
+# is the smaller one, column after column (`run` rows each, padded to whole blocks). Sums run
+# over a row's even and odd entries in both, so that both give the same bits.
+cdef struct Tile:
+    Py_ssize_t n
+    Py_ssize_t take
+    Py_ssize_t run      # 0 where rows are packed row after row
+    Py_ssize_t size     # entries, padded to whole blocks
+
+cdef struct ShortWork:
+    Work work           # x in buffer
+    doubles wide        # a value a row, spread over the row's entries
+    doubles fine        # another one
+    double m[256]
+    double high[256]
+    double low[256]
+    double odd[256]
+    double odd_low[256]
+    double count[256]
+    double log[256]
+
+
+cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
+    return -step if step < 0 else step
+
+
+cdef inline Tile next_tile(const Rows* call, Py_ssize_t left) noexcept nogil:
+    cdef Tile tile
+    cdef bint columns = magnitude(call.x_row) < magnitude(call.x_item)
+    cdef Py_ssize_t most = min(<Py_ssize_t> TILE_ROWS, (CHUNK - SUMS) // call.n)
+    tile.n = call.n
+    tile.take = min(left, most & -SUMS if columns else most)
+    tile.run = padded(tile.take) if columns else 0
+    tile.size = tile.run * tile.n if columns else padded(tile.take * tile.n)
+    return tile
+
+
+cdef inline const real* load_tile(const char* x, Py_ssize_t row, Py_ssize_t item,
+                                  const Tile* tile, real* buffer, real pad) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    if run:
+        for j in range(n):
+            copy(x + j * item, row, tile.take, buffer + j * run, pad, SUMS)
+        return buffer
+    if item == sizeof(real) and row == n * item:
+        return load(x, item, tile.take * n, buffer, pad)
+    for r in range(tile.take):
+        for j in range(n):
+            buffer[r * n + j] = (<const real*> (x + r * row + j * item))[0]
+    for j in range(tile.take * n, tile.size):
+        buffer[j] = pad
+    return buffer
+
+
+cdef inline real* tile_room(char* y, Py_ssize_t row, Py_ssize_t item, const Tile* tile,
+                            real* buffer) noexcept nogil:
+    if tile.run == 0 and row == tile.n * item:
+        return room(y, item, tile.take * tile.n, buffer)
+    return buffer
+
+
+cdef inline void store_tile(const real* result, char* y, Py_ssize_t row, Py_ssize_t item,
+                            const Tile* tile) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    if run:
+        for j in range(n):
+            store(result + j * run, y + j * item, row, tile.take)
+    elif item == sizeof(real) and row == n * item:
+        store(result, y, item, tile.take * n)
+    else:
+        for r in range(tile.take):
+            store(result + r * n, y + r * row, item, n)
+
+
+cdef inline void spread(const double* values, const Tile* tile, real* to) noexcept nogil:
+    """Give every entry of the tile its row's value. Stores overlap into the next rows."""
+    cdef Py_ssize_t r, k
+    cdef real* at
+    cdef int j
+    cdef real value
+    if tile.run:
+        for r in range(tile.run & -SUMS):
+            to[r] = <real> values[r]
+        for k in range(1, tile.n):
+            memcpy(to + k * tile.run, to, tile.run * sizeof(real))
+        return
+    for r in range(tile.take):
+        value = <real> values[r]
+        for k in range((tile.n + SUMS - 1) // SUMS):
+            at = to + r * tile.n + k * SUMS
+            for j in range(SUMS):
+                at[j] = value
+
+
+cdef inline void maxima(const real* x, const Tile* tile, double* m) noexcept nogil:
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    cdef real a, b
+    cdef const real* at
+    if run:
+        for r in range(run & -SUMS):
+            m[r] = -INFINITY
+        for j in range(n):
+            at = x + j * run
+            for r in range(run & -SUMS):
+                m[r] = at[r] if at[r] > m[r] else m[r]
+        return
+    for r in range(tile.take):
+        at = x + r * n
+        a = b = -INFINITY
+        for j in range(n // 2):
+            a = at[2 * j] if at[2 * j] > a else a
+            b = at[2 * j + 1] if at[2 * j + 1] > b else b
+        if n & 1:
+            a = at[n - 1] if at[n - 1] > a else a
+        m[r] = a if a > b else b
+
+
+cdef inline void accumulate(const double* e, const double* rest, Py_ssize_t n, bint exact,
+                            double* high, double* low) noexcept nogil:
+    """Add a column's entries to the sums of their rows."""
+    cdef Py_ssize_t r
+    cdef double t, z
+    for r in range(n & -SUMS):
+        t = high[r] + e[r]
+        if exact:
+            z = t - high[r]
+            low[r] += ((high[r] - (t - z)) + (e[r] - z)) + rest[r]
+        high[r] = t
+
+
+cdef inline void tile_sums(const double* e, const double* rest, const Tile* tile, bint exact,
+                           double* high, double* low, double* odd, double* odd_low) noexcept nogil:
+    """high + low = the sums of the tile's rows, low only if `exact`."""
+    cdef Py_ssize_t r, j, n = tile.n, run = tile.run
+    cdef const double* at
+    cdef const double* after
+    cdef double a, b, c, d
+    for r in range(padded(tile.take) & -SUMS):
+        high[r] = low[r] = odd[r] = odd_low[r] = 0
+    if run:
+        for j in range(n):
+            if j & 1:
+                accumulate(e + j * run, rest + j * run, run, exact, odd, odd_low)
+            else:
+                accumulate(e + j * run, rest + j * run, run, exact, high, low)
+    else:
+        for r in range(tile.take):
+            at = e + r * n
+            after = rest + r * n
+            a = b = c = d = 0
+            for j in range(n // 2):
+                if exact:
+                    a = two_sum(a, at[2 * j], &c)
+                    c += after[2 * j]
+                    b = two_sum(b, at[2 * j + 1], &d)
+                    d += after[2 * j + 1]
+                else:
+                    a += at[2 * j]
+                    b += at[2 * j + 1]
+            if n & 1:
+                if exact:
+                    a = two_sum(a, at[n - 1], &c)
+                    c += after[n - 1]
+                else:
+                    a += at[n - 1]
+            high[r] = a
+            odd[r] = b
+            if exact:
+                low[r] = c
+                odd_low[r] = d
+    if exact:
+        accumulate(odd, odd_low, padded(tile.take), True, high, low)
+    else:
+        accumulate(odd, odd_low, padded(tile.take), False, high, low)
+
+
+cdef inline void tile_wides(const float* x, const float* m, Py_ssize_t n, double factor,
+                            double least, double* e) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -SUMS):
+        e[i] = exp_wide(<double> x[i] - m[i], factor, least)
+
+
+cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, const Scale* scale,
+                            bint scaled, double* e, double* rest) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, low = 0, over = 0
+    cdef double least = LEAST_PAIR
+    cdef Scale s = scale[0]
+    for i in range(n & -SUMS):
+        d = difference(x[i], m[i], &s, scaled, &low)
+        e[i] = exp_pair(d, low, least, &over)
+        rest[i] = over
+
+
+cdef inline void tile_exponentials(const real* x, const Tile* tile, const Scale* scale,
+                                   ShortWork* work) noexcept nogil:
+    """The maxima to m and, spread, to wide; the exponentials to e and rest."""
+    cdef real* m = <real*> work.wide.at
+    maxima(x, tile, work.m)
+    spread(work.m, tile, m)
+    if real is float:
+        tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+    else:
+        if scale.scaled:
+            tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
+        else:
+            tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
+
+
+cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                              ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef Pair s, v
+    cdef double* high = work.wide.at
+    cdef double* low = work.fine.at
+    cdef double* e = work.work.e.at
+    tile_exponentials(x, tile, scale, work)
+    tile_sums(e, work.work.rest.at, tile, real is double, work.high, work.low, work.odd,
+              work.odd_low)
+    for i in range(padded(tile.take) & -SUMS):
+        if real is float:
+            work.high[i] = 1 / work.high[i]
+        else:
+            s.high = work.high[i] + work.low[i]
+            s.low = work.low[i] - (s.high - work.high[i])
+            v = reciprocal(s)
+            work.high[i] = v.high
+            work.low[i] = v.low
+    spread(work.high, tile, high)
+    if real is double:
+        spread(work.low, tile, low)
+    for i in range(tile.size & -SUMS):
+        if real is float:
+            y[i] = <float> (e[i] * high[i])
+        else:
+            y[i] = times(e[i], high[i], low[i])
+
+
+cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                                  ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, s, low = 0, inverse = scale.inverse, least = -1e300
+    cdef Pair others
+    cdef const real* m = <const real*> work.wide.at
+    cdef double* log = work.fine.at
+    cdef Scale by = scale[0]
+    tile_exponentials(x, tile, scale, work)
+    set_apart(work.work.e.at, tile.size, work.work.others.at, work.work.ones.at)
+    tile_sums(work.work.ones.at, work.work.rest.at, tile, False, work.count, work.low, work.odd,
+              work.odd_low)
+    tile_sums(work.work.others.at, work.work.rest.at, tile, real is double, work.high, work.low,
+              work.odd, work.odd_low)
+    for i in range(padded(tile.take) & -SUMS):
+        if real is float:
+            others.high = work.high[i] + (work.count[i] - 1)
+            others.low = 0
+        else:
+            s = work.high[i] + work.low[i]
+            others.high = s
+            others.low = work.low[i] - (s - work.high[i])
+            others = plus(others, work.count[i] - 1)
+        work.log[i] = log1p_pair(others.high, others.low)
+    spread(work.log, tile, log)
+    for i in range(tile.size & -SUMS):
+        if real is float:
+            y[i] = <float> ((<double> x[i] - m[i]) * inverse - log[i])
+        else:
+            d = difference(x[i], m[i], &by, True, &low)
+            y[i] = (d - log[i]) + (0 if d < least else low)
+
+
+cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm,
+                            ShortWork* work, real kind) noexcept nogil:
+    cdef Py_ssize_t done = 0
+    cdef Tile tile
+    cdef const real* x
+    cdef char* y
+    cdef real* result
+    while done < call.rows:
+        tile = next_tile(call, call.rows - done)
+        y = call.y + done * call.y_row
+        x = load_tile(call.x + done * call.x_row, call.x_row, call.x_item, &tile,
+                      <real*> work.work.buffer.at, <real> -INFINITY)
+        result = tile_room(y, call.y_row, call.y_item, &tile, <real*> work.work.result.at)
+        if logarithm:
+            log_softmax_tile(x, &tile, scale, work, result)
+        else:
+            softmax_tile(x, &tile, scale, work, result)
+        store_tile(result, y, call.y_row, call.y_item, &tile)
+        done += tile.take
+
+
 # softmax: e^((x - m) / temperature) / sum
 
 cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
@@ -433,12 +756,130 @@ cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Sca
     finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, kind)
 
 
+# softmax of float32 rows at temperature 1, the fast way: in float. No difference is rounded: a
+# maximum of 256 or more is subtracted, which is exact for every x whose exponential counts, and
+# a smaller one only shifts the exponent by the nearest integer to m * log2(e). The sums, in
+# double, take the exponentials before they are rounded, so a result's error is at most that
+# rounding (0.6 ULP, 1.2 where the quotient's exponent is lower) and its own, 0.5.
+
+cdef enum:
+    FAST = 32       # entries a block and partial sums: what GCC 12 vectorises as one loop
+    SPARE = 60      # e^(x - m) is scaled by 2^60: what underflows then is 0 in the result
+
+cdef struct FastSums:
+    double high[32]
+    float rest[32]      # a chunk's, at most 32 entries a lane: float is enough for them
+    double low[32]
+
+
+cdef inline void fast_block(const float* x, Py_ssize_t n, float shift, float magic, float least,
+                            float* e, FastSums* sums) noexcept nogil:
+    cdef double high[FAST]
+    cdef float low[FAST]
+    cdef float s, rest = 0
+    cdef Py_ssize_t block, i
+    cdef int j
+    for j in range(FAST):
+        high[j] = sums.high[j]
+        low[j] = sums.rest[j]
+    for block in range(n // FAST):
+        for j in range(FAST):
+            i = block * FAST + j
+            s = exp_short(x[i] - shift, magic, least, &rest)
+            high[j] += s
+            low[j] += rest
+            e[i] = s + rest
+    for j in range(FAST):
+        sums.high[j] = high[j]
+        sums.rest[j] = low[j]
+
+
+cdef inline double fast_total(FastSums* sums) noexcept nogil:
+    cdef double s[16]
+    cdef int j
+    for j in range(16):
+        s[j] = (sums.high[j] + sums.low[j]) + (sums.high[j + 16] + sums.low[j + 16])
+    return folded(s)
+
+
+cdef inline void fast_scale(const float* e, Py_ssize_t n, double v, float* y) noexcept nogil:
+    cdef float high = <float> v
+    cdef float low = <float> (v - high)
+    cdef Py_ssize_t i
+    for i in range(n & -FAST):
+        if FUSED:
+            y[i] = muladdf(e[i], high, e[i] * low)
+        else:
+            y[i] = <float> (e[i] * v)
+
+
+cdef inline void fast_row(const Rows* call, const char* x, char* y, Work* work) noexcept nogil:
+    cdef FastSums sums
+    cdef Py_ssize_t start = 0, count, step = call.x_item, size = sizeof(float)
+    cdef bint kept = call.n <= CHUNK
+    cdef float* buffer = <float*> work.buffer.at
+    cdef float* result = <float*> work.result.at
+    cdef float* e = <float*> work.e.at
+    cdef float* to
+    cdef float m = row_max(x, step, call.n, buffer)
+    cdef bint large = m >= 256 or m <= -256
+    cdef float shift = m if large else 0
+    cdef double turns = 0 if large else <int> (m * 1.4426950408889634)
+    cdef float magic = <float> (12582912.0 + 127 + SPARE - turns)
+    cdef float least = <float> ((turns - SPARE - 126) * 0.6931471805599453)
+    cdef double v
+    cdef int j
+    for j in range(FAST):
+        sums.high[j] = 0
+        sums.low[j] = 0
+        sums.rest[j] = 0
+    while start < call.n:
+        count = length_of(call.n - start, step, size, FAST)
+        to = e + start
+        if not kept:
+            to = e
+            if call.y_item == size and count == padded_to(count, FAST):
+                to = <float*> (y + start * size)
+        fast_block(load_blocks(x + start * step, step, count, buffer, <float> -INFINITY, FAST),
+                   padded_to(count, FAST), shift, magic, least, to, &sums)
+        if not kept:
+            store(to, y + start * call.y_item, call.y_item, count)
+        start += count
+        if start % CHUNK == 0 or start == call.n:
+            for j in range(FAST):
+                sums.low[j] += sums.rest[j]
+                sums.rest[j] = 0
+    v = 1 / fast_total(&sums)
+    start = 0
+    while start < call.n:
+        count = length_of(call.n - start, call.y_item, size, FAST)
+        to = result
+        if call.y_item == size and count == padded_to(count, FAST):
+            to = <float*> (y + start * size)
+        if kept:
+            fast_scale(e + start, padded_to(count, FAST), v, to)
+        else:
+            fast_scale(load_blocks(y + start * call.y_item, call.y_item, count, e, <float> 0,
+                                   FAST), padded_to(count, FAST), v, to)
+        store(to, y + start * call.y_item, call.y_item, count)
+        start += count
+
+
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
+    if call.n <= SHORT:
+        short_rows(call, &scale, False, &work, kind)
+        return
+    if real is float:
+        if not scale.scaled:
+            for r in range(call.rows):
+                fast_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &work.work)
+            return
     for r in range(call.rows):
-        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work.work,
+                    kind)
 
 
 # log_softmax: (x - m) / temperature - log(sum)
@@ -467,11 +908,15 @@ cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const
 
 
 cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
+    if call.n <= SHORT:
+        short_rows(call, &scale, True, &work, kind)
+        return
     for r in range(call.rows):
-        log_softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work, kind)
+        log_softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale,
+                        &work.work, kind)
 
 
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
@@ -558,7 +1003,7 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
     else:
-        memset(&sums, 0, sizeof(Sums))
+        clear(&sums)
         while start < call.n:
             count = length(call.n - start, call.y_item, sizeof(real))
             g = load(grad + start * call.grad_item, call.grad_item, count,
@@ -647,8 +1092,8 @@ cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row*
     cdef Py_ssize_t start = 0, count, i
     cdef const real* values
     cdef double* a = work.grad.at
-    memset(&all, 0, sizeof(Sums))
-    memset(&shifted, 0, sizeof(Sums))
+    clear(&all)
+    clear(&shifted)
     while start < rows.n:
         count = length(rows.n - start, rows.x_item, sizeof(real))
         values = load(x + start * rows.x_item, rows.x_item, count, <real*> work.buffer.at,

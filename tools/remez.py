@@ -1,61 +1,74 @@
-"""Weighted minimax polynomials by Remez's exchange algorithm, in mpmath alone."""
+"""Weighted minimax approximation by polynomials and rationals, in mpmath.
 
-from mpmath import cos, lu_solve, matrix, mp, mpf, pi, polyval
+`fit` minimises max |f(x) - P(x)/Q(x)| / |weight(x)| over an interval by the Remez exchange
+algorithm; for rationals the bilinear equations of each exchange are solved by Newton's method. Used by constants.py.
+"""
 
-
-def minimax(function, weight, low, high, degree, grid=60, rounds=40):
-    """Return (coefficients, error): the polynomial c0 + c1*x + … nearest to `function`.
-
-    `error` is the largest of weight(x) * |polynomial(x) - function(x)| on [low, high]. The
-    weight must be positive except at single points where it may vanish. `grid` is the number
-    of points a coefficient at which the error is looked at in each round.
-    """
-    low, high = mpf(low), mpf(high)
-    points = grid * (degree + 2)
-    xs = [(low + high) / 2 - (high - low) / 2 * cos(pi * (i + mpf(1) / 2) / points)
-          for i in range(points)]
-    ys = [function(x) for x in xs]
-    ws = [weight(x) for x in xs]
-    chosen = [grid // 2 + grid * i for i in range(degree + 2)]
-    for _ in range(rounds):
-        coefficients, level = _interpolate(chosen, xs, ys, ws, degree)
-        errors = [w * (polyval(coefficients[::-1], x) - y)
-                  for x, y, w in zip(xs, ys, ws, strict=True)]
-        largest = max(abs(e) for e in errors)
-        if largest < abs(level) * (1 + mpf(2) ** -7):
-            break
-        chosen = _alternation(errors, degree + 2)
-    return coefficients, largest
+from mpmath import cos, linspace, lu_solve, matrix, mp, mpf, pi
 
 
-def _interpolate(chosen, xs, ys, ws, degree):
-    """The polynomial whose weighted error is +e, -e, +e, … at the chosen points, and e."""
-    rows = [[xs[k] ** j for j in range(degree + 1)] + [(-1) ** i / ws[k]]
-            for i, k in enumerate(chosen)]
-    solution = lu_solve(matrix(rows), matrix([ys[k] for k in chosen]))
-    return list(solution)[:-1], solution[degree + 1]
+def horner(coefficients, x):
+    """Value at x of the polynomial whose constant term comes first."""
+    total = mpf(0)
+    for c in reversed(coefficients):
+        total = total * x + c
+    return total
 
 
-def _alternation(errors, count):
-    """Indices of `count` extremes of alternating sign, dropping the smallest at the ends."""
-    extremes = []
-    for k, error in enumerate(errors):
-        if extremes and (errors[extremes[-1]] > 0) == (error > 0):
-            if abs(error) > abs(errors[extremes[-1]]):
-                extremes[-1] = k
+def solve(xs, fs, ws, n, d, q, error):
+    """P, Q and E with f(x_i) - P(x_i)/Q(x_i) = (-1)^i E w(x_i) and Q(0) = 1, by Newton."""
+    size = n + d + 2
+    for _ in range(1 if d == 0 else 12):
+        a, b = matrix(size, size), matrix(size, 1)
+        for i in range(size):
+            level = (-1) ** i * ws[i]
+            for j in range(n + 1):
+                a[i, j] = xs[i] ** j
+            for j in range(1, d + 1):
+                a[i, n + j] = (level * error - fs[i]) * xs[i] ** j
+            a[i, size - 1] = level * horner(q, xs[i])
+            b[i] = fs[i] + level * error * (horner(q, xs[i]) - 1)
+        solution = lu_solve(a, b)
+        q, error = [mpf(1), *solution[n + 1 : size - 1]], solution[size - 1]
+    return list(solution[: n + 1]), q, error
+
+
+def alternation(errors, count):
+    """Indices of `count` neighbouring extrema of alternating sign, the largest ones."""
+    peaks = []
+    for i, e in enumerate(errors):
+        if peaks and (errors[peaks[-1]] > 0) == (e > 0):
+            if abs(e) > abs(errors[peaks[-1]]):
+                peaks[-1] = i
         else:
-            extremes.append(k)
-    while len(extremes) > count:
-        ends = abs(errors[extremes[0]]), abs(errors[extremes[-1]])
-        extremes.pop(0 if ends[0] < ends[1] else -1)
-    return extremes
+            peaks.append(i)
+    while len(peaks) > count:
+        peaks.pop(0 if abs(errors[peaks[0]]) < abs(errors[peaks[-1]]) else -1)
+    if len(peaks) < count:
+        raise ArithmeticError(f"{len(peaks)} extrema instead of {count}: a degree is too high")
+    return peaks
 
 
-def largest_error(coefficients, function, weight, low, high, points=2000):
-    """The largest weight(x) * |polynomial(x) - function(x)| on an even grid, ends included."""
-    low, step = mpf(low), (mpf(high) - mpf(low)) / points
-    return max(weight(x) * abs(polyval(coefficients[::-1], x) - function(x))
-               for x in (low + step * i for i in range(points + 1)))
+def fit(f, lo, hi, n, d=0, weight=None, bend=1, points=60):
+    """Coefficients of P (degree n) and Q (degree d, Q(0) = 1), and the weighted error.
 
-
-mp.prec = max(mp.prec, 200)
+    `weight(x, f(x))` defaults to |f|: relative error. `bend` > 1 crowds the starting points
+    and the grid towards `lo`, where a rational on a long interval has most of its extrema.
+    """
+    size = n + d + 2
+    spread = [(1 - cos(pi * t)) / 2 for t in linspace(mpf(0), mpf(1), points * size)]
+    grid = [lo + (hi - lo) * t / (t + bend * (1 - t)) for t in spread]
+    fs = [f(x) for x in grid]
+    ws = [abs(v) if weight is None else weight(x, v) for x, v in zip(grid, fs, strict=True)]
+    chosen = [round(i * (len(grid) - 1) / (size - 1)) for i in range(size)]
+    q, error = [mpf(1)], mpf(0)
+    for _ in range(30):
+        p, q, error = solve([grid[i] for i in chosen], [fs[i] for i in chosen],
+                            [ws[i] for i in chosen], n, d, q, error)
+        errors = [(v - horner(p, x) / horner(q, x)) / w
+                  for x, v, w in zip(grid, fs, ws, strict=True)]
+        worst = max(abs(e) for e in errors)
+        if worst <= abs(error) * mpf("1.0001"):
+            return p, q, worst
+        chosen = alternation(errors, size)
+    raise ArithmeticError(f"no convergence after 30 exchanges, {mp.nstr(worst / abs(error))}")

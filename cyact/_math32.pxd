@@ -1,0 +1,319 @@
+"""Inline maths for the float32 kernels: branch-free, no libm, at most 1 ULP after narrowing.
+
+Most functions compute in double and leave the one rounding to the caller's narrowing: it
+also rounds subnormal and overflowing results correctly, so there are no tails to treat.
+Their arguments are clamped where the result has long saturated, which keeps the exponents
+assembled below in range and turns infinities into limits; NaN passes every clamp.
+
+Coefficients come from tools/constants.py, which prints the error of each set and checks
+that it stands here to the last digit.
+"""
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static CYTHON_INLINE uint64_t cyact_bits64(double x) {
+        uint64_t u; memcpy(&u, &x, 8); return u;
+    }
+    static CYTHON_INLINE double cyact_double(uint64_t u) {
+        double x; memcpy(&x, &u, 8); return x;
+    }
+    static CYTHON_INLINE uint32_t cyact_bits32(float x) {
+        uint32_t u; memcpy(&u, &x, 4); return u;
+    }
+    static CYTHON_INLINE float cyact_float(uint32_t u) {
+        float x; memcpy(&x, &u, 4); return x;
+    }
+    /* Without the instruction fma() is a call. The double formulas only need precision, so
+       two roundings do; the float ones need the exact product, which a double holds. */
+    #if defined(__FMA__) || defined(__aarch64__)
+      #define CYACT_FUSED 1
+      static CYTHON_INLINE double cyact_fma(double a, double b, double c) {
+          return __builtin_fma(a, b, c);
+      }
+      static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
+          return __builtin_fmaf(a, b, c);
+      }
+    #else
+      #define CYACT_FUSED 0
+      static CYTHON_INLINE double cyact_fma(double a, double b, double c) { return a * b + c; }
+      static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
+          return (float)((double)a * b + c);
+      }
+    #endif
+    /* A value the compiler knows nothing about. Given literal bounds, GCC splits a clamp
+       into branches and the loop is lost. */
+    #if defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
+      #if defined(__x86_64__)
+        #define CYACT_REGISTER "+x"
+      #else
+        #define CYACT_REGISTER "+w"
+      #endif
+      static CYTHON_INLINE double cyact_opaque(double x) {
+          __asm__("" : CYACT_REGISTER(x)); return x;
+      }
+    #else
+      static CYTHON_INLINE double cyact_opaque(double x) { return x; }
+    #endif
+    """
+    const bint FUSED "CYACT_FUSED"  # compensated float pays only with the instruction
+    ctypedef unsigned long long uint64 "uint64_t"
+    ctypedef unsigned int uint32 "uint32_t"
+    uint64 bits64 "cyact_bits64" (double x) noexcept nogil
+    double from_bits64 "cyact_double" (uint64 u) noexcept nogil
+    uint32 bits32 "cyact_bits32" (float x) noexcept nogil
+    float from_bits32 "cyact_float" (uint32 u) noexcept nogil
+    double fma "cyact_fma" (double a, double b, double c) noexcept nogil
+    float fmaf "cyact_fmaf" (float a, float b, float c) noexcept nogil
+    double opaque "cyact_opaque" (double x) noexcept nogil
+
+ctypedef fused number:
+    float
+    double
+
+# 1.5 * 2^52: adding it rounds to an integer, which then fills the low bits.
+cdef extern from *:
+    """
+    #define CYACT_ROUND 6755399441055744.0
+    #define CYACT_ROUNDF 12582912.0f
+    #define CYACT_LOG2E 1.4426950408889634
+    """
+    const double LOG2E "CYACT_LOG2E"
+    const double ROUND "CYACT_ROUND"
+    const float ROUNDF "CYACT_ROUNDF"
+    # Cython writes the literal 1 in a float expression as the double 1.0.
+    const float ONE "1.0f"
+
+
+cdef inline number at_least(number x, number low) noexcept nogil:
+    return low if x < low else x
+
+
+cdef inline number at_most(number x, number high) noexcept nogil:
+    return high if x > high else x
+
+
+cdef inline float positive(float x, float zero) noexcept nogil:
+    """max(x, 0), but -0.0 stays: the sums this starts must keep its sign."""
+    return zero if x < zero else x
+
+
+cdef inline float magnitude(float x) noexcept nogil:
+    return from_bits32(bits32(x) & 0x7fffffff)
+
+
+cdef inline double shift(double x, double rounded) noexcept nogil:
+    """x * 2^n where rounded = ROUND + n: the high bits of ROUND fall off."""
+    return from_bits64(bits64(x) + (bits64(rounded) << 52))
+
+
+# 2^t = 2^n (u + r) / (u - r) with |r| <= 1/2: numerator N and denominator M. Where a
+# division follows anyway, this costs less than a polynomial.
+
+cdef struct Ratio:
+    double n
+    double m
+
+
+cdef inline void exp2_reduce(double x, double k, double* rounded, double* r) noexcept nogil:
+    """Split x k into n (in `rounded`, plus ROUND) and r; x k is carried to 2^-44 absolute."""
+    rounded[0] = fma(x, k, ROUND)
+    r[0] = fma(x, k, -(rounded[0] - ROUND))
+
+
+cdef inline Ratio exp2_reduced(double rounded, double r) noexcept nogil:
+    """2^(n + r) to 2^-31."""
+    cdef Ratio e
+    cdef double z = r * r
+    cdef double u = fma(fma(-0.0009204519303343406, z, 0.11552395301285932), z,
+                        2.8853900998339004)
+    e.n = shift(u + r, rounded)
+    e.m = u - r
+    return e
+
+
+cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
+    """2^(x k)."""
+    cdef double rounded, r
+    exp2_reduce(x, k, &rounded, &r)
+    return exp2_reduced(rounded, r)
+
+
+cdef inline Ratio exp2_ratio_fine(double x, double k) noexcept nogil:
+    """2^(x k) to 2^-42, for derivatives with an interior zero."""
+    cdef Ratio e
+    cdef double rounded, r, z, u
+    exp2_reduce(x, k, &rounded, &r)
+    z = r * r
+    u = fma(fma(fma(1.0510960171878744e-05, z, -0.0009250551292682901), z,
+                0.11552452916587785), z, 2.885390081795338)
+    e.n = shift(u + r, rounded)
+    e.m = u - r
+    return e
+
+
+cdef inline double exp_from(double x, double origin) noexcept nogil:
+    """e^x 2^s to 2^-29, where origin = ROUND + s."""
+    cdef double rounded = fma(x, LOG2E, origin)
+    cdef double r = fma(x, LOG2E, -(rounded - origin))
+    cdef double p = fma(0.00015345784847269232, r, 0.001339995729458643)
+    p = fma(p, r, 0.009618489258830692)
+    p = fma(p, r, 0.05550328712981078)
+    p = fma(p, r, 0.2402264688597648)
+    p = fma(p, r, 0.6931472057665099)
+    p = fma(p, r, 1.000000000555089)
+    return shift(p, rounded)
+
+
+cdef inline double expm1(double x) noexcept nogil:
+    """e^x - 1 to 2^-26 relative, for |x| < 700; keeps the sign of zero."""
+    cdef double rounded = fma(x, LOG2E, ROUND)
+    cdef double r = fma(x, LOG2E, -(rounded - ROUND))
+    cdef double scale = shift(1, rounded)
+    cdef double p = fma(0.00015403524038045495, r, 0.001339075850996057)
+    p = fma(p, r, 0.009618237545907352)
+    p = fma(p, r, 0.05550357390670159)
+    p = fma(p, r, 0.24022649794069348)
+    p = fma(p, r, 0.6931471879359152)
+    return fma(scale, p * r, -(1 - scale))
+
+
+cdef inline double sigmoid(double x) noexcept nogil:
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
+    return e.m / (e.m + e.n)
+
+
+cdef inline double sigmoid_d(double x) noexcept nogil:
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
+    cdef double sum = e.m + e.n
+    return e.m * e.n / (sum * sum)
+
+
+cdef inline double tanh(double x) noexcept nogil:
+    """|x| < 9.02; beyond, tanh rounds to 1 in float."""
+    cdef double z = x * x
+    cdef double p = fma(0.017159554288930557, z, 26.517857614898443)
+    cdef double q = z + 422.9590583523364
+    p = fma(p, z, 4501.312185176469)
+    q = fma(q, z, 33329.14829269838)
+    p = fma(p, z, 172367.50814271322)
+    q = fma(q, z, 601791.1574542134)
+    p = fma(p, z, 1288271.6197517854)
+    q = fma(q, z, 1288271.6467701204)
+    return x * p / q
+
+
+cdef inline double tanh_d(double magnitude) noexcept nogil:
+    """1 - tanh^2 = 4 e^2x / (1 + e^2x)^2, given |x|."""
+    cdef Ratio e = exp2_ratio(magnitude, -2 * LOG2E)
+    cdef double sum = e.m + e.n
+    return 4 * e.m * e.n / (sum * sum)
+
+
+cdef inline double log1p(double e) noexcept nogil:
+    """log(1 + e) to 2^-25.6 relative, for 0 <= e <= 1."""
+    cdef double p = fma(3.98025803785869, e, 27.888936454233583)
+    cdef double q = e + 15.245728552755184
+    p = fma(p, e, 32.15999656478346)
+    q = fma(q, e, 43.96887243535131)
+    q = fma(q, e, 32.159997175249764)
+    return e * p / q
+
+
+cdef inline double gate(double x, Ratio e) noexcept nogil:
+    """x / (1 + e)."""
+    return x * e.m / (e.m + e.n)
+
+
+cdef inline double silu_d(double t) noexcept nogil:
+    """s + t s (1 - s) with s = sigmoid(t)."""
+    cdef Ratio e = exp2_ratio_fine(t, -LOG2E)
+    cdef double sum = e.m + e.n
+    return e.m * fma(t, e.n, sum) / (sum * sum)
+
+
+cdef inline double gelu_tail(double a) noexcept nogil:
+    """a * Phi(-a) for a >= 0, Phi the normal distribution: a e^(-a^2/2) P(a)/Q(a)."""
+    cdef Ratio e = exp2_ratio(a * a, -0.7213475204444817)
+    cdef double p = fma(0.3989465595117252, a, 3.9269128452608384)
+    cdef double q = a + 9.84389830077048
+    p = fma(p, a, 17.67148863951629)
+    q = fma(q, a, 45.28201730621743)
+    p = fma(p, a, 42.19614726010047)
+    q = fma(q, a, 115.80108215321192)
+    p = fma(p, a, 48.02836229129833)
+    q = fma(q, a, 161.034514407621)
+    q = fma(q, a, 96.0567239773841)
+    return e.n * a * p / (e.m * q)
+
+
+cdef inline double gelu_d_tail(double a) noexcept nogil:
+    """gelu'(-a) = Phi(-a) - a phi(a) for a >= 0."""
+    cdef Ratio e = exp2_ratio_fine(a * a, -0.7213475204444817)
+    cdef double p = fma(0.39894182028697434, a, 5.210095904502503)
+    cdef double q = a + 13.059695072246495
+    p = fma(p, a, 31.85481988684761)
+    q = fma(q, a, 80.85057365583069)
+    p = fma(p, a, 111.77172663733626)
+    q = fma(q, a, 293.1871020626315)
+    p = fma(p, a, 226.09509004572428)
+    q = fma(q, a, 645.0996280222158)
+    p = fma(p, a, 222.3710205836628)
+    q = fma(q, a, 807.0429845224409)
+    q = fma(q, a, 444.74204120701194)
+    return e.n * fma(-0.3989422804014327 * a, q, p) / (e.m * q)
+
+
+cdef inline double gelu_tanh_exponent(double x) noexcept nogil:
+    """2 sqrt(2/pi) (x + 0.044715 x^3) / ln 2."""
+    return x * fma(0.1029432395800235, x * x, 2.3022081981443248)
+
+
+cdef inline double gelu_tanh_d(double x) noexcept nogil:
+    """s + x s (1 - s) g' with s = sigmoid(g), g = 2 sqrt(2/pi) (x + 0.044715 x^3)."""
+    cdef double slope = x * fma(0.21406444881780073, x * x, 1.5957691216057308)
+    cdef Ratio e = exp2_ratio_fine(gelu_tanh_exponent(x), -1)
+    cdef double sum = e.m + e.n
+    return e.m * fma(slope, e.n, sum) / (sum * sum)
+
+
+# Compensated float: twice as many elements an instruction as double. Here
+# x = n ln2 + high + low; n times the first 15 bits of ln2 is exact, and so is high.
+
+cdef inline float elu1(float x) noexcept nogil:
+    """e^x - 1 for -20 <= x <= 0.
+
+    The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
+    """
+    cdef float rounded = fmaf(x, <float> LOG2E, ROUNDF)
+    cdef float n = rounded - ROUNDF
+    cdef float high = fmaf(n, <float> -0.693145751953125, x)
+    cdef float low = n * <float> -1.4286068203094173e-06
+    cdef float r = high + low
+    cdef float q = fmaf(<float> 0.00019918401366039035, r, <float> 0.0013946085944670913)
+    cdef float scale = from_bits32((bits32(rounded) << 23) + 0x3f800000)
+    cdef float base = scale - ONE
+    cdef float step = scale * high
+    cdef float sum = base + step
+    q = fmaf(q, r, <float> 0.008333264322926203)
+    q = fmaf(q, r, <float> 0.041666269763049546)
+    q = fmaf(q, r, <float> 0.1666666686085879)
+    q = fmaf(q, r, <float> 0.5000000077958077)
+    return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
+
+
+cdef inline float softsign(float x) noexcept nogil:
+    """x / (1 + |x|) for |x| <= 2^60.
+
+    One float division and a correction for its remainder and for the rounding of 1 + |x|.
+    """
+    cdef float a = magnitude(x)
+    cdef float larger = a if a > ONE else ONE
+    cdef float smaller = ONE if a > ONE else a
+    cdef float sum = a + ONE
+    cdef float lost = smaller - (sum - larger)
+    cdef float inverse = ONE / sum
+    cdef float y = x * inverse
+    cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, x))
+    return fmaf(remainder, inverse, y)

@@ -1,0 +1,319 @@
+"""True values of every function, computed without cyact.
+
+Two kinds: formulas in mpmath (`MP` bits, a number at a time), and the same mathematics in
+NumPy one float type wider than what is tested (float64 for float32, longdouble for float64),
+for many points at once. The tests compare the two with each other, and the derivatives with
+mpmath's numerical ones, before they are believed.
+"""
+
+from dataclasses import dataclass
+from math import erfc as _erfc
+
+import numpy as np
+from mpmath import mp, mpf
+
+MP = 160
+ZERO, HALF, ONE = mpf(0), mpf(1) / 2, mpf(1)
+
+
+def precisely(function):
+    """The function at a precision of MP bits, without leaving mpmath's global one changed."""
+    def run(*args):
+        with mp.workprec(MP):
+            return function(*map(mpf, args))
+    return run
+
+
+# mpmath building blocks, without cancellation
+
+def _sigmoid(z):
+    if z >= 0:
+        return 1 / (1 + mp.exp(-z))
+    e = mp.exp(z)
+    return e / (1 + e)
+
+
+def _normal_cdf(x):
+    if abs(x) > 1000:              # far beyond the smallest float64; mpmath would take its time
+        return ZERO if x < 0 else ONE
+    return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+def _normal_pdf(x):
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def _gelu_tanh_exponent(x):
+    """2u, where the function is x * sigmoid(2u)."""
+    return 2 * mp.sqrt(2 / mp.pi) * (x + mpf("0.044715") * x**3)
+
+
+def _gelu_tanh_slope(x):
+    return 2 * mp.sqrt(2 / mp.pi) * (1 + 3 * mpf("0.044715") * x**2)
+
+
+def _tanh_derivative(x):
+    e = mp.exp(-2 * abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+def _gelu_tanh_derivative(x):
+    if abs(x) > 1000:
+        return ZERO if x < 0 else ONE
+    z = _gelu_tanh_exponent(x)
+    s = _sigmoid(z)
+    return s * (1 + x * _gelu_tanh_slope(x) * _sigmoid(-z))
+
+
+def _gelu_tanh(x):
+    if abs(x) > 1000:
+        return ZERO if x < 0 else x
+    return x * _sigmoid(_gelu_tanh_exponent(x))
+
+
+# The same in NumPy, in the type of x
+
+def _wide_sigmoid(z):
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def _wide_normal_cdf(x):
+    z = np.ravel(-x / np.sqrt(x.dtype.type(2)))
+    return np.fromiter(map(_erfc, z), x.dtype, z.size).reshape(x.shape) / 2
+
+
+def _wide_gelu_tanh_exponent(x):
+    x = np.clip(x, -1000, 1000)
+    return 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (x + 0.044715 * x**3)
+
+
+def _wide_gelu_tanh_derivative(x):
+    z = _wide_gelu_tanh_exponent(x)
+    x = np.clip(x, -1000, 1000)
+    slope = 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (1 + 3 * 0.044715 * x**2)
+    return _wide_sigmoid(z) * (1 + x * slope * _wide_sigmoid(-z))
+
+
+def _wide_gelu_derivative(x):
+    x = np.clip(x, -1000, 1000)
+    return _wide_normal_cdf(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
+def _wide_softplus(x, beta):
+    z = x * x.dtype.type(beta)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(z))) / x.dtype.type(beta)
+
+
+def _wide_silu_derivative(x, beta):
+    z = np.clip(x * x.dtype.type(beta), -10_000, 10_000)
+    return _wide_sigmoid(z) * (1 + z * _wide_sigmoid(-z))
+
+
+def _wide_tanh_derivative(x):
+    e = np.exp(-2 * np.abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A function's mpmath and NumPy formulas, and where to look closely.
+
+    `wide` and `wide_derivative` are good enough for float64, too, where `in_longdouble` says so
+    (no error function there, and a rounded product in an exponent costs too much).
+    """
+
+    value: object
+    derivative: object
+    wide: object
+    wide_derivative: object
+    from_output: object = None
+    output_range: tuple = (-np.inf, np.inf)   # a function of the parameters, or a pair
+    points: tuple = ()                        # kinks and zeros; a function of the parameters too
+    interior_zero: bool = False               # of the derivative: its bound is absolute there
+    in_longdouble: object = lambda *params: True
+
+    def interesting(self, *params):
+        """Kinks and zeros for these parameters."""
+        return self.points(*params) if callable(self.points) else self.points
+
+    def outputs(self, *params):
+        """The smallest and largest value of the function for these parameters."""
+        return self.output_range(*params) if callable(self.output_range) else self.output_range
+
+
+def _only_unit(beta):
+    return beta == 1
+
+
+REFERENCES = {
+    ("identity",): Reference(
+        lambda x: x, lambda x: ONE, lambda x: x, np.ones_like),
+    ("relu",): Reference(
+        lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
+        lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype),
+        from_output=lambda y: ONE if y > 0 else ZERO, output_range=(0, np.inf)),
+    ("leaky_relu",): Reference(
+        lambda x, slope: x if x >= 0 else slope * x,
+        lambda x, slope: ONE if x > 0 else slope,
+        lambda x, slope: np.where(x >= 0, x, slope * x),
+        lambda x, slope: np.where(x > 0, x.dtype.type(1), x.dtype.type(slope)),
+        from_output=lambda y, slope: ONE if y > 0 else slope),
+    ("elu",): Reference(
+        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x),
+        lambda x, alpha: ONE if x > 0 else alpha * mp.exp(x),
+        lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        lambda x, alpha: np.where(x > 0, x.dtype.type(1), alpha * np.exp(np.minimum(x, 0))),
+        from_output=lambda y, alpha: ONE if y > 0 else y + alpha,
+        output_range=lambda alpha: (-alpha, np.inf)),
+    ("sigmoid",): Reference(
+        _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x),
+        _wide_sigmoid, lambda x: _wide_sigmoid(x) * _wide_sigmoid(-x),
+        from_output=lambda y: y * (1 - y), output_range=(0, 1)),
+    ("tanh",): Reference(
+        mp.tanh, _tanh_derivative, np.tanh, _wide_tanh_derivative,
+        from_output=lambda y: (1 - y) * (1 + y), output_range=(-1, 1)),
+    ("softplus",): Reference(
+        lambda x, beta: max(x, ZERO) + mp.log1p(mp.exp(-abs(beta * x))) / beta,
+        lambda x, beta: _sigmoid(beta * x),
+        _wide_softplus, lambda x, beta: _wide_sigmoid(x * x.dtype.type(beta)),
+        from_output=lambda y, beta: -mp.expm1(-beta * y), output_range=(0, np.inf),
+        in_longdouble=_only_unit),
+    ("softsign",): Reference(
+        lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2,
+        lambda x: x / (1 + np.abs(x)), lambda x: (1 / (1 + np.abs(x))) ** 2),
+    ("silu",): Reference(
+        lambda x, beta: x * _sigmoid(beta * x),
+        lambda x, beta: _sigmoid(beta * x) * (1 + beta * x * _sigmoid(-beta * x)),
+        lambda x, beta: x * _wide_sigmoid(x * x.dtype.type(beta)), _wide_silu_derivative,
+        points=lambda beta: (-1.2784645427610738 / beta,) if beta else (),
+        interior_zero=True, in_longdouble=_only_unit),
+    ("gelu", "none"): Reference(
+        lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_pdf(x),
+        lambda x: x * _wide_normal_cdf(x), _wide_gelu_derivative,
+        points=(-0.7517915246935645,), interior_zero=True, in_longdouble=lambda: False),
+    ("gelu", "tanh"): Reference(
+        _gelu_tanh, _gelu_tanh_derivative,
+        lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
+        points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
+}
+
+
+# Functions along an axis: one row, in mpmath
+
+def softmax(row, temperature=1.0):
+    """exp(x/T) / sum(exp(x/T)) of one row of finite numbers or -inf."""
+    with mp.workprec(MP):
+        e = _exponentials(row, temperature)
+        total = mp.fsum(e)
+        return [v / total for v in e]
+
+
+def log_softmax(row, temperature=1.0):
+    """x/T - log(sum(exp(x/T))); the largest entry is kept out of the sum."""
+    with mp.workprec(MP + 64):
+        e = _exponentials(row, temperature)
+        largest = int(np.argmax(row))
+        log = mp.log1p(mp.fsum(e[:largest] + e[largest + 1:]))
+        top = mpf(row[largest])
+        return [(mpf(v) - top) / mpf(temperature) - log for v in row]
+
+
+def logsumexp(row):
+    """(log(sum(exp(x))), the magnitude M that its error is measured against)."""
+    with mp.workprec(MP + 64):
+        e = _exponentials(row, 1.0)
+        largest = int(np.argmax(row))
+        log = mp.log1p(mp.fsum(e[:largest] + e[largest + 1:]))
+        top = mpf(row[largest])
+        return top + log, max(abs(top), log)
+
+
+def _exponentials(row, temperature):
+    top = mpf(max(row))
+    return [mp.exp((mpf(v) - top) / mpf(temperature)) for v in map(float, row)]
+
+
+# The same for whole arrays, in longdouble
+
+def wide_softmax(x, axis=-1, temperature=1.0):
+    """softmax in longdouble."""
+    z = (x - x.max(axis, keepdims=True)).astype(np.longdouble) / np.longdouble(temperature) \
+        if x.dtype == np.longdouble else _shifted(x, axis, temperature)
+    e = np.exp(z)
+    return e / e.sum(axis, keepdims=True)
+
+
+def wide_log_softmax(x, axis=-1, temperature=1.0):
+    """log_softmax in longdouble, the largest entry apart."""
+    z = _shifted(x, axis, temperature)
+    return z - np.log1p(_others(z, axis))
+
+
+def wide_logsumexp(x, axis=-1):
+    """logsumexp in longdouble, the largest entry apart."""
+    z = _shifted(x, axis, 1.0)
+    top = np.asarray(x, np.longdouble).max(axis, keepdims=True)
+    return (top + np.log1p(_others(z, axis))).squeeze(axis)
+
+
+def _shifted(x, axis, temperature):
+    x = np.asarray(x, np.longdouble)
+    return (x - x.max(axis, keepdims=True)) / np.longdouble(temperature)
+
+
+def _others(z, axis):
+    """Sum of the exponentials without that of the (first) largest entry."""
+    e = np.exp(z)
+    np.put_along_axis(e, np.expand_dims(z.argmax(axis), axis), 0, axis)
+    return e.sum(axis, keepdims=True)
+
+
+# Errors in units in the last place
+
+def ulps(y, true, floor=0.0):
+    """|y - true| in units in the last place of max(|true|, floor) in y's dtype.
+
+    Subnormal results are measured in the smallest subnormal. An infinite y stands for the
+    power of two above the largest number, and a finite one is infinitely wrong where the true
+    value lies beyond that. NaN is right where both are NaN, and nowhere else.
+    """
+    y = np.asarray(y)
+    info = np.finfo(y.dtype)
+    true = np.asarray(true)
+    kind = true.dtype.type
+    limit = np.ldexp(kind(1), info.maxexp)
+    with np.errstate(all="ignore"):
+        measure = np.clip(np.abs(true), max(floor, float(info.tiny)), limit)
+        _, exponent = np.frexp(measure)
+        unit = np.ldexp(kind(1), exponent - 1 - info.nmant)
+        error = np.abs(np.clip(y.astype(kind), -limit, limit) - np.clip(true, -limit, limit)) / unit
+    error = np.where((np.abs(true) >= limit) & np.isfinite(y), np.inf, error)
+    return np.where(np.isnan(y) | np.isnan(true),
+                    np.where(np.isnan(y) & np.isnan(true), 0, np.inf), error).astype(np.float64)
+
+
+def mp_ulps(y, true, floor=0.0, dtype=None):
+    """The same against a list of mpmath numbers; y may be wider than the dtype that counts."""
+    info = np.finfo(dtype or np.asarray(y).dtype)
+    errors = np.zeros(len(y))
+    with mp.workprec(2 * MP):
+        limit, least = mp.ldexp(ONE, int(info.maxexp)), max(mpf(floor), mpf(float(info.tiny)))
+        for i, (v, t) in enumerate(zip(y, true, strict=True)):
+            if np.isnan(v):
+                errors[i] = np.inf
+                continue
+            v = exactly(v) if np.isfinite(v) else limit * int(np.sign(v))
+            if abs(t) >= limit:
+                errors[i] = 0 if abs(v) >= limit and mp.sign(v) == mp.sign(t) else np.inf
+            else:
+                exponent = mp.frexp(max(abs(t), least))[1] - 1
+                errors[i] = mp.ldexp(abs(v - t), int(info.nmant) - exponent)
+    return errors
+
+
+def exactly(v):
+    """A finite NumPy float, longdouble too, as an mpmath number."""
+    fraction, exponent = np.frexp(v)
+    high = float(fraction)
+    return mp.ldexp(mpf(high) + mpf(float(fraction - type(v)(high))), int(exponent))

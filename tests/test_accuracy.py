@@ -1,0 +1,181 @@
+"""Errors of values and derivatives, in units in the last place, over all magnitudes.
+
+The bounds are the documented ones: float32 1 ULP, float64 2 ULP; where a derivative has a zero
+inside its range, 1 ulp of max(|f'|, 2^-10) and 2 ulp of max(|f'|, 2^-2).
+"""
+
+import zlib
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+import reference
+from cases import DTYPES, ELEMENTWISE, inputs
+from reference import mp_ulps, precisely, ulps
+
+pytestmark = pytest.mark.levels
+
+BOUND = {np.float32: 1.0, np.float64: 2.0}
+INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
+FEW = 1500         # points for mpmath
+MANY = 150_000     # points for NumPy formulas
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8
+
+by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+
+
+def assert_within(bound, errors, x, y, what):
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= bound, (
+        f"{what}: {errors[worst]:.4g} ULP at {x[worst]!r} ({float(x[worst]).hex()}), "
+        f"got {y[worst]!r}; {np.count_nonzero(errors > bound)} of {len(x)} above {bound}")
+
+
+def seed(case, dtype):
+    return zlib.crc32(f"{case} {dtype}".encode())
+
+
+def points(case, dtype, count):
+    return inputs(dtype, count, case.reference.interesting(*case.numbers), seed(case, dtype))
+
+
+def true_values(function, x, numbers):
+    function = precisely(function)
+    return [function(float(v), *numbers) for v in x]
+
+
+def floor(case, dtype):
+    return INTERIOR_ZERO[dtype] if case.reference.interior_zero else 0.0
+
+
+@by_dtype
+@by_case
+def test_values_match_mpmath(case, dtype):
+    x = points(case, dtype, FEW)
+    true = true_values(case.reference.value, x, case.numbers)
+    y = case.value(x)
+    assert_within(BOUND[dtype], mp_ulps(y, true), x, y, str(case))
+    for v, t, at in zip(y.tolist(), true, x, strict=True):
+        assert t == 0 or np.signbit(v) == (t < 0), f"wrong sign at {at!r}: {v!r}"
+
+
+@by_dtype
+@by_case
+def test_derivatives_match_mpmath(case, dtype):
+    x = points(case, dtype, FEW)
+    true = true_values(case.reference.derivative, x, case.numbers)
+    y = case.derivative(x)
+    assert_within(BOUND[dtype], mp_ulps(y, true, floor(case, dtype)), x, y, f"derivative.{case}")
+
+
+@by_dtype
+@pytest.mark.parametrize("case", [c for c in ELEMENTWISE if c.takes_output], ids=str)
+def test_derivatives_from_the_output_match_mpmath(case, dtype):
+    low, high = case.reference.outputs(*case.numbers)
+    y = points(case, dtype, FEW)
+    close = 1 - np.exp2(-np.linspace(0, 60, 200))     # outputs near the ends of their range
+    y = np.concatenate([y, *((end * close).astype(dtype) for end in (low, high)
+                             if np.isfinite(end))])
+    y = y[(y >= low) & (y <= high)]
+    true = true_values(case.reference.from_output, y, case.numbers)
+    slopes = case.backward(np.ones_like(y), output=y)
+    assert_within(BOUND[dtype], mp_ulps(slopes, true), y, slopes, f"backward.{case} of the output")
+
+
+@by_dtype
+@by_case
+def test_values_match_wider_formulas(case, dtype):
+    skip_unless_wide(case, dtype)
+    x = points(case, dtype, MANY)
+    y = case.value(x)
+    assert_within(BOUND[dtype], ulps(y, in_wider(case.reference.wide, x, case.numbers)), x, y,
+                  str(case))
+
+
+@by_dtype
+@by_case
+def test_derivatives_match_wider_formulas(case, dtype):
+    skip_unless_wide(case, dtype)
+    x = points(case, dtype, MANY)
+    y = case.derivative(x)
+    true = in_wider(case.reference.wide_derivative, x, case.numbers)
+    assert_within(BOUND[dtype], ulps(y, true, floor(case, dtype)), x, y, f"derivative.{case}")
+
+
+def skip_unless_wide(case, dtype):
+    if dtype is np.float64 and not EXTENDED:
+        pytest.skip("longdouble is no wider than float64 here")
+    if dtype is np.float64 and not case.reference.in_longdouble(*case.numbers):
+        pytest.skip("no formula in longdouble is good enough; mpmath's tests cover it")
+
+
+def in_wider(function, x, numbers):
+    with np.errstate(all="ignore"):
+        return function(x.astype(WIDER[x.dtype.type]), *numbers)
+
+
+class TestTheReferencesThemselves:
+    """They are formulas by hand, so they are checked against each other."""
+
+    @by_dtype
+    @by_case
+    def test_wider_formulas_agree_with_mpmath(self, case, dtype):
+        skip_unless_wide(case, dtype)
+        x = points(case, dtype, 500)
+        for exact, wide, least in [
+                (case.reference.value, case.reference.wide, 0.0),
+                (case.reference.derivative, case.reference.wide_derivative, floor(case, dtype))]:
+            found = in_wider(wide, x, case.numbers)
+            true = true_values(exact, x, case.numbers)
+            errors = mp_ulps(found, true, least, dtype)
+            assert_within(1 / 64, errors, x, found, f"formula of {case}")
+
+    @by_case
+    def test_derivatives_are_those_of_the_values(self, case):
+        value = precisely(case.reference.value)
+        derivative = precisely(case.reference.derivative)
+        for x in (-30.0, -8.5, -2.25, -0.7, -0.01, 0.01, 0.7, 2.25, 8.5, 30.0):
+            with mp.workprec(2 * reference.MP):
+                slope = mp.diff(lambda t: case.reference.value(t, *map(mpf, case.numbers)),
+                                mpf(x))
+            found = derivative(x, *case.numbers)
+            assert abs(found - slope) <= abs(slope) * mpf(2)**-100 + mpf(2)**-140, (case, x)
+            assert value(x, *case.numbers) is not None
+
+    @pytest.mark.parametrize("case", [c for c in ELEMENTWISE if c.takes_output], ids=str)
+    def test_derivatives_from_the_output_are_those_of_the_values(self, case):
+        for x in (-30.0, -2.25, -0.01, 0.01, 0.7, 8.5):
+            with mp.workprec(2 * reference.MP):
+                numbers = list(map(mpf, case.numbers))
+                y = case.reference.value(mpf(x), *numbers)
+                found = case.reference.from_output(y, *numbers)
+                true = case.reference.derivative(mpf(x), *numbers)
+            assert abs(found - true) <= abs(true) * mpf(2)**-100, (case, x)
+
+
+class TestTheMeasure:
+    """Units in the last place, counted by hand."""
+
+    @pytest.mark.parametrize("measure", [
+        lambda y, t, *floor: float(ulps(np.array([y]), np.array([t], np.float64), *floor)[0]),
+        lambda y, t, *floor: float(mp_ulps(np.array([y]), [mpf(float(t))], *floor)[0]),
+    ], ids=["NumPy", "mpmath"])
+    def test_counts(self, measure):
+        one = np.float32(1)
+        tiny = np.float32(1e-45)
+        assert measure(one, 1.0) == 0
+        assert measure(np.nextafter(one, np.float32(2)), 1.0) == 1
+        assert measure(np.nextafter(one, np.float32(0)), 1.0) == 0.5
+        assert measure(one, 1 + 2.0**-25) == 0.25
+        assert measure(tiny, 0.0) == 1
+        assert measure(np.float32(0), float(tiny) / 2) == 0.5
+        assert measure(np.float32(0), 1e-60) < 1e-10
+        assert measure(np.float32(2.0**-33), 0.0, 2.0**-10) == 1
+        assert measure(np.float32(np.inf), 2.0**128) == 0
+        assert measure(np.float32(np.inf), float(np.finfo(np.float32).max)) == 1
+        assert measure(np.finfo(np.float32).max, 2.0**128) == np.inf
+        assert measure(np.float32(np.nan), 1.0) == np.inf
+        assert measure(-one, 1.0) > 1e6

@@ -1,0 +1,377 @@
+"""A result has the same bits wherever its element lies: a statement per way of lying there."""
+
+import json
+
+import numpy as np
+import pytest
+
+import cyact
+from cases import DTYPES, ELEMENTWISE, KERNELS, ROWS, inputs, same_bits, special
+
+pytestmark = pytest.mark.levels
+
+by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
+by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+by_row_function = pytest.mark.parametrize("name", ROWS)
+
+LENGTHS = range(71)                 # several registers of every width, and every remainder
+LARGE = 600_000                     # float32 relu, the cheapest, is threaded from about here
+
+
+def sample(dtype, count=4000):
+    """Inputs of all magnitudes and the special values, shuffled."""
+    x = np.concatenate([inputs(dtype, count), special(dtype)])
+    return np.random.default_rng(7).permutation(x)
+
+
+def one_at_a_time(function, x):
+    """The function of each element on its own: what every other layout has to agree with."""
+    return np.array([function(x[i:i + 1])[0] for i in range(len(x))], x.dtype)
+
+
+def layouts(x):
+    """The entries of a 1-D x, in order, as arrays laid out in many ways: (name, array)."""
+    n = len(x) // 12 * 12
+    x = x[:n]
+    yield "contiguous", x.copy()
+    for step in (2, 3, 7):
+        spread = np.zeros(n * step, x.dtype)
+        spread[::step] = x
+        yield f"every {step}th", spread[::step]
+    yield "reversed", x[::-1].copy()[::-1]
+    yield "swapped bytes", x.astype(x.dtype.newbyteorder())
+    raw = np.zeros(n * x.itemsize + 1, np.uint8)
+    raw[1:] = x.view(np.uint8)
+    yield "misaligned", raw[1:].view(x.dtype)
+    record = np.zeros(n, [("flag", "i1"), ("x", x.dtype)])
+    record["x"] = x
+    yield "field of a packed record", record["x"]
+    yield "C order", x.reshape(12, -1).copy()
+    yield "Fortran order", np.asfortranarray(x.reshape(12, -1))
+    yield "transposed", np.ascontiguousarray(x.reshape(12, -1).T).T
+    yield "axes permuted", np.ascontiguousarray(x.reshape(3, 4, -1).transpose(1, 2, 0)).transpose(2, 0, 1)
+    yield "both axes reversed", x.reshape(12, -1)[::-1, ::-1].copy()[::-1, ::-1]
+    wide = np.zeros((12, n // 12 + 5), x.dtype)
+    wide[:, :n // 12] = x.reshape(12, -1)
+    yield "rows with gaps", wide[:, :n // 12]
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+
+
+def functions(case):
+    """What a case can compute from x alone."""
+    yield "value", case.value
+    yield "derivative", case.derivative
+
+
+# Elements
+
+@by_dtype
+@by_kernel
+def test_every_length_and_every_offset(case, dtype):
+    base = sample(dtype)[:160]
+    for what, function in functions(case):
+        expected = one_at_a_time(function, base)
+        for n in LENGTHS:
+            for offset in (0, 1, 2, 3, 7, 15, 16, 31):
+                assert same_bits(function(base[offset:offset + n]), expected[offset:offset + n]), (
+                    what, n, offset)
+
+
+@by_dtype
+@by_kernel
+def test_results_go_to_every_offset_and_no_further(case, dtype):
+    x = sample(dtype)[:70]
+    expected = one_at_a_time(case.value, x)
+    for n in LENGTHS:
+        for offset in (0, 1, 5, 16):
+            room = np.full(100, 77, dtype)
+            case.value(x[:n], out=room[offset:offset + n])
+            assert same_bits(room[offset:offset + n], expected[:n])
+            assert (room[:offset] == 77).all() and (room[offset + n:] == 77).all()
+
+
+@by_dtype
+@by_case
+def test_every_layout(case, dtype):
+    x = sample(dtype, 1500)
+    for what, function in functions(case):
+        expected = function(x)
+        for layout, laid in layouts(x):
+            found = function(laid)
+            assert found.dtype == dtype and found.dtype.isnative
+            assert same_bits(found.reshape(-1), expected[:laid.size]), (what, layout)
+
+
+@by_dtype
+@by_kernel
+def test_every_layout_of_out(case, dtype):
+    x = sample(dtype, 1500)
+    expected = case.value(x)
+    for layout, out in layouts(np.zeros_like(x)):
+        if not out.flags.writeable:
+            continue
+        source = x[:out.size].reshape(out.shape)
+        assert case.value(source, out=out) is out
+        assert same_bits(out.astype(dtype).reshape(-1), expected[:out.size]), layout
+
+
+@by_dtype
+@by_case
+def test_in_place(case, dtype):
+    x = sample(dtype, 1500)
+    expected = case.value(x), case.derivative(x)
+    for layout, laid in layouts(x):
+        if laid.flags.writeable:
+            y = laid if layout == "contiguous" else laid.copy("K") if "order" in layout else laid
+            assert case.value(y, out=y) is y
+            assert same_bits(y.astype(dtype).reshape(-1), expected[0][:y.size]), layout
+    y = x.copy()
+    assert case.derivative(y, out=y) is y
+    assert same_bits(y, expected[1])
+
+
+@by_dtype
+@by_kernel
+def test_scalars_and_zero_dimensions(case, dtype):
+    x = sample(dtype, 200)
+    expected = case.value(x)
+    for v, y in zip(x, expected, strict=True):
+        for found in (case.value(v), case.value(np.array(v))):
+            assert isinstance(found, dtype)
+            assert same_bits(found, y)
+
+
+@by_dtype
+@by_kernel
+def test_broadcast_input(case, dtype):
+    x = sample(dtype, 100)
+    expected = case.value(x)
+    rows = case.value(np.broadcast_to(x, (5, len(x))))
+    columns = case.value(np.broadcast_to(x[:, None], (len(x), 5)))
+    assert all(same_bits(row, expected) for row in rows)
+    assert all(same_bits(column, expected) for column in columns.T)
+
+
+@by_dtype
+@by_kernel
+def test_large_calls_on_any_number_of_threads(case, dtype, threads):
+    x = np.resize(sample(dtype, 9973), LARGE + 13)
+    small = [slice(i, i + 997) for i in range(0, len(x), 50_003)]
+    for _, function in functions(case):
+        y = function(x)
+        in_place = x.copy()
+        function(in_place, out=in_place)
+        strided = function(np.repeat(x, 2)[::2])
+        assert same_bits(in_place, y)
+        assert same_bits(strided, y)
+        for piece in small:
+            assert same_bits(y[piece], function(x[piece].copy()))
+
+
+@by_dtype
+def test_results_larger_than_the_cache(dtype):
+    """They may be stored another way."""
+    x = np.resize(sample(dtype, 9973), 80 * 2**20 // np.dtype(dtype).itemsize + 21)
+    few = cyact.sigmoid(x[:9973])
+    for n in (1, 2):
+        with cyact.num_threads(n):
+            for y in (cyact.sigmoid(x), cyact.sigmoid(x, out=np.empty(len(x) + 1, dtype)[1:])):
+                whole = y[:len(y) // 9973 * 9973].reshape(-1, 9973)
+                period = len(sample(dtype, 9973))
+                assert same_bits(y[:9973], few)
+                assert same_bits(y[period:], y[:-period])
+                assert len(whole)
+
+
+# Backward
+
+@by_dtype
+@by_case
+def test_backward_is_gradient_times_derivative(case, dtype):
+    x = sample(dtype, 1500)
+    grad = np.random.default_rng(3).permutation(x)
+    with np.errstate(all="ignore"):
+        expected = grad * case.derivative(x)
+    assert same_bits(case.backward(grad, x), expected)
+    for n in LENGTHS:
+        assert same_bits(case.backward(grad[3:3 + n], x[3:3 + n]), expected[3:3 + n])
+    for (layout, a), (_, b) in zip(layouts(grad), layouts(x), strict=True):
+        assert same_bits(case.backward(a, b).reshape(-1), expected[:a.size]), layout
+        assert same_bits(case.backward(a.copy(), b).reshape(-1), expected[:a.size]), layout
+    for target in (grad.copy(), x.copy()):
+        a, b = (target, x) if same_bits(target, grad) else (grad, target)
+        assert case.backward(a, b, out=target) is target
+        assert same_bits(target, expected)
+
+
+@by_dtype
+@pytest.mark.parametrize("case", [c for c in ELEMENTWISE if c.takes_output], ids=str)
+def test_backward_from_the_output_is_gradient_times_slope(case, dtype):
+    y = case.value(sample(dtype, 1500))
+    grad = np.random.default_rng(3).permutation(sample(dtype, 1500))[:len(y)]
+    with np.errstate(all="ignore"):
+        expected = grad * case.backward(np.ones_like(y), output=y)
+    assert same_bits(case.backward(grad, output=y), expected)
+    for (layout, a), (_, b) in zip(layouts(grad), layouts(y), strict=True):
+        assert same_bits(case.backward(a, output=b).reshape(-1), expected[:a.size]), layout
+
+
+@by_dtype
+@by_kernel
+def test_large_backward_on_any_number_of_threads(case, dtype, threads):
+    x = np.resize(sample(dtype, 9973), LARGE + 13)
+    grad = np.resize(sample(dtype, 7919), len(x))
+    with np.errstate(all="ignore"):
+        expected = grad * case.derivative(x)
+    assert same_bits(case.backward(grad, x), expected)
+    assert same_bits(case.backward(grad[::-1], x[::-1])[::-1], expected)
+    assert case.backward(grad, x, out=grad) is grad
+    assert same_bits(grad, expected)
+
+
+# Rows
+
+def rows_of(dtype, n, count=24):
+    """Rows of n entries of very different spreads."""
+    rng = np.random.default_rng(n)
+    return (rng.standard_normal((count, n)) * np.geomspace(0.01, 300, count)[:, None]).astype(dtype)
+
+
+def row_calls(name):
+    """What a function along an axis can compute from x alone: (name, call(x, axis))."""
+    function, backward = getattr(cyact, name), getattr(cyact.backward, name)
+    yield "value", lambda x, axis=-1: function(x, axis=axis)
+    if name != "logsumexp":
+        yield "backward", lambda x, axis=-1: backward(np.sin(np.arange(1, x.shape[axis] + 1)).reshape(
+            [-1 if i == axis % x.ndim else 1 for i in range(x.ndim)]).astype(x.dtype)
+            + np.zeros_like(x), x, axis=axis)
+
+
+@by_dtype
+@by_row_function
+def test_a_row_does_not_depend_on_its_batch(name, dtype):
+    for what, call in row_calls(name):
+        for n in [*range(1, 71), 127, 128, 129, 1000, 5000]:
+            x = rows_of(dtype, n)
+            alone = np.array([call(row) for row in x])
+            assert same_bits(call(x), alone), (what, n)
+            assert same_bits(call(x[5:6]), alone[5:6]), (what, n)
+            assert same_bits(call(x[3:20:4]), alone[3:20:4]), (what, n)
+
+
+@by_dtype
+@by_row_function
+def test_a_row_does_not_depend_on_its_layout(name, dtype):
+    for what, call in row_calls(name):
+        for n in (1, 7, 10, 16, 33, 300, 3000):
+            x = rows_of(dtype, n)
+            expected = call(x)
+            for layout, laid in layouts(x.reshape(-1)):
+                laid = laid.reshape(24, n) if laid.ndim == 1 else laid
+                if laid.shape == (24, n):
+                    assert same_bits(call(laid), expected), (what, n, layout)
+            down = np.moveaxis(call(np.ascontiguousarray(x.T), axis=0), 0, -1)
+            assert same_bits(down.reshape(-1), expected.T.reshape(-1) if expected.ndim == 1
+                             else expected.reshape(-1)), (what, n)
+            for view in (np.asfortranarray(x), x[::-1].copy()[::-1], x[:, ::-1].copy()[:, ::-1],
+                         np.repeat(np.repeat(x, 2, 0), 3, 1)[::2, ::3]):
+                assert same_bits(call(view), expected), (what, n)
+            cube = x.reshape(2, 3, 4, n)
+            for axis in range(4):
+                moved = call(np.ascontiguousarray(np.moveaxis(cube, -1, axis)), axis=axis)
+                back = moved if expected.ndim == 1 else np.moveaxis(moved, axis, -1)
+                assert same_bits(back.reshape(expected.shape), expected), (what, n, axis)
+
+
+@by_dtype
+@by_row_function
+@pytest.mark.parametrize("shape", [(70_000, 10), (3, 250_000), (700, 1000), (1, 700_000)], ids=str)
+def test_large_calls_along_an_axis_on_any_number_of_threads(name, dtype, shape, threads):
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal(shape) * 8).astype(dtype)
+    for what, call in row_calls(name):
+        y = call(x)
+        for row in (0, shape[0] // 2, shape[0] - 1):
+            assert same_bits(y[row], call(x[row])), (what, row)
+        columns = call(np.asfortranarray(x))
+        assert same_bits(columns, y), what
+
+
+@by_dtype
+@pytest.mark.parametrize("name", [name for name in ROWS if name != "logsumexp"])
+def test_rows_in_place(name, dtype):
+    for n in (1, 10, 70, 5000):
+        x = rows_of(dtype, n)
+        expected = getattr(cyact, name)(x)
+        for laid in (x.copy(), np.asfortranarray(x), x[:, ::-1].copy()[:, ::-1]):
+            assert getattr(cyact, name)(laid, out=laid) is laid
+            assert same_bits(laid, expected)
+
+
+@by_dtype
+def test_cross_entropy_does_not_depend_on_threads_or_layout(dtype, threads):
+    rng = np.random.default_rng(2)
+    x = (rng.standard_normal((30_011, 10)) * 8).astype(dtype)
+    target = rng.integers(0, 10, len(x))
+    loss, grad = cyact.cross_entropy(x, target, reduction="none", return_grad=True)
+    for laid in (np.asfortranarray(x), x[::-1].copy()[::-1]):
+        again = cyact.cross_entropy(laid, target, reduction="none", return_grad=True)
+        assert same_bits(again[0], loss) and same_bits(again[1], grad)
+    for row in (0, 17, 30_010):
+        alone = cyact.cross_entropy(x[row], target[row], reduction="none", return_grad=True)
+        assert same_bits(alone[0], loss[row]) and same_bits(alone[1], grad[row])
+    means = {cyact.cross_entropy(x, target).item() for _ in range(5)}
+    assert len(means) == 1
+
+
+# Levels
+
+SAMPLE_BITS = """
+    import hashlib, json, sys
+    sys.path.insert(0, {tests!r})
+    import numpy as np, cyact
+    from cases import DTYPES, ELEMENTWISE, ROWS, inputs, special
+
+    def told(y):
+        y = np.where(np.isnan(y), np.array(np.nan, y.dtype), y)
+        return hashlib.sha256(np.ascontiguousarray(y).tobytes()).hexdigest()
+
+    found = {{}}
+    for dtype in DTYPES:
+        x = np.concatenate([inputs(dtype, 120_000), special(dtype)])
+        for case in ELEMENTWISE:
+            found[f"{{case}} {{dtype.__name__}}"] = told(case.value(x))
+            found[f"derivative.{{case}} {{dtype.__name__}}"] = told(case.derivative(x))
+            if case.takes_output:
+                y = case.backward(np.ones_like(x), output=np.abs(x))
+                found[f"backward.{{case}} {{dtype.__name__}}"] = told(y)
+        rng = np.random.default_rng(5)
+        for n in (1, 2, 7, 10, 16, 65, 1000, 20_000):
+            x = rng.standard_normal((8, n)) * np.geomspace(0.01, 300, 8)[:, None]
+            x = x.astype(dtype)
+            grad = rng.standard_normal((8, n)).astype(dtype)
+            for name in ROWS:
+                for t in [()] if name == "logsumexp" else [(1.0,), (0.3,)]:
+                    y = getattr(cyact, name)(x, *t)
+                    g = getattr(cyact.backward, name)(grad[..., 0] if y.ndim == 1 else grad, x, *t)
+                    at = f"{{name}}{{t}} {{n}} {{dtype.__name__}}"
+                    found[at] = told(y)
+                    found["backward." + at] = told(g)
+            loss, g = cyact.cross_entropy(x, np.arange(8) % n, reduction="none",
+                                          label_smoothing=0.1, return_grad=True)
+            found[f"cross_entropy {{n}} {{dtype.__name__}}"] = told(loss) + told(g)
+    print(json.dumps(found))
+"""
+
+
+def test_v3_and_v4_agree_to_the_bit(run_python, request):
+    available = cyact.show_config("dict")["levels available"].split(", ")
+    if not {"v3", "v4"} <= set(available):
+        pytest.skip(f"this CPU or build has {', '.join(available)} only")
+    code = SAMPLE_BITS.format(tests=str(request.path.parent))
+    v3, v4 = (json.loads(run_python(code, CYACT_ISA=level).stdout) for level in ("v3", "v4"))
+    assert v3.keys() == v4.keys() and len(v3) > 100
+    assert [what for what in v3 if v3[what] != v4[what]] == []

@@ -1,0 +1,203 @@
+"""What comes out at NaN, infinities, zeros, kinks, subnormal numbers and the ends of the range."""
+
+import numpy as np
+import pytest
+
+import cyact
+from cases import DTYPES, ELEMENTWISE, inputs, same_bits, special
+
+pytestmark = pytest.mark.levels
+
+by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+
+INF, NAN = np.inf, np.nan
+
+# function, parameters: value at -inf, -0.0, 0.0, inf
+VALUES = {
+    ("identity",): (-INF, -0.0, 0.0, INF),
+    ("relu",): (0.0, 0.0, 0.0, INF),
+    ("leaky_relu", 0.01): (-INF, -0.0, 0.0, INF),
+    ("leaky_relu", 0.1): (-INF, -0.0, 0.0, INF),
+    ("leaky_relu", 1.5): (-INF, -0.0, 0.0, INF),
+    ("leaky_relu", -0.3): (INF, -0.0, 0.0, INF),
+    ("elu", 1.0): (-1.0, -0.0, 0.0, INF),
+    ("elu", 0.1): (-0.1, -0.0, 0.0, INF),
+    ("elu", 1.7): (-1.7, -0.0, 0.0, INF),
+    ("elu", -1.3): (1.3, 0.0, -0.0, INF),
+    ("sigmoid",): (0.0, 0.5, 0.5, 1.0),
+    ("tanh",): (-1.0, -0.0, 0.0, 1.0),
+    ("softplus", 1.0): (0.0, np.log(2), np.log(2), INF),
+    ("softsign",): (-1.0, -0.0, 0.0, 1.0),
+    ("silu", 1.0): (-0.0, -0.0, 0.0, INF),
+    ("silu", 1.702): (-0.0, -0.0, 0.0, INF),
+    ("silu", 0.1): (-0.0, -0.0, 0.0, INF),
+    ("silu", 25.0): (-0.0, -0.0, 0.0, INF),
+    ("silu", 0.0): (-INF, -0.0, 0.0, INF),
+    ("silu", -0.7): (-INF, -0.0, 0.0, 0.0),
+    ("gelu", "none"): (-0.0, -0.0, 0.0, INF),
+    ("gelu", "tanh"): (-0.0, -0.0, 0.0, INF),
+}
+
+# the derivative at the same four points
+DERIVATIVES = {
+    ("identity",): (1, 1, 1, 1),
+    ("relu",): (0, 0, 0, 1),
+    ("leaky_relu", 0.01): (0.01, 0.01, 0.01, 1),
+    ("leaky_relu", 0.1): (0.1, 0.1, 0.1, 1),
+    ("leaky_relu", 1.5): (1.5, 1.5, 1.5, 1),
+    ("leaky_relu", 0.0): (0, 0, 0, 1),
+    ("leaky_relu", -0.3): (-0.3, -0.3, -0.3, 1),
+    ("elu", 1.0): (0, 1, 1, 1),
+    ("elu", 0.1): (0, 0.1, 0.1, 1),
+    ("elu", 1.7): (0, 1.7, 1.7, 1),
+    ("elu", 0.0): (0, 0, 0, 1),
+    ("elu", -1.3): (0, -1.3, -1.3, 1),
+    ("sigmoid",): (0, 0.25, 0.25, 0),
+    ("tanh",): (0, 1, 1, 0),
+    ("softplus", 1.0): (0, 0.5, 0.5, 1),
+    ("softplus", 0.1): (0, 0.5, 0.5, 1),
+    ("softplus", 7.3): (0, 0.5, 0.5, 1),
+    ("softplus", 1e-3): (0, 0.5, 0.5, 1),
+    ("softsign",): (0, 1, 1, 0),
+    ("silu", 1.0): (0, 0.5, 0.5, 1),
+    ("silu", 1.702): (0, 0.5, 0.5, 1),
+    ("silu", 0.1): (0, 0.5, 0.5, 1),
+    ("silu", 25.0): (0, 0.5, 0.5, 1),
+    ("silu", 0.0): (0.5, 0.5, 0.5, 0.5),
+    ("silu", -0.7): (1, 0.5, 0.5, 0),
+    ("gelu", "none"): (0, 0.5, 0.5, 1),
+    ("gelu", "tanh"): (0, 0.5, 0.5, 1),
+}
+
+# from the output: (y, f') pairs, among them the ends of the function's range
+FROM_OUTPUT = {
+    ("relu",): [(0.0, 0), (-0.0, 0), (3.0, 1), (INF, 1)],
+    ("leaky_relu", 0.01): [(0.0, 0.01), (-0.0, 0.01), (-2.0, 0.01), (2.0, 1), (INF, 1),
+                           (-INF, 0.01)],
+    ("elu", 1.0): [(0.0, 1), (-0.0, 1), (-1.0, 0), (2.0, 1), (INF, 1)],
+    ("elu", 1.7): [(0.0, 1.7), (2.0, 1), (INF, 1)],
+    ("sigmoid",): [(0.0, 0), (1.0, 0), (0.5, 0.25)],
+    ("tanh",): [(-1.0, 0), (1.0, 0), (0.0, 1), (-0.0, 1), (0.5, 0.75)],
+    ("softplus", 1.0): [(0.0, 0), (INF, 1), (np.log(2), 0.5)],
+}
+
+
+def key(case):
+    return (case.name, *case.params)
+
+
+def listed(table):
+    return pytest.mark.parametrize("case", [c for c in ELEMENTWISE if key(c) in table], ids=str)
+
+
+def test_every_function_is_in_the_tables():
+    names = {case.name for case in ELEMENTWISE}
+    assert {k[0] for k in VALUES} == names
+    assert {k[0] for k in DERIVATIVES} == names
+    assert {k[0] for k in FROM_OUTPUT} == {c.name for c in ELEMENTWISE if c.takes_output}
+
+
+@by_dtype
+@listed(VALUES)
+def test_values_at_infinities_and_zeros(case, dtype):
+    y = case.value(np.array([-INF, -0.0, 0.0, INF], dtype))
+    assert same_bits(y, np.array(VALUES[key(case)], dtype)), y
+
+
+@by_dtype
+@listed(DERIVATIVES)
+def test_derivatives_at_infinities_and_kinks(case, dtype):
+    y = case.derivative(np.array([-INF, -0.0, 0.0, INF], dtype))
+    np.testing.assert_array_equal(y, np.array(DERIVATIVES[key(case)], dtype))
+
+
+@by_dtype
+@listed(FROM_OUTPUT)
+def test_derivatives_from_outputs_at_the_ends_of_their_range(case, dtype):
+    y, slopes = np.array(FROM_OUTPUT[key(case)], dtype).T
+    found = case.backward(np.ones_like(y), output=y.copy())
+    np.testing.assert_allclose(found, slopes, rtol=4 * np.finfo(dtype).eps, atol=0)
+
+
+@by_dtype
+@by_case
+def test_nan_gives_nan_and_nothing_else_does(case, dtype):
+    x = np.concatenate([special(dtype), inputs(dtype, 2000)])
+    if key(case) == ("leaky_relu", 0.0):     # 0 * -inf, as the formula has it
+        x = x[x > -INF]
+    for y in (case.value(x), case.derivative(x)):
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+
+
+@by_dtype
+@by_case
+def test_nan_of_any_payload_and_sign_gives_nan(case, dtype):
+    bits = np.dtype(f"u{np.dtype(dtype).itemsize}").type
+    quiet = np.array(NAN, dtype).view(bits)
+    sign = np.array(-0.0, dtype).view(bits)
+    payloads = np.array([quiet | 1, quiet | 12345, quiet | sign, quiet | sign | 7,
+                         np.array(INF, dtype).view(bits) | 1], bits)     # the last: signalling
+    x = payloads.view(dtype)
+    assert np.isnan(case.value(x)).all()
+    assert np.isnan(case.derivative(x)).all()
+    assert np.isnan(case.backward(np.ones(len(x), dtype), x)).all()
+    if case.takes_output:
+        assert np.isnan(case.backward(np.ones(len(x), dtype), output=x)).all()
+
+
+@by_dtype
+@by_case
+def test_no_finite_input_overflows(case, dtype):
+    info = np.finfo(dtype)
+    x = np.concatenate([inputs(dtype, 3000), [info.max, -info.max, info.max / 2, -info.max / 2]])
+    x = x.astype(dtype)
+    true = np.abs(x.astype(np.longdouble)) * max([1.0, *(abs(n) for n in case.numbers
+                                                        if case.name == "leaky_relu")])
+    assert np.isfinite(case.value(x)[true < info.max]).all()
+    assert np.isfinite(case.derivative(x)).all()
+
+
+@by_dtype
+@pytest.mark.parametrize("name", ["identity", "leaky_relu", "elu", "tanh", "softsign"])
+def test_subnormal_numbers_are_not_flushed(name, dtype):
+    """These functions are x near 0 (leaky_relu above it)."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = tiny * np.arange(1, 40).astype(dtype)
+    assert same_bits(getattr(cyact, name)(x), x)
+    if name != "leaky_relu":
+        assert same_bits(getattr(cyact, name)(-x), -x)
+
+
+@by_dtype
+@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
+def test_tails_decay_through_the_subnormal_numbers(name, dtype):
+    lowest = np.log(np.finfo(dtype).smallest_subnormal.astype(np.float64))
+    x = np.linspace(np.log(float(np.finfo(dtype).tiny)), lowest + 0.1, 50).astype(dtype)
+    y = getattr(cyact, name)(x)
+    assert (y > 0).all()
+    assert (y[1:] < np.finfo(dtype).tiny).all()
+    assert (np.diff(y) <= 0).all()
+
+
+@by_dtype
+@by_case
+def test_gradient_times_derivative_is_ordinary_multiplication(case, dtype):
+    """inf * 0 is NaN, -0.0 keeps its sign, and so on."""
+    x = np.repeat(special(dtype), 16)
+    grad = np.tile(special(dtype), 16)
+    with np.errstate(all="ignore"):
+        expected = grad * case.derivative(x)
+    assert same_bits(case.backward(grad, x), expected)
+
+
+@by_dtype
+def test_negative_zero_through_relu_is_zero(dtype):
+    assert not np.signbit(cyact.relu(dtype(-0.0)))
+
+
+@by_dtype
+@pytest.mark.parametrize("name", ["tanh", "softsign", "identity"])
+def test_odd_functions_are_odd_to_the_bit(name, dtype):
+    x = np.concatenate([special(dtype), inputs(dtype, 3000)])
+    assert same_bits(getattr(cyact, name)(-x), -getattr(cyact, name)(x))
