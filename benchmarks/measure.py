@@ -170,7 +170,7 @@ def run_case(case, contenders, rounds, seconds):
         begin = time.perf_counter()
         for done in range(rounds[1]):
             spent = time.perf_counter() - begin
-            if done >= rounds[0] and spent > seconds or done >= 3 and spent > PATIENCE * seconds:
+            if spent > (seconds if done >= rounds[0] else PATIENCE * seconds) and done >= 3:
                 break
             shuffle(order)      # so that nobody always runs in the same one's wake
             for name in order:

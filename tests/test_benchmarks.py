@@ -93,9 +93,11 @@ def test_ratios_are_of_the_medians_and_their_spread_of_the_rounds():
     timings = {"cyact": measure.Timing("", [1.0, 1.0, 2.0]),
                "peer": measure.Timing("", [2.0, 3.0, 6.0])}
     peer = measure.summarize(timings)["peer"]
-    assert peer.median == 3 and peer.ratio == 3
+    assert peer.median == 3
+    assert peer.ratio == 3
     assert (peer.low, peer.high) == (2.5, 3)
-    assert timings["cyact"].ratio == 1 and timings["cyact"].spread == 0
+    assert timings["cyact"].ratio == 1
+    assert timings["cyact"].spread == 0
 
 
 def result(ratio, size=16 << 10, section="elementwise", ulp=0.5, threads=1, fresh=False):
@@ -124,12 +126,14 @@ def test_check_fails_when_a_bar_is_missed(changed, fails):
 def test_check_fails_without_measurements_and_on_an_error_above_one_ulp():
     assert not report.check([])[1]
     lines, good = report.check([result(3, ulp=1.01)])
-    assert not good and any(line.startswith("FAIL") and "1.01 (gelu)" in line for line in lines)
+    assert not good
+    assert any(line.startswith("FAIL") and "1.01 (gelu)" in line for line in lines)
 
 
 def test_tables_fit_a_hundred_columns_and_name_losses():
     text = report.full_text([result(0.5), result(3.0)])
-    assert "loses 1 of 2" in text and "0.50x" in text
+    assert "loses 1 of 2" in text
+    assert "0.50x" in text
     assert max(map(len, text.splitlines()[:8])) <= 100
 
 
