@@ -119,6 +119,8 @@ def main(argv=None):
             return iterable
     from . import contenders, measure, report
 
+    if options.check and not options.contenders:
+        options.contenders = ["torch"]      # the bars name nobody else
     names = options.contenders and ["cyact", *(n for n in options.contenders if n != "cyact")]
     found, missing = contenders.installed(names)
     if "cyact" in missing:

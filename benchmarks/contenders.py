@@ -15,7 +15,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import os
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Contender:
 
     name = ""
     package = ""
-    statements: dict = {}
+    statements: ClassVar[dict] = {}
 
     def __init__(self):
         self.module = importlib.import_module(self.package)
@@ -101,8 +101,9 @@ class Cyact(Contender):
     def __init__(self):
         super().__init__()
         self.statements = {
-            "softmax": ("cyact.softmax(x, axis)", "cyact.softmax(x, axis, out=y)"),
-            "log_softmax": ("cyact.log_softmax(x, axis)", "cyact.log_softmax(x, axis, out=y)"),
+            "softmax": ("cyact.softmax(x, axis=axis)", "cyact.softmax(x, axis=axis, out=y)"),
+            "log_softmax": ("cyact.log_softmax(x, axis=axis)",
+                            "cyact.log_softmax(x, axis=axis, out=y)"),
             "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
         }
         for function in ELEMENTWISE:
@@ -131,7 +132,7 @@ class NumPy(Contender):
     sigmoid = "np.negative(x, out=y); np.exp(y, out=y); np.add(y, 1, out=y)"
     softmax = ("np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=y); "
                "np.divide(y, y.sum(axis, keepdims=True), out=y)")
-    statements = {
+    statements: ClassVar[dict] = {
         "identity": ("x.copy()", "np.copyto(y, x)"),
         "relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
         "leaky_relu": ("np.maximum(x, 0.01 * x)",
@@ -181,7 +182,7 @@ class SciPy(Contender):
     """scipy.special, with NumPy around it."""
 
     name, package = "SciPy", "scipy"
-    statements = {
+    statements: ClassVar[dict] = {
         "sigmoid": ("special.expit(x)", "special.expit(x, out=y)"),
         "silu": ("x * special.expit(x)", "special.expit(x, out=y); np.multiply(x, y, out=y)"),
         "softplus": ("-special.log_expit(-x)", "np.negative(x, out=y); "
@@ -205,7 +206,7 @@ class Torch(Contender):
     """
 
     name, package = "torch", "torch"
-    statements = {
+    statements: ClassVar[dict] = {
         "identity": ("torch.clone(x)", "y.copy_(x)"),
         "relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
         "leaky_relu": ("nn.leaky_relu(x, 0.01)", "nn.leaky_relu(x, 0.01, out=y)"),
@@ -279,7 +280,7 @@ class NumExpr(Contender):
     """numexpr, compiled beforehand; constants in the dtype of x, or it computes in float64."""
 
     name = package = "numexpr"
-    expressions = {
+    expressions: ClassVar[dict] = {
         "identity": "x",
         "relu": "where(x > 0, x, zero)",
         "leaky_relu": "where(x > 0, x, slope * x)",
@@ -291,7 +292,8 @@ class NumExpr(Contender):
         "silu": "x / (1 + exp(-x))",
         "gelu_tanh": "x / (1 + exp(scale * (x + cubic * x * x * x)))",
     }
-    constants = {"zero": 0.0, "slope": 0.01, "scale": -2 * (2 / np.pi) ** 0.5, "cubic": 0.044715}
+    constants: ClassVar[dict] = {"zero": 0.0, "slope": 0.01, "cubic": 0.044715,
+                                 "scale": -2 * (2 / np.pi) ** 0.5}
 
     def note(self):
         return f"numexpr {'with' if self.module.use_vml else 'without'} Intel VML"
@@ -323,7 +325,8 @@ class OnnxRuntime(Contender):
     """ONNX Runtime: one session a function; into y through an IO binding."""
 
     name, package = "ORT", "onnxruntime"
-    graphs = {  # nodes as (operator, inputs, attributes); the last one's output is the result
+    # Nodes as (operator, inputs, attributes); the last one's output is the result.
+    graphs: ClassVar[dict] = {
         "identity": [("Identity", "x", {})],
         "relu": [("Relu", "x", {})],
         "leaky_relu": [("LeakyRelu", "x", {"alpha": 0.01})],

@@ -22,6 +22,8 @@ from .contenders import Arrays, cores
 BATCH_SECONDS = 0.002
 # Idle OpenMP workers spin for a few milliseconds; they must not eat the next one's core.
 SETTLE_SECONDS = 0.01
+# On a machine so busy (or a case so long) fewer rounds must do.
+PATIENCE = 20
 FULL_SIZES = [1, 16, 128, 1024, 16 << 10, 128 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20]
 
 
@@ -147,7 +149,7 @@ def run_case(case, contenders, rounds, seconds):
     """Time all contenders in turns; return {name: Timing}, cyact first.
 
     `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
-    no further round above the smallest number is begun.
+    no round above the smallest number is begun; after PATIENCE times as long, none at all.
     """
     arrays = make_arrays(case)
     with contextlib.ExitStack() as stack, np.errstate(all="ignore"):
@@ -167,7 +169,8 @@ def run_case(case, contenders, rounds, seconds):
         shuffle = random.Random(0).shuffle
         begin = time.perf_counter()
         for done in range(rounds[1]):
-            if done >= rounds[0] and time.perf_counter() - begin > seconds:
+            spent = time.perf_counter() - begin
+            if spent > (seconds if done >= rounds[0] else PATIENCE * seconds) and done >= 3:
                 break
             shuffle(order)      # so that nobody always runs in the same one's wake
             for name in order:

@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import cyact
@@ -50,7 +52,7 @@ class Network:
         self.clock = Clock()
         rng = np.random.default_rng(seed)
         self.weights = [rng.normal(0, np.sqrt(2 / n), (n, m)).astype(np.float32)
-                        for n, m in zip(layers, layers[1:], strict=False)]
+                        for n, m in pairwise(layers)]
         self.biases = [np.zeros(m, np.float32) for m in layers[1:]]
         self.optimizer = Adam(self.weights + self.biases)
 
@@ -64,6 +66,7 @@ class Network:
         return inputs, sums
 
     def logits(self, images):
+        """The network's answer: one number for each class."""
         return self.forward(images)[1][-1]
 
     def step(self, images, labels):
@@ -91,6 +94,7 @@ class Adam:
         self.steps = 0
 
     def update(self, grads):
+        """Move every parameter, in place, against its gradient."""
         self.steps += 1
         b1, b2 = self.decay
         rate = self.rate * (1 - b2**self.steps) ** 0.5 / (1 - b1**self.steps)
@@ -107,6 +111,7 @@ class Clock:
         self.seconds = 0.0
 
     def __call__(self, function, *args):
+        """Return function(*args)."""
         start = time.perf_counter()
         result = function(*args)
         self.seconds += time.perf_counter() - start
@@ -153,16 +158,19 @@ def train(networks, images, labels, epochs, seed):
 # NumPy has no erf; SciPy, which scikit-learn needs anyway, lends its own for gelu.
 
 def numpy_sigmoid(x):
+    """1 / (1 + e^-x), as one writes it."""
     return 1 / (1 + np.exp(-x))
 
 
 def numpy_gelu(x):
+    """The normal distribution function at x, times x."""
     from scipy.special import erf
 
     return 0.5 * x * (1 + erf(x * np.float32(0.5**0.5)))
 
 
 def numpy_gelu_backward(grad, x):
+    """Gradient of gelu: the distribution plus x times its density."""
     from scipy.special import erf
 
     density = np.exp(-0.5 * x * x) * np.float32((2 * np.pi) ** -0.5)
@@ -170,11 +178,13 @@ def numpy_gelu_backward(grad, x):
 
 
 def numpy_silu_backward(grad, x):
+    """Gradient of x * sigmoid(x)."""
     s = numpy_sigmoid(x)
     return grad * s * (1 + x * (1 - s))
 
 
 def numpy_sigmoid_backward(grad, x):
+    """Gradient of sigmoid, s * (1 - s)."""
     s = numpy_sigmoid(x)
     return grad * s * (1 - s)
 
@@ -205,6 +215,7 @@ class PlainNumPy:
         self.activation, self.backward = NUMPY[activation]
 
     def loss(self, logits, labels):
+        """Mean cross-entropy and its gradient with respect to the logits."""
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         rows = np.arange(len(labels))
@@ -294,6 +305,7 @@ def report_costs(networks, seconds, steps):
 
 
 def compare_sigmoid_and_softmax():
+    """Print what the two make of the same logits, and what that means."""
     logits = np.array([-0.5, 1.2, -0.1, 2.4], dtype=np.float32)
     rows = {"logits": logits, "softmax": cyact.softmax(logits), "sigmoid": cyact.sigmoid(logits)}
     print("\nSoftmax or sigmoid at the output?")
@@ -307,6 +319,7 @@ def compare_sigmoid_and_softmax():
 
 
 def arguments(argv):
+    """Read and check the command line."""
     activations = [name for name, record in cyact.catalog.items() if record.kind == "elementwise"]
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
@@ -328,20 +341,21 @@ def arguments(argv):
 
 
 def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}: must be at least 1")
-    return number
+    """Read a whole number, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least 1")
+    return int(text)
 
 
 def natural(text):
-    number = int(text)
-    if not 0 <= number < 2**32:
-        raise argparse.ArgumentTypeError(f"{number}: must be between 0 and 2**32 - 1")
-    return number
+    """Read a seed."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 0 to 2**32 - 1")
+    return int(text)
 
 
 def main(argv=None):
+    """Train, draw, report; return the exit status."""
     options = arguments(argv)
     images, labels = load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32)
@@ -353,7 +367,10 @@ def main(argv=None):
     train_x, train_y = shifted_copies(train_x), np.tile(train_y, 5)
     maths = [Cyact] + [PlainNumPy] * (options.activation in NUMPY)
     networks = [Network(math(options.activation), seed=options.seed) for math in maths]
-    losses, seconds = train(networks, train_x, train_y, options.epochs, options.seed)
+    # These matrices are too small for several BLAS threads, which would also make the last
+    # bits depend on the number of cores. (threadpoolctl comes with scikit-learn.)
+    with threadpool_limits(1, user_api="blas"):
+        losses, seconds = train(networks, train_x, train_y, options.epochs, options.seed)
 
     probabilities = cyact.softmax(networks[0].logits(test_x))
     accuracy = float(np.mean(probabilities.argmax(axis=1) == test_y))
