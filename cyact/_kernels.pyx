@@ -421,13 +421,13 @@ add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
-add(b"sigmoid", 0, 0.6, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
+add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
-add(b"softplus", 1, 1.2, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
-add(b"softsign", 0, 0.3, softsign, softsign, softsign_d, softsign_d)
-add(b"silu", 1, 0.7, silu, silu, silu_d, silu_d)
+add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
+add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
+add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
 add(b"gelu", 0, 1.2, gelu, gelu, gelu_d, gelu_d)
-add(b"gelu_tanh", 0, 0.9, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
 
 KERNELS.abi = ABI
 KERNELS.ops = OPS

@@ -75,10 +75,12 @@ def problems(name, body, widest):
     found = [f"calls {c}" for c in calls]
     vector = scalar = 0
     for loop in loops(body):
-        if any(SCALAR.match(mnemonic) for _, mnemonic, _ in loop):
-            scalar += 1
-        elif any(PACKED.match(mnemonic) and widest in operands for _, mnemonic, operands in loop):
-            vector += 1
+        single = sum(bool(SCALAR.match(mnemonic)) for _, mnemonic, _ in loop)
+        packed = sum(bool(PACKED.match(mnemonic)) and widest in operands
+                     for _, mnemonic, operands in loop)
+        # A bound converted once a block may sit in a vector loop: what prevails decides.
+        scalar += single >= max(packed, 1)
+        vector += packed > single
     # Each vector loop may have a scalar twin, taken only where x and y overlap (they never
     # do: the compiler cannot know). A loop that stays scalar has no partner.
     if not vector:
