@@ -140,6 +140,17 @@ cdef inline double scale(double x, double n) noexcept nogil:
 
 # Sums, products and quotients with their rounding errors
 
+cdef inline pair pair_of(double hi, double lo) noexcept nogil:
+    cdef pair p
+    p.hi = hi
+    p.lo = lo
+    return p
+
+
+cdef inline pair single(double x) noexcept nogil:
+    return pair_of(x, 0.0)
+
+
 cdef inline pair fast_two_sum(double a, double b) noexcept nogil:
     """a + b exactly, where |a| >= |b| or a = 0."""
     cdef pair s
@@ -277,13 +288,6 @@ cdef inline pair expm1_parts(pair x) noexcept nogil:
     cdef reduced e = reduce_exp(x)
     cdef double s = power_of_two(e.n)
     return plus_small(s - 1, s * e.r, s * e.w)
-
-
-cdef inline pair single(double x) noexcept nogil:
-    cdef pair p
-    p.hi = x
-    p.lo = 0.0
-    return p
 
 
 cdef inline double exp(double x) noexcept nogil:
@@ -510,16 +514,21 @@ cdef inline double softplus_y(double y, double beta) noexcept nogil:
 
 # The normal distribution
 
-cdef inline scaled normal_tail(double a) noexcept nogil:
-    """1 - Phi(a) for 0 <= a <= 39, as e^(-a^2/2) erfcx(a/sqrt 2)/2.
+cdef inline scaled normal_exp(double a) noexcept nogil:
+    """e^(-a^2/2)."""
+    cdef pair square = two_prod(a, a)
+    return exp_parts(pair_of(-0.5 * square.hi, -0.5 * square.lo))
+
+
+cdef inline pair normal_tail(double a, scaled e) noexcept nogil:
+    """(1 - Phi(a)) / 2^e.n for 0 <= a <= 39 and e = e^(-a^2/2), as e erfcx(a/sqrt 2)/2.
 
     erfcx(a/sqrt 2)/2 is a polynomial in (a - 5)/(a + 5) divided by a + 1.25, with which it
     varies little (after Shepherd and Laframboise, "Chebyshev approximation of
     (1 + 2x) exp(x^2) erfc x", 1981).
     """
     cdef double t = (a - 5) / (a + 5), u = t * t, even, odd
-    cdef pair square = two_prod(a, a), p, q
-    cdef scaled e
+    cdef pair p
     even = 6.311097088398601e-10
     even = madd(even, u, 9.427100556268402e-10)
     even = madd(even, u, -2.4663947428822733e-08)
@@ -543,52 +552,34 @@ cdef inline scaled normal_tail(double a) noexcept nogil:
     odd = madd(odd, u, -0.01021861693082303)
     odd = madd(odd, u, -0.12741667065001183)
     p = fast_two_sum(0.48074565609378933, madd(t, odd, madd(u, even, 1.5838423449653187e-17)))
-    square.hi *= -0.5
-    square.lo *= -0.5
-    e = exp_parts(square)
-    q.hi = e.hi
-    q.lo = e.lo
-    q = quotient(product(q, p), two_sum(a, 1.25))
-    e.hi = q.hi
-    e.lo = q.lo
-    return e
+    return quotient(product(pair_of(e.hi, e.lo), p), two_sum(a, 1.25))
 
 
 cdef inline double gelu(double x) noexcept nogil:
     """x Phi(x) = max(x, 0) - |x| (1 - Phi(|x|))."""
     cdef double a = at_most(absolute(x), 39.0)
-    cdef scaled q = normal_tail(a)
-    cdef double tail = scale(madd(a, q.hi, a * q.lo), q.n)
+    cdef scaled e = normal_exp(a)
+    cdef pair q = normal_tail(a, e)
+    cdef double tail = scale(madd(a, q.hi, a * q.lo), e.n)
     return x - tail if x >= 0 else -tail
 
 
 cdef inline double gelu_d(double x) noexcept nogil:
-    """Phi(x) + x phi(x)."""
-    cdef double a = at_most(absolute(x), 39.0)
-    cdef pair square = two_prod(a, a), density, q
-    cdef scaled e, tail = normal_tail(a)
-    cdef double y
-    square.hi *= -0.5
-    square.lo *= -0.5
-    e = exp_parts(square)
-    q.hi = INV_SQRT_2PI_H
-    q.lo = INV_SQRT_2PI_L
-    density = times(q, a)
-    q.hi = -e.hi
-    q.lo = -e.lo
-    q = product(q, density)
+    """Phi(x) + x phi(x); for negative x that is 1 - Phi(a) - a phi(a), a = |x|."""
+    cdef double a = at_most(absolute(x), 39.0), y
+    cdef scaled e = normal_exp(a)
+    cdef pair q = product(pair_of(-e.hi, -e.lo),
+                          times(pair_of(INV_SQRT_2PI_H, INV_SQRT_2PI_L), a))
+    cdef pair tail = normal_tail(a, e)
     q.lo += tail.lo
     q = plus(tail.hi, q)
-    y = scale(q.hi + q.lo, tail.n)
+    y = scale(q.hi + q.lo, e.n)
     return 1 - y if x >= 0 else y
 
 
 cdef inline pair cubic(double x, double h1, double l1, double h3, double l3) noexcept nogil:
     """x ((h1 + l1) + (h3 + l3) x^2)."""
-    cdef pair c
-    c.hi = h3
-    c.lo = l3
-    c = plus(h1, product(c, two_prod(x, x)))
+    cdef pair c = plus(h1, product(pair_of(h3, l3), two_prod(x, x)))
     c.lo += l1
     return times(c, x)
 
