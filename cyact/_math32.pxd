@@ -28,6 +28,7 @@ cdef extern from *:
     /* Without the instruction fma() is a call. The double formulas only need precision, so
        two roundings do; the float ones need the exact product, which a double holds. */
     #if defined(__FMA__) || defined(__aarch64__)
+      #define CYACT_FUSED 1
       static CYTHON_INLINE double cyact_fma(double a, double b, double c) {
           return __builtin_fma(a, b, c);
       }
@@ -35,6 +36,7 @@ cdef extern from *:
           return __builtin_fmaf(a, b, c);
       }
     #else
+      #define CYACT_FUSED 0
       static CYTHON_INLINE double cyact_fma(double a, double b, double c) { return a * b + c; }
       static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
           return (float)((double)a * b + c);
@@ -55,6 +57,7 @@ cdef extern from *:
       static CYTHON_INLINE double cyact_opaque(double x) { return x; }
     #endif
     """
+    const bint FUSED "CYACT_FUSED"  # compensated float pays only with the instruction
     ctypedef unsigned long long uint64 "uint64_t"
     ctypedef unsigned int uint32 "uint32_t"
     uint64 bits64 "cyact_bits64" (double x) noexcept nogil
@@ -74,9 +77,13 @@ cdef extern from *:
     """
     #define CYACT_ROUND 6755399441055744.0
     #define CYACT_ROUNDF 12582912.0f
+    #define CYACT_LOG2E 1.4426950408889634
     """
+    const double LOG2E "CYACT_LOG2E"
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
+    # Cython writes the literal 1 in a float expression as the double 1.0.
+    const float ONE "1.0f"
 
 
 cdef inline number at_least(number x, number low) noexcept nogil:
@@ -109,11 +116,15 @@ cdef struct Ratio:
     double m
 
 
-cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
-    """2^(x k) to 2^-31; the product is carried to 2^-44 absolute."""
+cdef inline void exp2_reduce(double x, double k, double* rounded, double* r) noexcept nogil:
+    """Split x k into n (in `rounded`, plus ROUND) and r; x k is carried to 2^-44 absolute."""
+    rounded[0] = fma(x, k, ROUND)
+    r[0] = fma(x, k, -(rounded[0] - ROUND))
+
+
+cdef inline Ratio exp2_reduced(double rounded, double r) noexcept nogil:
+    """2^(n + r) to 2^-31."""
     cdef Ratio e
-    cdef double rounded = fma(x, k, ROUND)
-    cdef double r = fma(x, k, -(rounded - ROUND))
     cdef double z = r * r
     cdef double u = fma(fma(-0.0009204519303343406, z, 0.11552395301285932), z,
                         2.8853900998339004)
@@ -122,14 +133,21 @@ cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
     return e
 
 
+cdef inline Ratio exp2_ratio(double x, double k) noexcept nogil:
+    """2^(x k)."""
+    cdef double rounded, r
+    exp2_reduce(x, k, &rounded, &r)
+    return exp2_reduced(rounded, r)
+
+
 cdef inline Ratio exp2_ratio_fine(double x, double k) noexcept nogil:
     """2^(x k) to 2^-42, for derivatives with an interior zero."""
     cdef Ratio e
-    cdef double rounded = fma(x, k, ROUND)
-    cdef double r = fma(x, k, -(rounded - ROUND))
-    cdef double z = r * r
-    cdef double u = fma(fma(fma(1.0510960171878744e-05, z, -0.0009250551292682901), z,
-                            0.11552452916587785), z, 2.885390081795338)
+    cdef double rounded, r, z, u
+    exp2_reduce(x, k, &rounded, &r)
+    z = r * r
+    u = fma(fma(fma(1.0510960171878744e-05, z, -0.0009250551292682901), z,
+                0.11552452916587785), z, 2.885390081795338)
     e.n = shift(u + r, rounded)
     e.m = u - r
     return e
@@ -137,8 +155,8 @@ cdef inline Ratio exp2_ratio_fine(double x, double k) noexcept nogil:
 
 cdef inline double exp_from(double x, double origin) noexcept nogil:
     """e^x 2^s to 2^-29, where origin = ROUND + s."""
-    cdef double rounded = fma(x, 1.4426950408889634, origin)
-    cdef double r = fma(x, 1.4426950408889634, -(rounded - origin))
+    cdef double rounded = fma(x, LOG2E, origin)
+    cdef double r = fma(x, LOG2E, -(rounded - origin))
     cdef double p = fma(0.00015345784847269232, r, 0.001339995729458643)
     p = fma(p, r, 0.009618489258830692)
     p = fma(p, r, 0.05550328712981078)
@@ -150,8 +168,8 @@ cdef inline double exp_from(double x, double origin) noexcept nogil:
 
 cdef inline double expm1(double x) noexcept nogil:
     """e^x - 1 to 2^-26 relative, for |x| < 700; keeps the sign of zero."""
-    cdef double rounded = fma(x, 1.4426950408889634, ROUND)
-    cdef double r = fma(x, 1.4426950408889634, -(rounded - ROUND))
+    cdef double rounded = fma(x, LOG2E, ROUND)
+    cdef double r = fma(x, LOG2E, -(rounded - ROUND))
     cdef double scale = shift(1, rounded)
     cdef double p = fma(0.00015403524038045495, r, 0.001339075850996057)
     p = fma(p, r, 0.009618237545907352)
@@ -162,12 +180,12 @@ cdef inline double expm1(double x) noexcept nogil:
 
 
 cdef inline double sigmoid(double x) noexcept nogil:
-    cdef Ratio e = exp2_ratio(x, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
     return e.m / (e.m + e.n)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
-    cdef Ratio e = exp2_ratio(x, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio(x, -LOG2E)
     cdef double sum = e.m + e.n
     return e.m * e.n / (sum * sum)
 
@@ -188,35 +206,29 @@ cdef inline double tanh(double x) noexcept nogil:
 
 cdef inline double tanh_d(double magnitude) noexcept nogil:
     """1 - tanh^2 = 4 e^2x / (1 + e^2x)^2, given |x|."""
-    cdef Ratio e = exp2_ratio(magnitude, -2 * 1.4426950408889634)
+    cdef Ratio e = exp2_ratio(magnitude, -2 * LOG2E)
     cdef double sum = e.m + e.n
     return 4 * e.m * e.n / (sum * sum)
 
 
-cdef inline double log1p_exp(double minus) noexcept nogil:
-    """log(1 + e^minus) for minus <= 0."""
-    cdef double e = exp_from(minus, ROUND)
-    cdef double p = fma(-0.003244042378816778, e, 0.019851540484530656)
-    p = fma(p, e, -0.05695968260774752)
-    p = fma(p, e, 0.10603670145654187)
-    p = fma(p, e, -0.15305601776322264)
-    p = fma(p, e, 0.19675942542194294)
-    p = fma(p, e, -0.24954134319587498)
-    p = fma(p, e, 0.3332996248430613)
-    p = fma(p, e, -0.49999902425440357)
-    p = fma(p, e, 0.999999995287428)
-    return e * p
+cdef inline double log1p(double e) noexcept nogil:
+    """log(1 + e) to 2^-25.6 relative, for 0 <= e <= 1."""
+    cdef double p = fma(3.98025803785869, e, 27.888936454233583)
+    cdef double q = e + 15.245728552755184
+    p = fma(p, e, 32.15999656478346)
+    q = fma(q, e, 43.96887243535131)
+    q = fma(q, e, 32.159997175249764)
+    return e * p / q
 
 
-cdef inline double silu(double x, double t) noexcept nogil:
-    """x * sigmoid(t)."""
-    cdef Ratio e = exp2_ratio(t, -1.4426950408889634)
+cdef inline double gate(double x, Ratio e) noexcept nogil:
+    """x / (1 + e)."""
     return x * e.m / (e.m + e.n)
 
 
 cdef inline double silu_d(double t) noexcept nogil:
     """s + t s (1 - s) with s = sigmoid(t)."""
-    cdef Ratio e = exp2_ratio_fine(t, -1.4426950408889634)
+    cdef Ratio e = exp2_ratio_fine(t, -LOG2E)
     cdef double sum = e.m + e.n
     return e.m * fma(t, e.n, sum) / (sum * sum)
 
@@ -253,44 +265,41 @@ cdef inline double gelu_d_tail(double a) noexcept nogil:
     return e.n * fma(-0.3989422804014327 * a, q, p) / (e.m * q)
 
 
-cdef inline double gelu_tanh(double x, double bounded) noexcept nogil:
-    """x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))."""
-    cdef double t = bounded * fma(0.1029432395800235, bounded * bounded, 2.3022081981443248)
-    cdef Ratio e = exp2_ratio(t, -1)
-    return x * e.m / (e.m + e.n)
+cdef inline double gelu_tanh_exponent(double x) noexcept nogil:
+    """2 sqrt(2/pi) (x + 0.044715 x^3) / ln 2."""
+    return x * fma(0.1029432395800235, x * x, 2.3022081981443248)
 
 
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
     """s + x s (1 - s) g' with s = sigmoid(g), g = 2 sqrt(2/pi) (x + 0.044715 x^3)."""
-    cdef double z = x * x
-    cdef double t = x * fma(0.1029432395800235, z, 2.3022081981443248)
-    cdef double slope = x * fma(0.21406444881780073, z, 1.5957691216057308)
-    cdef Ratio e = exp2_ratio_fine(t, -1)
+    cdef double slope = x * fma(0.21406444881780073, x * x, 1.5957691216057308)
+    cdef Ratio e = exp2_ratio_fine(gelu_tanh_exponent(x), -1)
     cdef double sum = e.m + e.n
     return e.m * fma(slope, e.n, sum) / (sum * sum)
 
 
-# Compensated float: fewer operations than double where no division is needed.
+# Compensated float: twice as many elements an instruction as double. Here
+# x = n ln2 + high + low; n times the first 15 bits of ln2 is exact, and so is high.
 
 cdef inline float elu1(float x) noexcept nogil:
     """e^x - 1 for -20 <= x <= 0.
 
-    x = n ln2 + r with r = high + low: the multiple of ln2's first 15 bits is exact. The
-    sum (2^n - 1) + 2^n high keeps its rounding error.
+    The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
     """
-    cdef float rounded = fmaf(x, <float> 1.4426950408889634, ROUNDF)
+    cdef float rounded = fmaf(x, <float> LOG2E, ROUNDF)
     cdef float n = rounded - ROUNDF
     cdef float high = fmaf(n, <float> -0.693145751953125, x)
     cdef float low = n * <float> -1.4286068203094173e-06
     cdef float r = high + low
-    cdef float q = fmaf(<float> 0.0013950481005375942, r, <float> 0.008368896369516661)
+    cdef float q = fmaf(<float> 0.00019918401366039035, r, <float> 0.0013946085944670913)
     cdef float scale = from_bits32((bits32(rounded) << 23) + 0x3f800000)
-    cdef float base = scale - 1
+    cdef float base = scale - ONE
     cdef float step = scale * high
     cdef float sum = base + step
-    q = fmaf(q, r, <float> 0.04166620597882373)
-    q = fmaf(q, r, <float> 0.16666518782073228)
-    q = fmaf(q, r, <float> 0.5000000095133067)
+    q = fmaf(q, r, <float> 0.008333264322926203)
+    q = fmaf(q, r, <float> 0.041666269763049546)
+    q = fmaf(q, r, <float> 0.1666666686085879)
+    q = fmaf(q, r, <float> 0.5000000077958077)
     return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
 
 
@@ -300,11 +309,11 @@ cdef inline float softsign(float x) noexcept nogil:
     One float division and a correction for its remainder and for the rounding of 1 + |x|.
     """
     cdef float a = magnitude(x)
-    cdef float larger = a if a > 1 else 1
-    cdef float smaller = 1 if a > 1 else a
-    cdef float sum = a + 1
+    cdef float larger = a if a > ONE else ONE
+    cdef float smaller = ONE if a > ONE else a
+    cdef float sum = a + ONE
     cdef float lost = smaller - (sum - larger)
-    cdef float inverse = 1 / sum
+    cdef float inverse = ONE / sum
     cdef float y = x * inverse
     cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, x))
     return fmaf(remainder, inverse, y)

@@ -4,7 +4,7 @@ Every function here is within 2 ULP of the true value for every double, tails an
 results included, at every level. `f_d` is the derivative of f, `f_y` the derivative as a
 function of f's output.
 
-How: an exponential is kept as 2^n (h + l) with h + l good to about 2^-57; sums and products
+How: an exponential is kept as 2^n (hi + lo) with hi + lo good to about 2^-57; sums and products
 that matter carry their rounding error in a second double (Dekker, "A floating-point
 technique for extending the available precision", 1971); a quotient is corrected by its
 residual; 2^n is multiplied in last, in steps none of which overflows or underflows early.
@@ -40,6 +40,8 @@ cdef extern from *:
     }
     /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
     #define CYACT64_ROUND 6755399441055744.0
+    #define CYACT64_LIFT 7.922816251426434e28            /* 2^96 */
+    #define CYACT64_UNLIFT 1.262177448353619e-29         /* 2^-96 */
     #define CYACT64_LARGEST 1.7976931348623157e308
     #define CYACT64_LOG2E 1.4426950408889634
     #define CYACT64_LN2_H 0.6931471805592082
@@ -55,6 +57,8 @@ cdef extern from *:
     """
     const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
+    const double LIFT "CYACT64_LIFT"
+    const double UNLIFT "CYACT64_UNLIFT"
     const double LARGEST "CYACT64_LARGEST"
     const double LOG2E "CYACT64_LOG2E"
     const double LN2_H "CYACT64_LN2_H"
@@ -72,10 +76,10 @@ cdef extern from *:
     unsigned long long bits "cyact64_bits" (double x) noexcept nogil
     double from_bits "cyact64_from_bits" (unsigned long long b) noexcept nogil
 
-# h + l, |l| being at most about an ulp of h
+# hi + lo, |lo| being at most about an ulp of hi
 cdef struct pair:
-    double h
-    double l
+    double hi
+    double lo
 
 # 2^n (1 + r + w)
 cdef struct reduced:
@@ -83,17 +87,16 @@ cdef struct reduced:
     double r
     double w
 
-# 2^n (h + l)
+# 2^n (hi + lo)
 cdef struct scaled:
     double n
-    double h
-    double l
+    double hi
+    double lo
 
-# With u = -|v|, e = e^u (multiplied by 2^-k where it would be too small for its second part)
-# and d = 1 + e: sigmoid(v) = 2^k m / d, where m = e for negative v and 1, with k = 0, otherwise.
+# sigmoid(v) = m / d and sigmoid(-v) = e / d but for a power of two in m and e: e = e^-|v|,
+# d = 1 + e, and m is 1 for positive v, e for negative v.
 cdef struct gate:
     bint negative
-    double k
     pair e
     pair m
     pair d
@@ -137,11 +140,22 @@ cdef inline double scale(double x, double n) noexcept nogil:
 
 # Sums, products and quotients with their rounding errors
 
+cdef inline pair pair_of(double hi, double lo) noexcept nogil:
+    cdef pair p
+    p.hi = hi
+    p.lo = lo
+    return p
+
+
+cdef inline pair single(double x) noexcept nogil:
+    return pair_of(x, 0.0)
+
+
 cdef inline pair fast_two_sum(double a, double b) noexcept nogil:
     """a + b exactly, where |a| >= |b| or a = 0."""
     cdef pair s
-    s.h = a + b
-    s.l = b - (s.h - a)
+    s.hi = a + b
+    s.lo = b - (s.hi - a)
     return s
 
 
@@ -149,9 +163,9 @@ cdef inline pair two_sum(double a, double b) noexcept nogil:
     """a + b exactly."""
     cdef pair s
     cdef double t
-    s.h = a + b
-    t = s.h - a
-    s.l = (a - (s.h - t)) + (b - t)
+    s.hi = a + b
+    t = s.hi - a
+    s.lo = (a - (s.hi - t)) + (b - t)
     return s
 
 
@@ -184,50 +198,50 @@ cdef inline double residual(double c, double a, double b) noexcept nogil:
 cdef inline pair two_prod(double a, double b) noexcept nogil:
     """a * b exactly."""
     cdef pair p
-    p.h = a * b
-    p.l = product_error(a, b, p.h)
+    p.hi = a * b
+    p.lo = product_error(a, b, p.hi)
     return p
 
 
 cdef inline pair times(pair a, double b) noexcept nogil:
-    cdef pair p = two_prod(a.h, b)
-    p.l += a.l * b
+    cdef pair p = two_prod(a.hi, b)
+    p.lo += a.lo * b
     return p
 
 
 cdef inline pair product(pair a, pair b) noexcept nogil:
-    cdef pair p = two_prod(a.h, b.h)
-    p.l += madd(a.h, b.l, a.l * b.h)
+    cdef pair p = two_prod(a.hi, b.hi)
+    p.lo += madd(a.hi, b.lo, a.lo * b.hi)
     return p
 
 
 cdef inline pair plus(double a, pair b) noexcept nogil:
     """a + b, whichever is larger."""
-    cdef pair s = two_sum(a, b.h)
-    s.l += b.l
+    cdef pair s = two_sum(a, b.hi)
+    s.lo += b.lo
     return s
 
 
 cdef inline pair reciprocal(pair d) noexcept nogil:
     cdef pair q
-    q.h = 1 / d.h
-    q.l = q.h * madd(-q.h, d.l, residual(1, q.h, d.h))
+    q.hi = 1 / d.hi
+    q.lo = q.hi * madd(-q.hi, d.lo, residual(1, q.hi, d.hi))
     return q
 
 
 cdef inline pair quotient(pair a, pair d) noexcept nogil:
-    cdef double inverse = 1 / d.h
+    cdef double inverse = 1 / d.hi
     cdef pair q
-    q.h = a.h * inverse
-    q.l = inverse * (residual(a.h, q.h, d.h) + madd(-q.h, d.l, a.l))
+    q.hi = a.hi * inverse
+    q.lo = inverse * (residual(a.hi, q.hi, d.hi) + madd(-q.hi, d.lo, a.lo))
     return q
 
 
 cdef inline double divide(pair a, pair d) noexcept nogil:
     """a / d, rounded once."""
-    cdef double inverse = 1 / d.h
-    cdef double q = a.h * inverse
-    return madd(inverse, residual(a.h, q, d.h) + madd(-q, d.l, a.l), q)
+    cdef double inverse = 1 / d.hi
+    cdef double q = a.hi * inverse
+    return madd(inverse, residual(a.hi, q, d.hi) + madd(-q, d.lo, a.lo), q)
 
 
 # Exponentials
@@ -235,30 +249,26 @@ cdef inline double divide(pair a, pair d) noexcept nogil:
 cdef inline reduced reduce_exp(pair x) noexcept nogil:
     """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
     cdef reduced e
-    cdef double low, r, p
-    e.n = madd(x.h, LOG2E, ROUND) - ROUND
-    e.r = madd(-e.n, LN2_H, x.h)
-    low = madd(-e.n, LN2_L, x.l)
+    cdef double low, r, z, p
+    e.n = madd(x.hi, LOG2E, ROUND) - ROUND
+    e.r = madd(-e.n, LN2_H, x.hi)
+    low = madd(-e.n, LN2_L, x.lo)
     r = e.r + low
-    p = 2.4999967240786408e-08
-    p = madd(p, r, 2.763037485444034e-07)
-    p = madd(p, r, 2.755758731768377e-06)
-    p = madd(p, r, 2.480149277264959e-05)
-    p = madd(p, r, 0.00019841269504813165)
-    p = madd(p, r, 0.001388888894391388)
-    p = madd(p, r, 0.008333333333495592)
-    p = madd(p, r, 0.04166666666652922)
-    p = madd(p, r, 0.1666666666666641)
-    p = madd(p, r, 0.5000000000000011)
-    e.w = madd(r * r, p, low)
+    z = r * r
+    p = madd(r, 2.4999967240786408e-08, 2.763037485444034e-07)
+    p = madd(p, z, madd(r, 2.755758731768377e-06, 2.480149277264959e-05))
+    p = madd(p, z, madd(r, 0.00019841269504813165, 0.001388888894391388))
+    p = madd(p, z, madd(r, 0.008333333333495592, 0.04166666666652922))
+    p = madd(p, z, madd(r, 0.1666666666666641, 0.5000000000000011))
+    e.w = madd(z, p, low)
     return e
 
 
 cdef inline pair plus_small(double a, double r, double w) noexcept nogil:
     """a + r + w, |a| > |r| or a = 0, |r| > |w|; the first rounding error is then exact."""
     cdef pair s
-    s.h = a + (r + w)
-    s.l = ((a - s.h) + r) + w
+    s.hi = a + (r + w)
+    s.lo = ((a - s.hi) + r) + w
     return s
 
 
@@ -268,8 +278,8 @@ cdef inline scaled exp_parts(pair x) noexcept nogil:
     cdef pair s = plus_small(1, e.r, e.w)
     cdef scaled y
     y.n = e.n
-    y.h = s.h
-    y.l = s.l
+    y.hi = s.hi
+    y.lo = s.lo
     return y
 
 
@@ -280,17 +290,10 @@ cdef inline pair expm1_parts(pair x) noexcept nogil:
     return plus_small(s - 1, s * e.r, s * e.w)
 
 
-cdef inline pair single(double x) noexcept nogil:
-    cdef pair p
-    p.h = x
-    p.l = 0.0
-    return p
-
-
 cdef inline double exp(double x) noexcept nogil:
     cdef reduced e = reduce_exp(single(at_least(at_most(x, 720.0), -760.0)))
     cdef pair one_r = fast_two_sum(1, e.r)
-    return scale(one_r.h + (one_r.l + e.w), e.n)
+    return scale(one_r.hi + (one_r.lo + e.w), e.n)
 
 
 cdef inline double expm1(double x) noexcept nogil:
@@ -299,7 +302,7 @@ cdef inline double expm1(double x) noexcept nogil:
     cdef double n = at_most(e.n, 1000.0)
     cdef double s = power_of_two(n)
     cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    cdef double y = (sum.h + madd(s, e.w, sum.l)) * power_of_two(e.n - n)
+    cdef double y = (sum.hi + madd(s, e.w, sum.lo)) * power_of_two(e.n - n)
     return x if absolute(x) < 1e-300 else y
 
 
@@ -326,96 +329,96 @@ cdef inline double log(double x) noexcept nogil:
     cdef double m = from_bits(bits(x) - ((k - 1024ULL) << 52))
     cdef double exponent = from_bits(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
     cdef pair s = quotient(single(m - 1), fast_two_sum(2, m - 1))
-    cdef double z = s.h * s.h
-    cdef pair sum = fast_two_sum(exponent * LN2_H, s.h + s.h)
-    return sum.h + (sum.l + (exponent * LN2_L + (madd(s.h * z, log_rest(z), s.l + s.l))))
+    cdef double z = s.hi * s.hi
+    cdef pair sum = fast_two_sum(exponent * LN2_H, s.hi + s.hi)
+    return sum.hi + (sum.lo + (exponent * LN2_L + (madd(s.hi * z, log_rest(z), s.lo + s.lo))))
 
 
 cdef inline pair log1p_parts(pair e) noexcept nogil:
-    """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.l adds."""
-    cdef double x = e.h - 0.5, u = x * x, even, odd
+    """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.lo adds."""
+    # halves of the polynomial in x^4, of pairs: a short chain where there is nothing to overlap
+    cdef double x = e.hi - 0.5, u = x * x, z = u * u, even, odd
     cdef pair p, y
-    even = 2.504178109608435e-05
-    even = madd(even, u, 2.752455385038911e-05)
-    even = madd(even, u, 8.973261664124882e-05)
-    even = madd(even, u, 0.00022107442625288155)
-    even = madd(even, u, 0.0005730654049951967)
-    even = madd(even, u, 0.0015153828238284898)
-    even = madd(even, u, 0.004136179121800764)
-    even = madd(even, u, 0.011833792109661413)
-    even = madd(even, u, 0.03661185452315794)
-    even = madd(even, u, 0.1326097537542029)
-    odd = -3.839045001860966e-05
-    odd = madd(odd, u, -4.4795160088746195e-05)
-    odd = madd(odd, u, -0.0001421166327768367)
-    odd = madd(odd, u, -0.0003548159558473583)
-    odd = madd(odd, u, -0.0009288581625695611)
-    odd = madd(odd, u, -0.0024918411228496413)
-    odd = madd(odd, u, -0.006945394979122867)
-    odd = madd(odd, u, -0.020548811918991924)
-    odd = madd(odd, u, -0.06768864331096612)
-    odd = madd(odd, u, -0.2885270990993239)
-    p = fast_two_sum(0.8109302162163288, madd(x, odd, madd(u, even, -4.699288388478326e-18)))
-    y = two_prod(e.h, p.h)
-    # 1/(1 + e) to 2 % is enough for e.l
-    y.l += madd(e.h, p.l, e.l * madd(e.h, madd(e.h, 0.32, -0.81), 0.99))
+    even = madd(x, 2.752455385038911e-05, -4.4795160088746195e-05)
+    even = madd(even, z, madd(x, 0.00022107442625288155, -0.0003548159558473583))
+    even = madd(even, z, madd(x, 0.0015153828238284898, -0.0024918411228496413))
+    even = madd(even, z, madd(x, 0.011833792109661413, -0.020548811918991924))
+    even = madd(even, z, madd(x, 0.1326097537542029, -0.2885270990993239))
+    odd = madd(x, 2.504178109608435e-05, -3.839045001860966e-05)
+    odd = madd(odd, z, madd(x, 8.973261664124882e-05, -0.0001421166327768367))
+    odd = madd(odd, z, madd(x, 0.0005730654049951967, -0.0009288581625695611))
+    odd = madd(odd, z, madd(x, 0.004136179121800764, -0.006945394979122867))
+    odd = madd(odd, z, madd(x, 0.03661185452315794, -0.06768864331096612))
+    p = fast_two_sum(0.8109302162163288, madd(x, madd(u, odd, even), -4.699288388478326e-18))
+    y = two_prod(e.hi, p.hi)
+    # 1/(1 + e) to 2 % is enough for e.lo
+    y.lo += madd(e.hi, p.lo, e.lo * madd(e.hi, madd(e.hi, 0.32, -0.81), 0.99))
     return y
 
 
 cdef inline double log1p(double x) noexcept nogil:
     """log(1 + x) for 0 <= x <= 1."""
     cdef pair y = log1p_parts(single(x))
-    return y.h + y.l
+    return y.hi + y.lo
 
 
 # The logistic function and what is built on it
 
-cdef inline pair scaled_pair(scaled e, double s) noexcept nogil:
+cdef inline pair lifted_exp(pair u) noexcept nogil:
+    """2^96 e^u for -770 < u <= 0: the whole range of sigmoid without a subnormal number."""
+    cdef scaled e = exp_parts(u)
+    cdef double s = power_of_two(e.n + 96.0)
     cdef pair y
-    y.h = e.h * s
-    y.l = e.l * s
+    y.hi = e.hi * s
+    y.lo = e.lo * s
     return y
 
 
-cdef inline pair bounded_exp(pair x, double* k) noexcept nogil:
-    """e^x / 2^k for -1500 <= x <= 0; k is 0 or an integer that keeps it above 2^-961."""
-    cdef scaled e = exp_parts(x)
-    cdef double n = at_least(e.n, -960.0)
-    k[0] = e.n - n
-    return scaled_pair(e, power_of_two(n))
+cdef inline pair halved_exp(pair u, double* step) noexcept nogil:
+    """e^u / step^2 for -1500 <= u <= 0; the power of two `step` keeps it above 2^-962."""
+    cdef scaled e = exp_parts(u)
+    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
+    cdef double s = power_of_two(e.n - (half + half))
+    cdef pair y
+    step[0] = power_of_two(half)
+    y.hi = e.hi * s
+    y.lo = e.lo * s
+    return y
+
+
+cdef inline pair one_plus(pair e, double s) noexcept nogil:
+    """1 + s e, 0 <= s e <= 1, s a power of two."""
+    cdef pair d
+    d.hi = madd(e.hi, s, 1.0)
+    d.lo = madd(e.lo, s, madd(e.hi, s, 1 - d.hi))
+    return d
 
 
 cdef inline pair lower(pair v, double bound) noexcept nogil:
     """-|v|, or bound if that is larger (so also after an overflow)."""
-    cdef double a = minus_absolute(v.h)
-    cdef double l = v.l if v.h < 0 else -v.l
+    cdef double a = minus_absolute(v.hi)
+    cdef double low = v.lo if v.hi < 0 else -v.lo
     cdef pair u
-    u.h = at_least(a, bound)
-    u.l = 0.0 if a < bound else l
+    u.hi = at_least(a, bound)
+    u.lo = 0.0 if a < bound else low
     return u
 
 
-cdef inline gate open_gate(pair e, double k, bint negative) noexcept nogil:
+cdef inline gate open_gate(pair u, bint negative) noexcept nogil:
+    """m and e are 2^96 times what they stand for."""
     cdef gate g
-    g.e = e
-    g.d = fast_two_sum(1, e.h)
-    g.d.l += e.l
     g.negative = negative
-    g.m.h = e.h if negative else 1.0
-    g.m.l = e.l if negative else 0.0
-    g.k = k if negative else 0.0
+    g.e = lifted_exp(u)
+    g.d = one_plus(g.e, UNLIFT)
+    g.m.hi = g.e.hi if negative else LIFT
+    g.m.lo = g.e.lo if negative else 0.0
     return g
 
 
-cdef inline gate gate_of(pair v) noexcept nogil:
-    cdef double k
-    cdef pair e = bounded_exp(lower(v, -760.0), &k)
-    return open_gate(e, k, v.h < 0)
-
-
-cdef inline double logistic(gate g) noexcept nogil:
-    """sigmoid(v)."""
-    return divide(g.m, g.d) * power_of_two(g.k)
+cdef inline double sigmoid(double x) noexcept nogil:
+    """1/(1 + e^-x)."""
+    cdef gate g = open_gate(single(at_least(minus_absolute(x), -760.0)), x < 0)
+    return divide(g.m, g.d) * UNLIFT
 
 
 cdef inline double gated_d(pair w, gate g) noexcept nogil:
@@ -424,27 +427,18 @@ cdef inline double gated_d(pair w, gate g) noexcept nogil:
     For v < 0 this is e (d + w)/d^2, else (d + w e)/d^2.
     """
     cdef pair we = product(w, g.e), q
-    we.h = w.h if g.negative else we.h
-    we.l = w.l if g.negative else we.l
-    we.l += g.d.l
-    q = quotient(plus(g.d.h, we), product(g.d, g.d))
-    return madd(q.h, g.m.h, madd(q.h, g.m.l, q.l * g.m.h)) * power_of_two(g.k)
-
-
-cdef inline double sigmoid(double x) noexcept nogil:
-    """1/(1 + e^-x)."""
-    cdef double k
-    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
-    return logistic(open_gate(e, k, x < 0))
+    we.hi = w.hi if g.negative else we.hi * UNLIFT
+    we.lo = w.lo if g.negative else we.lo * UNLIFT
+    we.lo += g.d.lo
+    q = quotient(plus(g.d.hi, we), product(g.d, g.d))
+    return madd(q.hi, g.m.hi, madd(q.hi, g.m.lo, q.lo * g.m.hi)) * UNLIFT
 
 
 cdef inline double bell(double x, double height) noexcept nogil:
     """height sigmoid(x) sigmoid(-x), height a power of two."""
-    cdef double k
-    cdef pair e = bounded_exp(single(at_least(minus_absolute(x), -760.0)), &k)
-    cdef pair d = fast_two_sum(1, e.h)
-    d.l += e.l
-    return divide(e, product(d, d)) * height * power_of_two(k)
+    cdef pair e = lifted_exp(single(at_least(minus_absolute(x), -760.0)))
+    cdef pair d = one_plus(e, UNLIFT)
+    return divide(e, product(d, d)) * (height * UNLIFT)
 
 
 cdef inline double sigmoid_d(double x) noexcept nogil:
@@ -466,28 +460,26 @@ cdef inline double tanh_d(double x) noexcept nogil:
 
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
-    cdef pair v = two_prod(beta, x), u = lower(v, -1500.0), q
-    # where beta x is cut off the result is x or this zero: an infinite x times a sigmoid that
-    # is not quite 0 would be wrong
-    cdef double c = with_sign(0.0, x) if minus_absolute(v.h) < -1500 else x
-    cdef scaled e = exp_parts(u)
-    # as bounded_exp, but in two equal steps: x may make up for 2^-1000
-    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
-    cdef double step = power_of_two(half), s = power_of_two(e.n - (half + half))
-    cdef gate g = open_gate(scaled_pair(e, s), 0.0, v.h < 0)
-    q = quotient(g.m, g.d)
+    cdef pair v = two_prod(beta, x)
+    cdef bint negative = v.hi < 0
+    # beyond -1500 the result is this zero; an infinite x must not meet a sigmoid that is not 0
+    cdef double c = with_sign(0.0, x) if minus_absolute(v.hi) < -1500 else x
+    cdef double step
+    cdef pair e = halved_exp(lower(v, -1500.0), &step), m, q
+    m.hi = e.hi if negative else 1.0
+    m.lo = e.lo if negative else 0.0
+    q = quotient(m, one_plus(e, 1.0))
     # x from where sigmoid rounds to 1; also for 0 * inf
-    return madd(c, q.h, c * q.l) * step * step if v.h < 60 else x
+    return madd(c, q.hi, c * q.lo) * step * step if v.hi < 60 else x
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:
     """sigmoid(v) (1 + v (1 - sigmoid(v))), v = beta x."""
-    cdef pair v = two_prod(beta, x)
-    cdef pair w = lower(v, -760.0)
-    cdef gate g = gate_of(v)
+    cdef pair v = two_prod(beta, x), w = lower(v, -760.0)
+    cdef gate g = open_gate(w, v.hi < 0)
     cdef double y, end = LARGEST if beta == 0 else INFINITY
-    w.h = w.h if g.negative else -w.h
-    w.l = w.l if g.negative else -w.l
+    w.hi = w.hi if g.negative else -w.hi
+    w.lo = w.lo if g.negative else -w.lo
     y = gated_d(w, g)
     return 0.5 if absolute(x) > end else y
 
@@ -498,39 +490,45 @@ cdef inline double softplus(double x, double beta) noexcept nogil:
     cdef double loan = from_bits((1534ULL << 52) - ((bits(beta) >> 1) & 0x3ff0000000000000ULL))
     cdef pair inverse = reciprocal(single(beta * loan))
     cdef pair v = two_prod(beta, x), y
-    cdef bint positive = v.h > 0
-    cdef double k, tail
-    y = log1p_parts(bounded_exp(lower(v, -1500.0), &k))
-    tail = madd(y.h, inverse.h, madd(y.h, inverse.l, y.l * inverse.h)) * loan
-    return (x if positive else 0.0) + scale(tail, k)
+    cdef bint positive = v.hi > 0
+    cdef double step
+    y = product(log1p_parts(halved_exp(lower(v, -1500.0), &step)), inverse)
+    return (x if positive else 0.0) + (y.hi + y.lo) * loan * step * step
 
 
 cdef inline double softplus_d(double x, double beta) noexcept nogil:
     """sigmoid(beta x)."""
-    return logistic(gate_of(two_prod(beta, x)))
+    cdef pair v = two_prod(beta, x)
+    cdef gate g = open_gate(lower(v, -760.0), v.hi < 0)
+    return divide(g.m, g.d) * UNLIFT
 
 
 cdef inline double softplus_y(double y, double beta) noexcept nogil:
     """softplus' from y = softplus(x): 1 - e^(-beta y)."""
     cdef pair v = two_prod(-beta, y), m
-    v.l = v.l if absolute(v.h) < 60 else 0.0
-    v.h = at_least(at_most(v.h, 690.0), -60.0)
+    v.lo = v.lo if absolute(v.hi) < 60 else 0.0
+    v.hi = at_least(at_most(v.hi, 690.0), -60.0)
     m = expm1_parts(v)
-    return 0.0 - (m.h + m.l)
+    return 0.0 - (m.hi + m.lo)
 
 
 # The normal distribution
 
-cdef inline scaled normal_tail(double a) noexcept nogil:
-    """1 - Phi(a) for 0 <= a <= 39, as e^(-a^2/2) erfcx(a/sqrt 2)/2.
+cdef inline scaled normal_exp(double a) noexcept nogil:
+    """e^(-a^2/2)."""
+    cdef pair square = two_prod(a, a)
+    return exp_parts(pair_of(-0.5 * square.hi, -0.5 * square.lo))
+
+
+cdef inline pair normal_tail(double a, scaled e) noexcept nogil:
+    """(1 - Phi(a)) / 2^e.n for 0 <= a <= 39 and e = e^(-a^2/2), as e erfcx(a/sqrt 2)/2.
 
     erfcx(a/sqrt 2)/2 is a polynomial in (a - 5)/(a + 5) divided by a + 1.25, with which it
     varies little (after Shepherd and Laframboise, "Chebyshev approximation of
     (1 + 2x) exp(x^2) erfc x", 1981).
     """
     cdef double t = (a - 5) / (a + 5), u = t * t, even, odd
-    cdef pair square = two_prod(a, a), p, q
-    cdef scaled e
+    cdef pair p
     even = 6.311097088398601e-10
     even = madd(even, u, 9.427100556268402e-10)
     even = madd(even, u, -2.4663947428822733e-08)
@@ -554,53 +552,35 @@ cdef inline scaled normal_tail(double a) noexcept nogil:
     odd = madd(odd, u, -0.01021861693082303)
     odd = madd(odd, u, -0.12741667065001183)
     p = fast_two_sum(0.48074565609378933, madd(t, odd, madd(u, even, 1.5838423449653187e-17)))
-    square.h *= -0.5
-    square.l *= -0.5
-    e = exp_parts(square)
-    q.h = e.h
-    q.l = e.l
-    q = quotient(product(q, p), two_sum(a, 1.25))
-    e.h = q.h
-    e.l = q.l
-    return e
+    return quotient(product(pair_of(e.hi, e.lo), p), two_sum(a, 1.25))
 
 
 cdef inline double gelu(double x) noexcept nogil:
     """x Phi(x) = max(x, 0) - |x| (1 - Phi(|x|))."""
     cdef double a = at_most(absolute(x), 39.0)
-    cdef scaled q = normal_tail(a)
-    cdef double tail = scale(madd(a, q.h, a * q.l), q.n)
+    cdef scaled e = normal_exp(a)
+    cdef pair q = normal_tail(a, e)
+    cdef double tail = scale(madd(a, q.hi, a * q.lo), e.n)
     return x - tail if x >= 0 else -tail
 
 
 cdef inline double gelu_d(double x) noexcept nogil:
-    """Phi(x) + x phi(x)."""
-    cdef double a = at_most(absolute(x), 39.0)
-    cdef pair square = two_prod(a, a), density, q
-    cdef scaled e, tail = normal_tail(a)
-    cdef double y
-    square.h *= -0.5
-    square.l *= -0.5
-    e = exp_parts(square)
-    q.h = INV_SQRT_2PI_H
-    q.l = INV_SQRT_2PI_L
-    density = times(q, a)
-    q.h = -e.h
-    q.l = -e.l
-    q = product(q, density)
-    q.l += tail.l
-    q = plus(tail.h, q)
-    y = scale(q.h + q.l, tail.n)
+    """Phi(x) + x phi(x); for negative x that is 1 - Phi(a) - a phi(a), a = |x|."""
+    cdef double a = at_most(absolute(x), 39.0), y
+    cdef scaled e = normal_exp(a)
+    cdef pair q = product(pair_of(-e.hi, -e.lo),
+                          times(pair_of(INV_SQRT_2PI_H, INV_SQRT_2PI_L), a))
+    cdef pair tail = normal_tail(a, e)
+    q.lo += tail.lo
+    q = plus(tail.hi, q)
+    y = scale(q.hi + q.lo, e.n)
     return 1 - y if x >= 0 else y
 
 
 cdef inline pair cubic(double x, double h1, double l1, double h3, double l3) noexcept nogil:
     """x ((h1 + l1) + (h3 + l3) x^2)."""
-    cdef pair c
-    c.h = h3
-    c.l = l3
-    c = plus(h1, product(c, two_prod(x, x)))
-    c.l += l1
+    cdef pair c = plus(h1, product(pair_of(h3, l3), two_prod(x, x)))
+    c.lo += l1
     return times(c, x)
 
 
@@ -608,10 +588,9 @@ cdef inline double gelu_tanh(double x) noexcept nogil:
     """x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
-    cdef gate g = gate_of(v)
+    cdef gate g = open_gate(lower(v, -760.0), v.hi < 0)
     cdef pair q = quotient(g.m, g.d)
-    cdef double y = madd(c, q.h, c * q.l) * power_of_two(g.k)
-    return x if v.h >= 60 else y
+    return madd(c, q.hi, c * q.lo) * UNLIFT if v.hi < 60 else x
 
 
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
@@ -619,7 +598,7 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
     cdef double c = at_least(at_most(x, 24.0), -24.0)
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     cdef pair w = cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L)
-    return gated_d(w, gate_of(v))
+    return gated_d(w, open_gate(lower(v, -760.0), v.hi < 0))
 
 
 # Elementary
@@ -630,7 +609,7 @@ cdef inline double elu(double x, double alpha) noexcept nogil:
     cdef pair m = expm1_parts(single(c))
     # from here on e^c - 1 is c; alpha = 0 has only signs to get right
     cdef double edge = -5e-17 if alpha != 0 else -100.0
-    cdef double y = alpha * c if c > edge else madd(alpha, m.h, alpha * m.l)
+    cdef double y = alpha * c if c > edge else madd(alpha, m.hi, alpha * m.lo)
     return x if x > 0 else y
 
 
@@ -641,7 +620,7 @@ cdef inline double elu_d(double x, double alpha) noexcept nogil:
     cdef double a = alpha * 2.938735877055719e-39 if large else alpha
     cdef double bound = -1480.0 if large else -760.0
     cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), bound)))
-    cdef double y = scale(madd(a, e.h, a * e.l), e.n + (128.0 if large else 0.0))
+    cdef double y = scale(madd(a, e.hi, a * e.lo), e.n + (128.0 if large else 0.0))
     return 1.0 if x > 0 else y
 
 
@@ -654,4 +633,4 @@ cdef inline double softsign(double x) noexcept nogil:
 cdef inline double softsign_d(double x) noexcept nogil:
     """1/(1 + |x|)^2."""
     cdef pair q = reciprocal(two_sum(1, at_most(absolute(x), 1e170)))
-    return madd(q.h, q.h, 2 * q.h * q.l)
+    return madd(q.hi, q.hi, 2 * q.hi * q.lo)

@@ -14,9 +14,11 @@ cdef extern from *:
         (defined(_MSC_VER) && defined(__AVX2__))
       #define CYACT_FMA 1
       #define cyact_multiply_add(a, b, c) fma(a, b, c)
+      #define cyact_multiply_addf(a, b, c) fmaf(a, b, c)
     #else
       #define CYACT_FMA 0
       #define cyact_multiply_add(a, b, c) ((a) * (b) + (c))
+      #define cyact_multiply_addf(a, b, c) ((float)((double)(a) * (b) + (c)))
     #endif
     #if defined(_MSC_VER)
       #define CYACT_FLAT static __forceinline
@@ -31,6 +33,14 @@ cdef extern from *:
         memcpy(&bits, &t, 8);
         bits <<= 52;
         memcpy(&t, &bits, 8);
+        return t;
+    }
+    /* 2^k as a float, where the low bits of t hold k + 127. */
+    CYACT_FLAT float cyact_powerf(float t) {
+        uint32_t bits;
+        memcpy(&bits, &t, 4);
+        bits <<= 23;
+        memcpy(&t, &bits, 4);
         return t;
     }
     /* e * 2^k for an e whose exponent has room, k in the low bits of t. A NaN stays one if the
@@ -69,6 +79,9 @@ cdef extern from *:
     """
     # a * b + c, fused where the hardware can
     double muladd "cyact_multiply_add" (double a, double b, double c) noexcept nogil
+    # the same in float, rounded once everywhere
+    float muladdf "cyact_multiply_addf" (float a, float b, float c) noexcept nogil
+    float powerf "cyact_powerf" (float t) noexcept nogil
     double power "cyact_power" (double t) noexcept nogil
     double scaled "cyact_scaled" (double e, double t) noexcept nogil
     double exponent "cyact_exponent" (double u) noexcept nogil
@@ -101,6 +114,30 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
     q = muladd(r, q, 0.24022650760568126)
     q = muladd(r, q, 0.6931471880262288)
     return scaled(muladd(r, q, 1.0), t)
+
+
+# 2^k e^d in float as high + rest, 2^-27 relative, k hidden in magic: 1.5 * 2^23 + 127 + k. d is
+# exact and at least `least`, where the result is still normal; |d| < 512. high is what a
+# rounded 1 + r scales to, so that high + rest rounds once.
+
+cdef inline float exp_short(float d, float magic, float least, float* rest) noexcept nogil:
+    cdef float one = 1
+    d = least if least > d else d
+    cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
+    cdef float n = magic - t
+    cdef float rh = muladdf(n, <float> 0.693145751953125, d)    # exact: 15 bits by 10
+    cdef float rl = n * <float> 1.428606765330187e-06
+    cdef float r = rh + rl
+    cdef float q = muladdf(r, <float> 0.00019882690685335547, <float> 0.0013926175888627768)
+    q = muladdf(r, q, <float> 0.00833332072943449)
+    q = muladdf(r, q, <float> 0.041666556149721146)
+    q = muladdf(r, q, <float> 0.1666666716337204)
+    q = muladdf(r, q, <float> 0.5)
+    cdef float s = one + rh
+    cdef float c = muladdf(r * r, q, rl) + (rh - (s - one))
+    cdef float p = powerf(t)
+    rest[0] = c * p
+    return s * p
 
 
 # e^(d + low), d <= 0, |low| <= 2^-53 |d|: returns it rounded (0.56 ULP) and leaves the rest in

@@ -65,9 +65,10 @@ def sets():
     yield "exp2, degree 6", p, error
     p, _, error = fit(exp2m1_over, -half, half, 5)
     yield "(2^r - 1)/r, degree 5", p, error
-    p, _, error = fit(expm1_tail, -half * LN2, half * LN2, 4,
-                      weight=lambda r, _: 1 / max(r * r, mpf("1e-6")))
-    yield "(e^r - 1 - r)/r^2, degree 4, float", p, error
+    for degree in (5,):
+        p, _, error = fit(expm1_tail, -half * LN2, half * LN2, degree,
+                          weight=lambda r, _: 1 / max(r * r, mpf("1e-6")))
+        yield f"(e^r - 1 - r)/r^2, degree {degree}, float", p, error
     for name, n, d in (("erfcx/2, 4/5", 4, 5), ("erfcx/2, 5/6", 5, 6)):
         p, q, error = fit(erfcx_half, mpf(0), mpf(15), n, d, bend=6)
         p, q = monic(p, q)
@@ -78,17 +79,19 @@ def sets():
     p, q = monic(p, q)
     yield "tanh(v)/v in v^2, 4/4, P", p, error
     yield "tanh(v)/v in v^2, 4/4, Q", q[:-1], error
-    p, _, error = fit(log1p_over, mpf(0), mpf(1), 9)
-    yield "log1p(e)/e, degree 9", p, error
+    p, q, error = fit(log1p_over, mpf(0), mpf(1), 2, 3)
+    p, q = monic(p, q)
+    yield "log1p(e)/e, 2/3, P", p, error
+    yield "log1p(e)/e, 2/3, Q", q[:-1], error
     yield "1/ln 2", [1 / LN2], mpf(0)
     yield "1/(2 ln 2)", [1 / (2 * LN2)], mpf(0)
     high = mpf(int(LN2 * 2**15)) / 2**15
     yield "ln 2, 15 bits and the rest", [high, LN2 - high], mpf(0)
     yield "1/sqrt(2 pi)", [1 / sqrt(2 * pi)], mpf(0)
     slope = 2 * sqrt(2 / pi)
-    yield "gelu_tanh: 2 sqrt(2/pi) (1, 0.044715, 3*0.044715)", [
-        slope, slope * mpf("0.044715"), 3 * slope * mpf("0.044715")], mpf(0)
-    yield "gelu_tanh: the same over ln 2", [
+    yield "gelu_tanh: 2 sqrt(2/pi) (1, 3*0.044715)", [
+        slope, 3 * slope * mpf("0.044715")], mpf(0)
+    yield "gelu_tanh: 2 sqrt(2/pi) (1, 0.044715) / ln 2", [
         slope / LN2, slope * mpf("0.044715") / LN2], mpf(0)
 
 

@@ -3,13 +3,26 @@
     python tools/constants64.py
 
 Needs mpmath. Each polynomial is fitted by tools/remez.py, its coefficients are rounded to
-float64, and the error printed is that of the rounded polynomial.
+float64, and the error printed is that of the rounded polynomial. Fails if a constant is not
+in the file as it is here.
 """
+
+import re
+import sys
+from pathlib import Path
 
 from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
 from remez64 import largest_error, minimax
 
 mp.prec = 200
+
+SOURCE = Path(__file__).parents[1] / "cyact" / "_math64.pxd"
+made = []
+
+
+def show(name, x):
+    print(f"    {name} = {float(x)!r}")
+    made.append(float(x))
 
 
 def leading(x, bits):
@@ -21,8 +34,8 @@ def leading(x, bits):
 def pair(name, x, bits=53):
     """Print x as a double and what is left of it as another."""
     high = leading(x, bits) if bits < 53 else mpf(float(x))
-    print(f"{name}_H = {float(high)!r}")
-    print(f"{name}_L = {float(x - high)!r}")
+    show(f"{name}_H", high)
+    show(f"{name}_L", x - high)
 
 
 def polynomial(name, function, weight, low, high, degree, low_part=False):
@@ -32,9 +45,9 @@ def polynomial(name, function, weight, low, high, degree, low_part=False):
     error = largest_error([rounded[0] + extra, *rounded[1:]], function, weight, low, high)
     print(f"{name}: degree {degree}, error 2^{float(log(error, 2)):.1f}")
     for i, c in enumerate(rounded):
-        print(f"    {name}{i} = {float(c)!r}")
+        show(f"{name}{i}", c)
     if low_part:
-        print(f"    {name}0_L = {extra!r}")
+        show(f"{name}0_L", extra)
 
 
 def exp_rest(r):
@@ -75,7 +88,7 @@ def tail(t):
 def main():
     ln2, half = log(mpf(2)), log(mpf(2)) / 2 * (1 + mpf(2) ** -10)
     root = sqrt(2 / pi)
-    print(f"LOG2E = {float(1 / ln2)!r}")
+    show("LOG2E", 1 / ln2)
     # n * LN2_H is exact for |n| < 2^13.
     pair("LN2", ln2, 40)
     pair("INV_SQRT_2PI", 1 / sqrt(2 * pi))
@@ -90,6 +103,10 @@ def main():
     polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
     end = (TAIL_END - TAIL_CENTRE) / (TAIL_END + TAIL_CENTRE)
     polynomial("T", tail, lambda t: 1 / tail(t), -1, end, 22, low_part=True)
+    numbers = {float(n) for n in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", SOURCE.read_text())}
+    missing = [x for x in made if x not in numbers]
+    if missing:
+        sys.exit(f"not in {SOURCE.name}: {missing}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ rounded to double: within a factor of two of the best polynomial of its degree, 
 inside what the callers need. Run it with mpmath installed: python tools/constants_rows.py
 """
 
+import struct
+
 import mpmath as mp
 
 mp.mp.dps = 60
@@ -21,6 +23,11 @@ def interpolate(f, low, high, degree):
             matrix[i, j] = x**j
     solution = mp.lu_solve(matrix, mp.matrix([f(x) for x in points]))
     return [float(c) for c in solution]
+
+
+def to_float32(x):
+    """x rounded to the nearest float32."""
+    return struct.unpack("f", struct.pack("f", x))[0]
 
 
 def worst(error, low, high):
@@ -51,6 +58,13 @@ def main():
     show("EXP_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 
+    tail = [0.5] + interpolate(
+        lambda r: (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mp.mpf(1) / 6,
+        -edge, edge, 4)
+    tail = [float(to_float32(c)) for c in tail]
+    show("EXPF_", tail,
+         worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
+
     top = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * (1 + mp.mpf(2) ** -20)
 
     def series(z):
@@ -65,6 +79,9 @@ def main():
     print("LN2_HI (41 bits: times an 11-bit integer is exact) =", repr(float(high)))
     print("LN2_LO =", repr(float(LN2 - high)))
     print("LOG2E =", repr(float(1 / LN2)))
+    high = mp.floor(LN2 * mp.mpf(2) ** 15) / mp.mpf(2) ** 15
+    print("LN2_HI (15 bits, for float) =", repr(float(high)))
+    print("LN2_LO =", repr(to_float32(float(LN2 - high))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,164 @@
+"""The command line: `python -m benchmarks`."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  python -m benchmarks                          a sensible subset, under 5 minutes
+  python -m benchmarks --check                  the bars a release must clear; exit status 1
+                                                if one does not
+  python -m benchmarks --functions gelu silu --sizes 16K 1M --threads 1
+  python -m benchmarks --full                   everything, hours
+  CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 python -m benchmarks --check
+                                                both held to AVX2
+"""
+
+
+def use_installed_cyact():
+    """Look for cyact in the environment first.
+
+    `python -m` puts the current directory in front, and in a checkout that holds cyact's
+    uncompiled sources.
+    """
+    root = str(Path(__file__).resolve().parent.parent)
+    here = [entry for entry in sys.path if entry in ("", root)]
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", root)] + here[:1]
+
+
+def size(text):
+    match = re.fullmatch(r"(\d+)([KMkm]?)", text)
+    number = match and int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2].lower()]
+    if not number or number > 64 << 20:
+        raise argparse.ArgumentTypeError(f"{text!r}: give 1 to 64M elements, as 16, 16K or 16M")
+    return number
+
+
+def thread_count(text):
+    from .contenders import cores
+
+    if text == "all":
+        return cores()
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of threads, or 'all'")
+    return int(text)
+
+
+def arguments(argv):
+    from . import catalog, contenders
+
+    functions = [f.name for f in catalog.ELEMENTWISE] + list(catalog.ROWS)
+    sections = ["elementwise", "backward", "rows", "calls"]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=
+        "Compare cyact with whichever of NumPy expressions, SciPy, PyTorch, numexpr, ONNX "
+        "Runtime and JAX are installed: time and error, in one interleaved run.",
+        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    which = parser.add_argument_group("what is measured (giving any of these replaces the subset)")
+    which.add_argument("--what", nargs="+", choices=sections, metavar="SECTION",
+                       help=f"sections: {', '.join(sections)}")
+    which.add_argument("--sizes", nargs="+", type=size, metavar="N", help="elements, as 16K or 1M")
+    which.add_argument("--dtypes", nargs="+", choices=["float32", "float64"])
+    which.add_argument("--threads", nargs="+", type=thread_count, metavar="N",
+                       help="numbers of threads; 'all': every core")
+    which.add_argument("--modes", nargs="+", choices=["out", "fresh"],
+                       help="into out=, or a fresh result each time")
+    which.add_argument("--full", action="store_true", help="all sections, sizes, dtypes, modes")
+    which.add_argument("--check", action="store_true",
+                       help="measure what the bars need and exit with 1 if one is missed")
+    parser.add_argument("--functions", nargs="+", choices=functions, default=functions,
+                        metavar="NAME", help=f"only these of: {', '.join(functions)}")
+    parser.add_argument("--contenders", nargs="+", choices=list(contenders.CONTENDERS),
+                        metavar="NAME", help="cyact and only these of: "
+                        + ", ".join(contenders.CONTENDERS))
+    parser.add_argument("--rounds", type=int, default=7, metavar="N",
+                        help="rounds of each case at least (default 7; at most five times as many)")
+    parser.add_argument("--seconds", type=float, default=0.25, metavar="S",
+                        help="time after which a case gets no further rounds (default 0.25)")
+    parser.add_argument("--no-errors", action="store_true", help="do not measure errors")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR",
+                        help="folder of results.json and chart.png (default benchmarks/results)")
+    options = parser.parse_args(argv)
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2: the spread needs two")
+    if options.check and options.no_errors:
+        parser.error("--check needs the errors: leave --no-errors away")
+    if options.check and options.contenders and "torch" not in options.contenders:
+        parser.error("--check compares with torch: put it among --contenders")
+    return options
+
+
+def cases_of(options):
+    from . import catalog, measure
+
+    if options.check:
+        return measure.check_plan(options.functions)
+    given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
+    if not options.full and not any(given):
+        return measure.default_plan(options.functions)
+    full = options.full
+    modes = options.modes or (["out", "fresh"] if full else ["out"])
+    return measure.plan(
+        options.what or (["elementwise", "backward", "rows"] if full else ["elementwise"]),
+        options.functions, catalog.ROW_SHAPES,
+        options.sizes or (measure.FULL_SIZES if full else [16 << 10, 1 << 20]),
+        options.dtypes or (["float32", "float64"] if full else ["float32"]),
+        options.threads or ([1, thread_count("all")] if full else [1]),
+        [mode == "fresh" for mode in modes])
+
+
+def main(argv=None):
+    use_installed_cyact()
+    options = arguments(argv)
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        def tqdm(iterable, **_):
+            return iterable
+    from . import contenders, measure, report
+
+    if options.check and not options.contenders:
+        options.contenders = ["torch"]      # the bars name nobody else
+    names = options.contenders and ["cyact", *(n for n in options.contenders if n != "cyact")]
+    found, missing = contenders.installed(names)
+    if "cyact" in missing:
+        sys.exit("cyact is not installed here: `python -m pip install .` first")
+    if options.check and "torch" in missing:
+        sys.exit("--check compares with torch, which is not installed")
+    cases = cases_of(options)
+    if not cases:
+        sys.exit("nothing to measure: these functions are in none of these sections")
+    facts = report.environment(found)
+    print(report.head(facts))
+    if missing:
+        print(f"not installed, left out: {', '.join(missing)}")
+
+    rounds = (options.rounds, 5 * options.rounds)
+    if options.check:       # a bar deserves more certainty than a table
+        rounds = (max(15, rounds[0]), max(75, rounds[1]))
+    results = list(measure.run(
+        cases, found, contenders.yardsticks(), rounds=rounds, seconds=options.seconds,
+        errors=not options.no_errors, progress=lambda c: tqdm(c, desc="measuring", unit="case")))
+
+    print("\n" + report.full_text(results))
+    options.output.mkdir(parents=True, exist_ok=True)
+    data, picture = options.output / "results.json", options.output / "chart.png"
+    report.write_json(data, facts, results)
+    written = [str(data)]
+    try:
+        report.chart(picture, facts, results)
+        written.append(str(picture))
+    except ImportError:
+        print("\nno chart: matplotlib is not installed")
+    print(f"\nwritten: {', '.join(written)}")
+    if not options.check:
+        return 0
+    lines, good = report.check(results)
+    print("\nThe bars:", *lines, sep="\n")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,467 @@
+"""Who takes part, and what each of them writes for a function.
+
+A contender is a class with a table of statements: for each function what its user writes for
+a fresh result, and its best form into the array `y` (None where it has none). Statements are
+text, as for `timeit`: nothing of ours is called between the clock and the contender, and the
+JSON says what was timed. `x` is the input, `y` the output, `t` scratch, `g` an incoming
+gradient, `axis` and `target` what functions along an axis need; every contender gets them as
+its own kind of array over the same memory.
+
+To add a contender, add a class to `CONTENDERS`; to add a function, add it to `catalog` and
+a line to the tables of those who have it.
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import os
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from .catalog import ELEMENTWISE
+
+
+def cores():
+    """The number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+class Arrays(NamedTuple):
+    """The memory of one case, shared by all contenders."""
+
+    x: np.ndarray
+    y: np.ndarray
+    axis: int = -1
+    target: np.ndarray | None = None
+
+
+class Bound(NamedTuple):
+    """A statement ready to run, and the names in it."""
+
+    statement: str
+    names: dict
+    returns: str    # expression for the result once the statement has run; "" is its own value
+
+    def result(self):
+        """Run once and return the result as an array; of (loss, gradient), the gradient."""
+        if self.returns:
+            exec(self.statement, dict(self.names))
+            value = eval(self.returns, dict(self.names))
+        else:
+            value = eval(self.statement, dict(self.names))
+        if isinstance(value, tuple | list):
+            value = value[-1]
+        return np.array(value)
+
+
+class Contender:
+    """What all have in common; subclasses fill the table and import their package."""
+
+    name = ""
+    package = ""
+    statements: ClassVar[dict] = {}
+
+    def __init__(self):
+        self.module = importlib.import_module(self.package)
+
+    @property
+    def version(self):
+        return importlib.metadata.version(self.package)
+
+    def note(self):
+        """Something the reader must know, for the report's head."""
+        return ""
+
+    def supports(self, threads):
+        return True
+
+    def threads(self, count):
+        """Context in which it runs with that many threads."""
+        return contextlib.nullcontext()
+
+    def names(self, function, arrays):
+        """Names for the statements, or None if it cannot do this function on these arrays."""
+        scratch = np.empty_like(arrays.x)
+        gradient = np.ones_like(arrays.x) if function.startswith("backward.") else None
+        return {"np": np, "t": scratch, "g": gradient, **arrays._asdict()}
+
+    def bind(self, function, arrays, fresh, threads):
+        """Return a `Bound`, or None where it has nothing to offer."""
+        del threads
+        entry = self.statements.get(function)
+        statement = entry and entry[0 if fresh else 1]
+        names = statement and self.names(function, arrays)
+        return Bound(statement, names, "" if fresh else "y") if names else None
+
+
+class Cyact(Contender):
+    name = package = "cyact"
+
+    def __init__(self):
+        super().__init__()
+        self.statements = {
+            "softmax": ("cyact.softmax(x, axis=axis)", "cyact.softmax(x, axis=axis, out=y)"),
+            "log_softmax": ("cyact.log_softmax(x, axis=axis)",
+                            "cyact.log_softmax(x, axis=axis, out=y)"),
+            "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
+        }
+        for function in ELEMENTWISE:
+            name, _, parameters = (function.call or f"{function.name}()").partition("(")
+            rest = f", {parameters}" if parameters != ")" else parameters
+            into = rest[:-1] + ", out=y)"
+            self.statements[function.name] = (f"cyact.{name}(x{rest}", f"cyact.{name}(x{into}")
+            self.statements[f"backward.{function.name}"] = (
+                f"cyact.backward.{name}(g, x{rest}", f"cyact.backward.{name}(g, x{into}")
+
+    @property
+    def version(self):
+        return self.module.__version__
+
+    def threads(self, count):
+        return self.module.num_threads(count)
+
+    def names(self, function, arrays):
+        return super().names(function, arrays) | {"cyact": self.module}
+
+
+class NumPy(Contender):
+    """Plain expressions. Fresh: what one writes. Into y: without temporaries where possible."""
+
+    name, package = "NumPy", "numpy"
+    sigmoid = "np.negative(x, out=y); np.exp(y, out=y); np.add(y, 1, out=y)"
+    softmax = ("np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=y); "
+               "np.divide(y, y.sum(axis, keepdims=True), out=y)")
+    statements: ClassVar[dict] = {
+        "identity": ("x.copy()", "np.copyto(y, x)"),
+        "relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
+        "leaky_relu": ("np.maximum(x, 0.01 * x)",
+                       "np.multiply(x, 0.01, out=y); np.maximum(x, y, out=y)"),
+        "elu": ("np.maximum(x, np.expm1(np.minimum(x, 0)))",
+                "np.minimum(x, 0, out=y); np.expm1(y, out=y); np.maximum(x, y, out=y)"),
+        "sigmoid": ("1 / (1 + np.exp(-x))", sigmoid + "; np.divide(1, y, out=y)"),
+        "tanh": ("np.tanh(x)", "np.tanh(x, out=y)"),
+        "softplus": ("np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))",
+                     "np.abs(x, out=y); np.negative(y, out=y); np.exp(y, out=y); "
+                     "np.log1p(y, out=y); np.maximum(x, 0, out=t); np.add(y, t, out=y)"),
+        "softsign": ("x / (1 + np.abs(x))",
+                     "np.abs(x, out=y); np.add(y, 1, out=y); np.divide(x, y, out=y)"),
+        "silu": ("x / (1 + np.exp(-x))", sigmoid + "; np.divide(x, y, out=y)"),
+        "gelu_tanh": ("0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))",
+                      "np.multiply(x, x, out=y); np.multiply(y, 0.044715, out=y); "
+                      "np.add(y, 1, out=y); np.multiply(y, x, out=y); "
+                      "np.multiply(y, 0.7978845608028654, out=y); np.tanh(y, out=y); "
+                      "np.add(y, 1, out=y); np.multiply(y, x, out=y); "
+                      "np.multiply(y, 0.5, out=y)"),
+        "softmax": ("(e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)",
+                    softmax),
+        "log_softmax": (
+            "(s := x - x.max(axis, keepdims=True)) - np.log(np.exp(s).sum(axis, keepdims=True))",
+            "np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=t); "
+            "np.subtract(y, np.log(t.sum(axis, keepdims=True)), out=y)"),
+        "cross_entropy": ("cross_entropy(x, target, axis)", None),
+    }
+
+    def names(self, function, arrays):
+        return super().names(function, arrays) | {"cross_entropy": _numpy_cross_entropy}
+
+
+def _numpy_cross_entropy(x, target, axis):
+    at = np.expand_dims(target, axis)
+    shifted = x - x.max(axis, keepdims=True)
+    grad = np.exp(shifted)
+    total = grad.sum(axis, keepdims=True)
+    loss = (np.log(total) - np.take_along_axis(shifted, at, axis)).mean()
+    grad /= total
+    np.put_along_axis(grad, at, np.take_along_axis(grad, at, axis) - 1, axis)
+    grad /= target.size
+    return loss, grad
+
+
+class SciPy(Contender):
+    """scipy.special, with NumPy around it."""
+
+    name, package = "SciPy", "scipy"
+    statements: ClassVar[dict] = {
+        "sigmoid": ("special.expit(x)", "special.expit(x, out=y)"),
+        "silu": ("x * special.expit(x)", "special.expit(x, out=y); np.multiply(x, y, out=y)"),
+        "softplus": ("-special.log_expit(-x)", "np.negative(x, out=y); "
+                     "special.log_expit(y, out=y); np.negative(y, out=y)"),
+        "gelu": ("x * special.ndtr(x)", "special.ndtr(x, out=y); np.multiply(x, y, out=y)"),
+        "softmax": ("special.softmax(x, axis)", None),
+        "log_softmax": ("special.log_softmax(x, axis)", None),
+    }
+
+    def names(self, function, arrays):
+        special = importlib.import_module("scipy.special")
+        return super().names(function, arrays) | {"special": special}
+
+
+class Torch(Contender):
+    """PyTorch in inference mode.
+
+    `nn` is the module torch.nn.functional itself calls, where functions take `out`; backward
+    passes are the operators autograd calls. Of these sigmoid's and tanh's are given f(x) ready
+    made (`s`), cyact computes it from x.
+    """
+
+    name, package = "torch", "torch"
+    statements: ClassVar[dict] = {
+        "identity": ("torch.clone(x)", "y.copy_(x)"),
+        "relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
+        "leaky_relu": ("nn.leaky_relu(x, 0.01)", "nn.leaky_relu(x, 0.01, out=y)"),
+        "elu": ("nn.elu(x)", "nn.elu(x, out=y)"),
+        "sigmoid": ("torch.sigmoid(x)", "torch.sigmoid(x, out=y)"),
+        "tanh": ("torch.tanh(x)", "torch.tanh(x, out=y)"),
+        "softplus": ("nn.softplus(x)", "nn.softplus(x, out=y)"),
+        "softsign": ("torch.div(x, torch.abs(x).add_(1))",
+                     "torch.abs(x, out=y); y.add_(1); torch.div(x, y, out=y)"),
+        "silu": ("nn.silu(x)", "nn.silu(x, out=y)"),
+        "gelu": ("nn.gelu(x)", "nn.gelu(x, out=y)"),
+        "gelu_tanh": ("nn.gelu(x, approximate='tanh')", "nn.gelu(x, approximate='tanh', out=y)"),
+        "softmax": ("torch.softmax(x, axis)", "torch.softmax(x, axis, out=y)"),
+        "log_softmax": ("torch.log_softmax(x, axis)", "torch.log_softmax(x, axis, out=y)"),
+        "cross_entropy": ("cross_entropy(x, target, axis)", None),
+    } | {
+        f"backward.{name}": (f"aten.{call})", f"aten.{operator}.grad_input({rest}, grad_input=y)")
+        for name, call in {
+            "relu": "threshold_backward(g, x, 0",
+            "leaky_relu": "leaky_relu_backward(g, x, 0.01, False",
+            "elu": "elu_backward(g, 1, 1, 1, False, x",
+            "sigmoid": "sigmoid_backward(g, s",
+            "tanh": "tanh_backward(g, s",
+            "softplus": "softplus_backward(g, x, 1, 20",
+            "silu": "silu_backward(g, x",
+            "gelu": "gelu_backward(g, x",
+        }.items()
+        for operator, rest in [call.split("(")]
+    } | {
+        "backward.gelu_tanh": (
+            "aten.gelu_backward(g, x, approximate='tanh')",
+            "aten.gelu_backward.grad_input(g, x, approximate='tanh', grad_input=y)"),
+    }
+
+    def note(self):
+        level = self.module.backends.cpu.get_cpu_capability()
+        return f"torch runs its {level} code (ATEN_CPU_CAPABILITY sets it)"
+
+    @contextlib.contextmanager
+    def threads(self, count):
+        before = self.module.get_num_threads()
+        self.module.set_num_threads(count)
+        try:
+            with self.module.inference_mode():
+                yield
+        finally:
+            self.module.set_num_threads(before)
+
+    def names(self, function, arrays):
+        torch = self.module
+        with torch.inference_mode():
+            names = {key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+                     for key, value in super().names(function, arrays).items()}
+            saved = {"backward.sigmoid": torch.sigmoid, "backward.tanh": torch.tanh}
+            names["s"] = saved[function](names["x"]) if function in saved else None
+        return names | {"torch": torch, "nn": torch._C._nn, "aten": torch.ops.aten,
+                        "cross_entropy": self._cross_entropy}
+
+    def _cross_entropy(self, x, target, axis):
+        """Loss and gradient by the operators autograd runs, without its bookkeeping."""
+        aten, torch = self.module.ops.aten, self.module
+        log_p = torch.log_softmax(x, axis)
+        forward, backward = ((aten.nll_loss_forward, aten.nll_loss_backward) if x.ndim == 2
+                             else (aten.nll_loss2d_forward, aten.nll_loss2d_backward))
+        loss, total = forward(log_p, target, None, 1, -100)
+        grad = backward(torch.ones_like(loss), log_p, target, None, 1, -100, total)
+        return loss, aten._log_softmax_backward_data(grad, log_p, axis, x.dtype)
+
+
+class NumExpr(Contender):
+    """numexpr, compiled beforehand; constants in the dtype of x, or it computes in float64."""
+
+    name = package = "numexpr"
+    expressions: ClassVar[dict] = {
+        "identity": "x",
+        "relu": "where(x > 0, x, zero)",
+        "leaky_relu": "where(x > 0, x, slope * x)",
+        "elu": "where(x > 0, x, expm1(x))",
+        "sigmoid": "1 / (1 + exp(-x))",
+        "tanh": "tanh(x)",
+        "softplus": "where(x > 0, x, zero) + log1p(exp(-abs(x)))",
+        "softsign": "x / (1 + abs(x))",
+        "silu": "x / (1 + exp(-x))",
+        "gelu_tanh": "x / (1 + exp(scale * (x + cubic * x * x * x)))",
+    }
+    constants: ClassVar[dict] = {"zero": 0.0, "slope": 0.01, "cubic": 0.044715,
+                                 "scale": -2 * (2 / np.pi) ** 0.5}
+
+    def note(self):
+        return f"numexpr {'with' if self.module.use_vml else 'without'} Intel VML"
+
+    @contextlib.contextmanager
+    def threads(self, count):
+        before = self.module.set_num_threads(count)
+        try:
+            yield
+        finally:
+            self.module.set_num_threads(before)
+
+    def bind(self, function, arrays, fresh, threads):
+        expression = self.expressions.get(function)
+        if expression is None:
+            return None
+        # numexpr calls float32 `float` and float64 `np.double`.
+        kind = float if arrays.x.dtype == np.float32 else np.double
+        used = [name for name in self.constants if name in expression]
+        compiled = self.module.NumExpr(expression, [(name, kind) for name in ["x", *used]])
+        values = [arrays.x.dtype.type(self.constants[name]) for name in used]
+        names = {"f": compiled, "x": arrays.x, "y": arrays.y, "c": values,
+                 "k": {"order": "K", "casting": "safe", "ex_uses_vml": False}}
+        return (Bound("f(x, *c, **k)", names, "") if fresh
+                else Bound("f(x, *c, out=y, **k)", names, "y"))
+
+
+class OnnxRuntime(Contender):
+    """ONNX Runtime: one session a function; into y through an IO binding."""
+
+    name, package = "ORT", "onnxruntime"
+    # Nodes as (operator, inputs, attributes); the last one's output is the result.
+    graphs: ClassVar[dict] = {
+        "identity": [("Identity", "x", {})],
+        "relu": [("Relu", "x", {})],
+        "leaky_relu": [("LeakyRelu", "x", {"alpha": 0.01})],
+        "elu": [("Elu", "x", {})],
+        "sigmoid": [("Sigmoid", "x", {})],
+        "tanh": [("Tanh", "x", {})],
+        "softplus": [("Softplus", "x", {})],
+        "softsign": [("Softsign", "x", {})],
+        "silu": [("Sigmoid", "x", {}), ("Mul", "x n0", {})],
+        "gelu": [("Gelu", "x", {})],
+        "gelu_tanh": [("Gelu", "x", {"approximate": "tanh"})],
+        "softmax": [("Softmax", "x", {"axis": None})],
+        "log_softmax": [("LogSoftmax", "x", {"axis": None})],
+    }
+
+    def __init__(self):
+        super().__init__()
+        self.onnx = importlib.import_module("onnx")
+        self.module.set_default_logger_severity(4)
+
+    def bind(self, function, arrays, fresh, threads):
+        if function not in self.graphs:
+            return None
+        try:
+            session = self._session(function, arrays, threads)
+        except Exception:  # it has no common base class: no kernel for this operator and dtype
+            return None
+        if fresh:
+            return Bound("run(None, feed)", {"run": session.run, "feed": {"x": arrays.x}}, "")
+        binding = session.io_binding()
+        binding.bind_cpu_input("x", arrays.x)
+        binding.bind_output("y", "cpu", 0, arrays.y.dtype, arrays.y.shape, arrays.y.ctypes.data)
+        names = {"run": session.run_with_iobinding, "binding": binding, "y": arrays.y}
+        return Bound("run(binding)", names, "y")
+
+    def _session(self, function, arrays, threads):
+        helper = self.onnx.helper
+        kind = helper.np_dtype_to_tensor_dtype(arrays.x.dtype)
+        nodes = []
+        for i, (operator, inputs, attributes) in enumerate(self.graphs[function]):
+            last = i == len(self.graphs[function]) - 1
+            given = {key: arrays.axis if value is None else value
+                     for key, value in attributes.items()}
+            nodes.append(helper.make_node(operator, inputs.split(), ["y" if last else f"n{i}"],
+                                          **given))
+        ends = [helper.make_tensor_value_info(name, kind, arrays.x.shape) for name in "xy"]
+        graph = helper.make_graph(nodes, function, ends[:1], ends[1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)],
+                                  ir_version=9)
+        options = self.module.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Its threads would spin on while the others are measured.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        return self.module.InferenceSession(model.SerializeToString(), options,
+                                            providers=["CPUExecutionProvider"])
+
+
+class Jax(Contender):
+    """JAX, compiled beforehand. It has no `out`, and its threads are fixed when it starts."""
+
+    name = package = "jax"
+
+    def __init__(self):
+        super().__init__()
+        self.module.config.update("jax_platforms", "cpu")
+        self.module.config.update("jax_enable_x64", True)
+
+    def note(self):
+        return "JAX always uses all cores and has no out=: it appears only where both are so"
+
+    def supports(self, threads):
+        return threads == cores()
+
+    def bind(self, function, arrays, fresh, threads):
+        compute = self._functions(arrays).get(function)
+        if compute is None or not fresh:
+            return None
+        names = {"f": self.module.jit(compute), "wait": self.module.block_until_ready,
+                 "x": self.module.device_put(arrays.x)}
+        if function != "cross_entropy":
+            return Bound("wait(f(x))", names, "")
+        names["target"] = self.module.device_put(arrays.target)
+        return Bound("wait(f(x, target))", names, "")
+
+    def _functions(self, arrays):
+        jnp, nn = self.module.numpy, self.module.nn
+
+        def cross_entropy(x, target):
+            at = jnp.expand_dims(target, arrays.axis)
+            return -jnp.take_along_axis(nn.log_softmax(x, arrays.axis), at, arrays.axis).mean()
+
+        return {
+            "identity": lambda x: x.copy(), "relu": nn.relu, "leaky_relu": nn.leaky_relu,
+            "elu": nn.elu, "sigmoid": nn.sigmoid, "tanh": jnp.tanh, "softplus": nn.softplus,
+            "softsign": nn.soft_sign, "silu": nn.silu,
+            "gelu": lambda x: nn.gelu(x, approximate=False),
+            "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
+            "softmax": lambda x: nn.softmax(x, arrays.axis),
+            "log_softmax": lambda x: nn.log_softmax(x, arrays.axis),
+            "cross_entropy": self.module.value_and_grad(cross_entropy),
+        }
+
+
+class Yardstick(Contender):
+    """One fixed function that the call overhead of every other is measured with."""
+
+    def __init__(self, name, package, fresh):
+        self.name, self.package, self.fresh = name, package, fresh
+        self.module = importlib.import_module(package)
+
+    def bind(self, function, arrays, fresh, threads):
+        names = {"np": np, "m": self.module, "x": arrays.x, "y": arrays.y}
+        return Bound(self.fresh + ("(x)" if fresh else "(x, out=y)"), names, "" if fresh else "y")
+
+
+CONTENDERS = {c.name: c for c in [Cyact, Torch, NumPy, SciPy, NumExpr, OnnxRuntime, Jax]}
+YARDSTICKS = [("np.exp", "numpy", "np.exp"), ("expit", "scipy.special", "m.expit")]
+
+
+def installed(names=None):
+    """Instances of the contenders (all, or those named) whose packages can be imported."""
+    found, missing = [], []
+    for name in CONTENDERS if names is None else names:
+        try:
+            found.append(CONTENDERS[name]())
+        except ImportError:
+            missing.append(name)
+    return found, missing
+
+
+def yardsticks():
+    """Those of the yardsticks that are installed."""
+    found = []
+    for name, package, fresh in YARDSTICKS:
+        with contextlib.suppress(ImportError):
+            found.append(Yardstick(name, package, fresh))
+    return found

@@ -1,0 +1,144 @@
+"""The benchmark's own logic: errors, statistics, and that contenders compute what they say."""
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "benchmarks" / "__init__.py"
+if not PACKAGE.is_file():
+    pytest.skip("benchmarks/ is in the checkout only", allow_module_level=True)
+
+
+def load(name):
+    """Import a module of the benchmark wherever pytest was started."""
+    if "benchmarks" not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            "benchmarks", PACKAGE, submodule_search_locations=[str(PACKAGE.parent)])
+        sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["benchmarks"])
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
+measure, report = load("measure"), load("report")
+
+
+def test_the_unit_changes_at_powers_of_two_and_stops_at_the_smallest_subnormal():
+    units = accuracy.unit_in_last_place(np.array([1.0, 0.999, 2.0, 1e-45, 0.0]), np.float32)
+    assert units.tolist() == [2.0**-23, 2.0**-24, 2.0**-22, 2.0**-149, 2.0**-149]
+
+
+def test_a_correctly_rounded_result_is_within_half_a_unit():
+    exact = np.random.default_rng(0).normal(size=1000)
+    ref = accuracy.reference(exact, np.float32)
+    assert accuracy.ulp_error(exact.astype(np.float32), ref).max() <= 0.5
+    above = np.nextafter(exact.astype(np.float32), np.float32(np.inf))
+    assert 0.5 <= accuracy.ulp_error(above, ref).max() <= 1.5
+
+
+def test_a_nan_or_infinity_of_its_own_is_an_infinite_error():
+    ref = accuracy.reference(np.array([1.0, 1.0, np.inf, np.nan]), np.float32)
+    result = np.array([np.nan, np.inf, np.inf, np.nan], dtype=np.float32)
+    assert accuracy.ulp_error(result, ref).tolist() == [np.inf, np.inf, 0, 0]
+
+
+@pytest.mark.parametrize("function", catalog.ELEMENTWISE, ids=lambda f: f.name)
+def test_the_derivative_formula_is_the_slope_of_the_value_formula(function):
+    x = np.array([-3.0, -1.1, -0.2, 0.3, 1.7, 4.0])
+    step = 1e-6
+    slope = (function.value(catalog.WIDE, x + step)
+             - function.value(catalog.WIDE, x - step)) / (2 * step)
+    np.testing.assert_allclose(function.derivative(catalog.WIDE, x), slope, atol=1e-8)
+
+
+def check_values(name, key, formula, case, tolerance):
+    found, missing = contenders.installed([name])
+    if missing:
+        pytest.skip(f"{name} is not installed")
+    arrays = measure.make_arrays(case)
+    compared = 0
+    for fresh in (True, False):
+        with found[0].threads(1), np.errstate(all="ignore"):
+            bound = found[0].supports(1) and found[0].bind(key, arrays, fresh, 1)
+            if bound:
+                compared += 1
+                exact = formula(arrays)
+                np.testing.assert_allclose(bound.result(), exact, rtol=tolerance, atol=tolerance)
+    if not compared:
+        pytest.skip(f"{name} has no {key}")
+
+
+@pytest.mark.parametrize("function", catalog.ELEMENTWISE, ids=lambda f: f.name)
+@pytest.mark.parametrize("name", ["cyact", "NumPy"])
+def test_contenders_compute_the_function_they_are_listed_for(name, function):
+    case = measure.Case("elementwise", function.name, (100,))
+    check_values(name, function.name,
+                 lambda a: function.value(catalog.WIDE, a.x.astype(np.float64)), case, 1e-5)
+
+
+@pytest.mark.parametrize("function", catalog.ROWS)
+@pytest.mark.parametrize("name", ["cyact", "NumPy"])
+@pytest.mark.parametrize(("shape", "axis"), [((6, 10), -1), ((2, 5, 3, 4), 1)])
+def test_contenders_compute_the_row_function_they_are_listed_for(name, function, shape, axis):
+    case = measure.Case("rows", function, shape, axis=axis)
+    check_values(name, function, lambda a: catalog.ROWS[function](
+        a.x.astype(np.float64), a.axis, a.target), case, 1e-5)
+
+
+def test_ratios_are_of_the_medians_and_their_spread_of_the_rounds():
+    timings = {"cyact": measure.Timing("", [1.0, 1.0, 2.0]),
+               "peer": measure.Timing("", [2.0, 3.0, 6.0])}
+    peer = measure.summarize(timings)["peer"]
+    assert peer.median == 3
+    assert peer.ratio == 3
+    assert (peer.low, peer.high) == (2.5, 3)
+    assert timings["cyact"].ratio == 1
+    assert timings["cyact"].spread == 0
+
+
+def result(ratio, size=16 << 10, section="elementwise", ulp=0.5, threads=1, fresh=False):
+    timing = measure.Timing("", [], median=1e-9 * size, ulp=ulp)
+    peer = measure.Timing("", [], median=ratio * 1e-9 * size, ratio=ratio, ulp=1.5)
+    function = "softmax" if section == "rows" else "gelu"
+    name = "np.exp" if section == "calls" else "torch"
+    return (measure.Case(section, function, (size,), "float32", threads, fresh),
+            {"cyact": timing, name: peer})
+
+
+@pytest.mark.parametrize(("changed", "fails"), [
+    ({}, None), (0, "16K: geometric mean"), (1, "1M: geometric mean"), (2, "fresh 16M"),
+    (3, "rows of 10"), (4, "call on 16"),
+])
+def test_check_fails_when_a_bar_is_missed(changed, fails):
+    sizes = [(16 << 10, "elementwise", 2.5), (1 << 20, "elementwise", 2.5),
+             (16 << 20, "elementwise", 1.5), (10240, "rows", 7), (16, "calls", 1.5)]
+    results = [result(0.9 if i == changed else ratio, size, section)
+               for i, (size, section, ratio) in enumerate(sizes)]
+    lines, good = report.check(results)
+    assert good == (fails is None)
+    assert fails is None or any(line.startswith("FAIL") and fails in line for line in lines)
+
+
+def test_check_fails_without_measurements_and_on_an_error_above_one_ulp():
+    assert not report.check([])[1]
+    lines, good = report.check([result(3, ulp=1.01)])
+    assert not good
+    assert any(line.startswith("FAIL") and "1.01 (gelu)" in line for line in lines)
+
+
+def test_tables_fit_a_hundred_columns_and_name_losses():
+    text = report.full_text([result(0.5), result(3.0)])
+    assert "loses 1 of 2" in text
+    assert "0.50x" in text
+    assert max(map(len, text.splitlines()[:8])) <= 100
+
+
+@pytest.mark.parametrize(("number", "text"), [
+    (0.123456, "0.123"), (12.345, "12.3"), (999.9, "1000"), (1.7e7, "2e7"), (math.inf, "inf"),
+])
+def test_numbers_are_short(number, text):
+    assert report.short(number) == text
