@@ -451,8 +451,8 @@ cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssi
 # Short rows: many to a tile
 
 cdef enum:
-    SHORT = 48          # rows up to this length go into tiles; whole blocks are faster by themselves
-    RAGGED = 112        # others up to this one
+    SHORT = 48          # rows up to this length go into tiles with others
+    RAGGED = 112        # and up to this one, if they are not whole blocks
     SLIM = 62           # the longest row of which a tile holds a block of columns
     TILE_ROWS = 256
 
