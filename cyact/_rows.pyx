@@ -643,7 +643,7 @@ cdef inline void tile_wides(const float* x, const float* m, Py_ssize_t n, double
         e[i] = exp_wide(<double> x[i] - m[i], factor, least)
 
 
-cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, const Scale* scale,
+cdef inline void tile_pairs(const real* x, const real* m, Py_ssize_t n, const Scale* scale,
                             bint scaled, double* e, double* rest) noexcept nogil:
     cdef Py_ssize_t i
     cdef double d, low = 0, over = 0
@@ -656,18 +656,19 @@ cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, cons
 
 
 cdef inline void tile_exponentials(const real* x, const Tile* tile, const Scale* scale,
-                                   ShortWork* work) noexcept nogil:
-    """The maxima to m and, spread, to wide; the exponentials to e and rest."""
+                                   bint exact, ShortWork* work) noexcept nogil:
+    """The maxima to m and, spread, to wide; the exponentials to e and, if `exact`, rest."""
     cdef real* m = <real*> work.wide.at
     maxima(x, tile, work.m)
     spread(work.m, tile, m)
     if real is float:
-        tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+        if not exact:
+            tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+            return
+    if scale.scaled:
+        tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
     else:
-        if scale.scaled:
-            tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
-        else:
-            tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
+        tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
 
 
 cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scale,
@@ -677,7 +678,7 @@ cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scal
     cdef double* high = work.wide.at
     cdef double* low = work.fine.at
     cdef double* e = work.work.e.at
-    tile_exponentials(x, tile, scale, work)
+    tile_exponentials(x, tile, scale, real is double, work)
     tile_sums(e, work.work.rest.at, tile, real is double, work.high, work.low, work.odd,
               work.odd_low)
     for i in range(padded(tile.take) & -SUMS):
@@ -699,30 +700,38 @@ cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scal
             y[i] = times(e[i], high[i], low[i])
 
 
-cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
-                                  ShortWork* work, real* y) noexcept nogil:
+cdef inline void tile_logs(const real* x, const Tile* tile, const Scale* scale, bint exact,
+                           ShortWork* work) noexcept nogil:
+    """The logarithms of the rows' sums to log."""
     cdef Py_ssize_t i
-    cdef double d, s, low = 0, inverse = scale.inverse, least = -1e300
+    cdef double s
     cdef Pair others
-    cdef const real* m = <const real*> work.wide.at
-    cdef double* log = work.fine.at
-    cdef Scale by = scale[0]
-    tile_exponentials(x, tile, scale, work)
+    tile_exponentials(x, tile, scale, exact, work)
     set_apart(work.work.e.at, tile.size, work.work.others.at, work.work.ones.at)
     tile_sums(work.work.ones.at, work.work.rest.at, tile, False, work.count, work.low, work.odd,
               work.odd_low)
-    tile_sums(work.work.others.at, work.work.rest.at, tile, real is double, work.high, work.low,
+    tile_sums(work.work.others.at, work.work.rest.at, tile, exact, work.high, work.low,
               work.odd, work.odd_low)
     for i in range(padded(tile.take) & -SUMS):
-        if real is float:
-            others.high = work.high[i] + (work.count[i] - 1)
-            others.low = 0
-        else:
+        if exact:
             s = work.high[i] + work.low[i]
             others.high = s
             others.low = work.low[i] - (s - work.high[i])
             others = plus(others, work.count[i] - 1)
+        else:
+            others.high = work.high[i] + (work.count[i] - 1)
+            others.low = 0
         work.log[i] = log1p_pair(others.high, others.low)
+
+
+cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                                  ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, low = 0, inverse = scale.inverse, least = -1e300
+    cdef const real* m = <const real*> work.wide.at
+    cdef double* log = work.fine.at
+    cdef Scale by = scale[0]
+    tile_logs(x, tile, scale, real is double, work)
     spread(work.log, tile, log)
     for i in range(tile.size & -SUMS):
         if real is float:
@@ -730,6 +739,37 @@ cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* 
         else:
             d = difference(x[i], m[i], &by, True, &low)
             y[i] = (d - log[i]) + (0 if d < least else low)
+
+
+cdef inline real infinite(const char* x, Py_ssize_t step, Py_ssize_t n, real m) noexcept nogil:
+    """The infinite maximum of a row, or NaN if the row holds one."""
+    cdef Py_ssize_t j
+    cdef real item
+    for j in range(n):
+        item = (<const real*> (x + j * step))[0]
+        if item != item:
+            return item
+    return m
+
+
+cdef inline void short_logsumexp(const Rows* call, const Scale* scale, ShortWork* work,
+                                 real kind) noexcept nogil:
+    cdef Py_ssize_t done = 0, r
+    cdef Tile tile
+    cdef const char* x
+    cdef real* y
+    while done < call.rows:
+        tile = next_tile(call, call.rows - done)
+        x = call.x + done * call.x_row
+        tile_logs(load_tile(x, call.x_row, call.x_item, &tile, <real*> work.work.buffer.at,
+                            <real> -INFINITY), &tile, scale, True, work)
+        for r in range(tile.take):
+            y = <real*> (call.y + (done + r) * call.y_row)
+            if work.m[r] - work.m[r] != 0:
+                y[0] = infinite(x + r * call.x_row, call.x_item, call.n, <real> work.m[r])
+            else:
+                y[0] = <real> (work.m[r] + work.log[r])
+        done += tile.take
 
 
 cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm,
@@ -932,33 +972,25 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
-cdef inline real infinite(const Rows* call, const char* x, real m) noexcept nogil:
-    """The infinite maximum of a row, or NaN if the row holds one."""
-    cdef Py_ssize_t j
-    cdef real item
-    for j in range(call.n):
-        item = (<const real*> (x + j * call.x_item))[0]
-        if item != item:
-            return item
-    return m
-
-
 cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
                                real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, True, True, work)
     if row.m - row.m != 0:
-        return infinite(call, x, top)
+        return infinite(x, call.x_item, call.n, top)
     return <real> (row.m + log1p_pair(row.others.high, row.others.low))
 
 
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(NULL)
     cdef Py_ssize_t r
+    if is_short(call.n):
+        short_logsumexp(call, &scale, &work, kind)
+        return
     for r in range(call.rows):
         (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
-            call, call.x + r * call.x_row, &scale, &work, kind)
+            call, call.x + r * call.x_row, &scale, &work.work, kind)
 
 
 # Gradients
