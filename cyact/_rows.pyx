@@ -1001,26 +1001,19 @@ cdef enum:
     LOGSUMEXP
 
 
-cdef inline void products(const double* e, const real* g, Py_ssize_t n, double* product,
+ctypedef fused weight:
+    const float
+    const double
+
+
+cdef inline void products(weight* e, const real* g, Py_ssize_t n, double* product,
                           double* rest) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -SUMS):
-        product[i] = e[i] * g[i]
+        product[i] = <double> e[i] * g[i]
     if real is double:
         for i in range(n & -SUMS):
             rest[i] = product_error(e[i], g[i], product[i])
-
-
-cdef inline const double* weights(const Row* row, const real* values, Py_ssize_t start,
-                                  Py_ssize_t n, const Scale* scale, int op, bint output,
-                                  Work* work) noexcept nogil:
-    """The softmax of n entries, but for the factor row.v; from the output if that is given."""
-    cdef Py_ssize_t i
-    if output and op == SOFTMAX:
-        for i in range(n & -SUMS):
-            work.e.at[i] = values[i]
-        return work.e.at
-    return kept(row, values, start, n, scale, work)
 
 
 cdef inline void backward_row(const Rows* call, const char* x, const char* grad, char* y,
@@ -1056,8 +1049,11 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
             if op == SOFTMAX:
                 values = load(x + start * call.x_item, call.x_item, count,
                               <real*> work.buffer.at, pad)
-                e = weights(&row, values, start, padded(count), scale, op, output, work)
-                products(e, g, padded(count), work.result.at, work.rest.at)
+                if output:
+                    products(values, g, padded(count), work.result.at, work.rest.at)
+                else:
+                    e = kept(&row, values, start, padded(count), scale, work)
+                    products(e, g, padded(count), work.result.at, work.rest.at)
             else:
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
@@ -1074,7 +1070,8 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
     while start < call.n:
         count = length(call.n - start, call.y_item, sizeof(real))
         values = load(x + start * call.x_item, call.x_item, count, <real*> work.buffer.at, pad)
-        e = weights(&row, values, start, padded(count), scale, op, output, work)
+        if op != SOFTMAX or not output:
+            e = kept(&row, values, start, padded(count), scale, work)
         result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
         if op == LOGSUMEXP:
             for i in range(padded(count)):
@@ -1082,7 +1079,10 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
         else:
             g = load(grad + start * call.grad_item, call.grad_item, count,
                      <real*> work.grad.at, <real> 0)
-            if op == SOFTMAX:
+            if op == SOFTMAX and output:
+                for i in range(padded(count)):
+                    result[i] = <real> (values[i] * ((g[i] - high) - low) * inverse)
+            elif op == SOFTMAX:
                 for i in range(padded(count)):
                     result[i] = <real> (e[i] * v * ((g[i] - high) - low) * inverse)
             else:
