@@ -7,9 +7,9 @@ at once, and with more of them when PARAMETERS lists it.
 from dataclasses import dataclass
 
 import numpy as np
+from reference import REFERENCES
 
 import cyact
-from reference import REFERENCES
 
 DTYPES = [np.float32, np.float64]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from cases import ELEMENTWISE
 
 import cyact
-from cases import ELEMENTWISE
 
 RECORDS = list(cyact.catalog.values())
 by_record = pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.name)

@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from cases import DTYPES, KERNELS, ROWS, same_bits
 from numpy.exceptions import AxisError
 
 import cyact
-from cases import DTYPES, KERNELS, ROWS, same_bits
 
 by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)

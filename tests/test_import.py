@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+from cases import KERNELS, same_bits
 
 import cyact
-from cases import KERNELS, same_bits
 
 CONFIG = cyact.show_config("dict")
 AVAILABLE = CONFIG["levels available"].split(", ")
