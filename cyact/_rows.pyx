@@ -367,9 +367,9 @@ cdef struct Work:
     doubles grad        # copies of grad
 
 
-cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* scale, bint exact,
-                        bint apart, Work* work, real kind) noexcept nogil:
-    """The maximum and the sums; `kind` only tells the type of x.
+cdef inline Row sum_row(const Rows* call, const char* x, real m, char* y, const Scale* scale,
+                        bint exact, bint apart, Work* work) noexcept nogil:
+    """The sums of a row with maximum m.
 
     Exponentials that work cannot hold go to y, if there is one: in float32 rounded, which
     together with the rounding of the quotient leaves the result within 1.5 ULP.
@@ -381,7 +381,6 @@ cdef inline Row sum_row(const Rows* call, const char* x, char* y, const Scale* s
     cdef const real* values
     cdef double* e
     cdef real* result
-    cdef real m = row_max(x, step, call.n, buffer)
     row.m = m
     row.kept = call.n <= CHUNK
     clear(&sums)
@@ -452,7 +451,9 @@ cdef inline void finish(const Row* row, double high, double low, char* y, Py_ssi
 # Short rows: many to a tile
 
 cdef enum:
-    SHORT = 48          # the longest row that goes into a tile with others
+    SHORT = 48          # rows up to this length go into tiles with others
+    RAGGED = 112        # and up to this one, if they are not whole blocks
+    SLIM = 62           # the longest row of which a tile holds a block of columns
     TILE_ROWS = 256
 
 # One tile: `take` rows of n entries, packed row after row, or, where the step from row to row
@@ -481,9 +482,13 @@ cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
     return -step if step < 0 else step
 
 
+cdef inline bint is_short(Py_ssize_t n) noexcept nogil:
+    return n <= SHORT or (n <= RAGGED and n % SUMS != 0)
+
+
 cdef inline Tile next_tile(const Rows* call, Py_ssize_t left) noexcept nogil:
     cdef Tile tile
-    cdef bint columns = magnitude(call.x_row) < magnitude(call.x_item)
+    cdef bint columns = call.n <= SLIM and magnitude(call.x_row) < magnitude(call.x_item)
     cdef Py_ssize_t most = min(<Py_ssize_t> TILE_ROWS, (CHUNK - SUMS) // call.n)
     tile.n = call.n
     tile.take = min(left, most & -SUMS if columns else most)
@@ -638,7 +643,7 @@ cdef inline void tile_wides(const float* x, const float* m, Py_ssize_t n, double
         e[i] = exp_wide(<double> x[i] - m[i], factor, least)
 
 
-cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, const Scale* scale,
+cdef inline void tile_pairs(const real* x, const real* m, Py_ssize_t n, const Scale* scale,
                             bint scaled, double* e, double* rest) noexcept nogil:
     cdef Py_ssize_t i
     cdef double d, low = 0, over = 0
@@ -651,18 +656,19 @@ cdef inline void tile_pairs(const double* x, const double* m, Py_ssize_t n, cons
 
 
 cdef inline void tile_exponentials(const real* x, const Tile* tile, const Scale* scale,
-                                   ShortWork* work) noexcept nogil:
-    """The maxima to m and, spread, to wide; the exponentials to e and rest."""
+                                   bint exact, ShortWork* work) noexcept nogil:
+    """The maxima to m and, spread, to wide; the exponentials to e and, if `exact`, rest."""
     cdef real* m = <real*> work.wide.at
     maxima(x, tile, work.m)
     spread(work.m, tile, m)
     if real is float:
-        tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+        if not exact:
+            tile_wides(x, m, tile.size, scale.factor, scale.least, work.work.e.at)
+            return
+    if scale.scaled:
+        tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
     else:
-        if scale.scaled:
-            tile_pairs(x, m, tile.size, scale, True, work.work.e.at, work.work.rest.at)
-        else:
-            tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
+        tile_pairs(x, m, tile.size, scale, False, work.work.e.at, work.work.rest.at)
 
 
 cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scale,
@@ -672,7 +678,7 @@ cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scal
     cdef double* high = work.wide.at
     cdef double* low = work.fine.at
     cdef double* e = work.work.e.at
-    tile_exponentials(x, tile, scale, work)
+    tile_exponentials(x, tile, scale, real is double, work)
     tile_sums(e, work.work.rest.at, tile, real is double, work.high, work.low, work.odd,
               work.odd_low)
     for i in range(padded(tile.take) & -SUMS):
@@ -694,30 +700,38 @@ cdef inline void softmax_tile(const real* x, const Tile* tile, const Scale* scal
             y[i] = times(e[i], high[i], low[i])
 
 
-cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
-                                  ShortWork* work, real* y) noexcept nogil:
+cdef inline void tile_logs(const real* x, const Tile* tile, const Scale* scale, bint exact,
+                           ShortWork* work) noexcept nogil:
+    """The logarithms of the rows' sums to log."""
     cdef Py_ssize_t i
-    cdef double d, s, low = 0, inverse = scale.inverse, least = -1e300
+    cdef double s
     cdef Pair others
-    cdef const real* m = <const real*> work.wide.at
-    cdef double* log = work.fine.at
-    cdef Scale by = scale[0]
-    tile_exponentials(x, tile, scale, work)
+    tile_exponentials(x, tile, scale, exact, work)
     set_apart(work.work.e.at, tile.size, work.work.others.at, work.work.ones.at)
     tile_sums(work.work.ones.at, work.work.rest.at, tile, False, work.count, work.low, work.odd,
               work.odd_low)
-    tile_sums(work.work.others.at, work.work.rest.at, tile, real is double, work.high, work.low,
+    tile_sums(work.work.others.at, work.work.rest.at, tile, exact, work.high, work.low,
               work.odd, work.odd_low)
     for i in range(padded(tile.take) & -SUMS):
-        if real is float:
-            others.high = work.high[i] + (work.count[i] - 1)
-            others.low = 0
-        else:
+        if exact:
             s = work.high[i] + work.low[i]
             others.high = s
             others.low = work.low[i] - (s - work.high[i])
             others = plus(others, work.count[i] - 1)
+        else:
+            others.high = work.high[i] + (work.count[i] - 1)
+            others.low = 0
         work.log[i] = log1p_pair(others.high, others.low)
+
+
+cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* scale,
+                                  ShortWork* work, real* y) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double d, low = 0, inverse = scale.inverse, least = -1e300
+    cdef const real* m = <const real*> work.wide.at
+    cdef double* log = work.fine.at
+    cdef Scale by = scale[0]
+    tile_logs(x, tile, scale, real is double, work)
     spread(work.log, tile, log)
     for i in range(tile.size & -SUMS):
         if real is float:
@@ -725,6 +739,37 @@ cdef inline void log_softmax_tile(const real* x, const Tile* tile, const Scale* 
         else:
             d = difference(x[i], m[i], &by, True, &low)
             y[i] = (d - log[i]) + (0 if d < least else low)
+
+
+cdef inline real infinite(const char* x, Py_ssize_t step, Py_ssize_t n, real m) noexcept nogil:
+    """The infinite maximum of a row, or NaN if the row holds one."""
+    cdef Py_ssize_t j
+    cdef real item
+    for j in range(n):
+        item = (<const real*> (x + j * step))[0]
+        if item != item:
+            return item
+    return m
+
+
+cdef inline void short_logsumexp(const Rows* call, const Scale* scale, ShortWork* work,
+                                 real kind) noexcept nogil:
+    cdef Py_ssize_t done = 0, r
+    cdef Tile tile
+    cdef const char* x
+    cdef real* y
+    while done < call.rows:
+        tile = next_tile(call, call.rows - done)
+        x = call.x + done * call.x_row
+        tile_logs(load_tile(x, call.x_row, call.x_item, &tile, <real*> work.work.buffer.at,
+                            <real> -INFINITY), &tile, scale, True, work)
+        for r in range(tile.take):
+            y = <real*> (call.y + (done + r) * call.y_row)
+            if work.m[r] - work.m[r] != 0:
+                y[0] = infinite(x + r * call.x_row, call.x_item, call.n, <real> work.m[r])
+            else:
+                y[0] = <real> (work.m[r] + work.log[r])
+        done += tile.take
 
 
 cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm,
@@ -750,17 +795,22 @@ cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm
 
 # softmax: e^((x - m) / temperature) / sum
 
-cdef inline void softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
-                             Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, y, scale, real is double, False, work, kind)
-    finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, kind)
+cdef inline void softmax_row(const Rows* call, const char* x, real m, char* y,
+                             const Scale* scale, Work* work) noexcept nogil:
+    cdef Row row = sum_row(call, x, m, y, scale, real is double, False, work)
+    finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, m)
 
 
-# softmax of float32 rows at temperature 1, the fast way: in float. No difference is rounded: a
-# maximum of 256 or more is subtracted, which is exact for every x whose exponential counts, and
-# a smaller one only shifts the exponent by the nearest integer to m * log2(e). The sums, in
-# double, take the exponentials before they are rounded, so a result's error is at most that
-# rounding (0.6 ULP, 1.2 where the quotient's exponent is lower) and its own, 0.5.
+cdef inline real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) noexcept nogil:
+    """The maximum of row r; `kind` only tells the type."""
+    return row_max(call.x + r * call.x_row, call.x_item, call.n, <real*> work.buffer.at)
+
+
+# softmax of float32 rows beyond CHUNK at temperature 1: in float, because memory is what they wait
+# for. No difference is rounded: a maximum of 256 or more is subtracted, which is exact for every
+# x whose exponential counts, and a smaller one only shifts the exponent by an integer near
+# m * log2(e). The sums, in double, take the exponentials before they are rounded, so a result's
+# error is that rounding (0.6 ULP; 1.2 where the quotient's exponent is lower) and its own, 0.5.
 
 cdef enum:
     FAST = 32       # entries a block and partial sums: what GCC 12 vectorises as one loop
@@ -813,14 +863,18 @@ cdef inline void fast_scale(const float* e, Py_ssize_t n, double v, float* y) no
             y[i] = <float> (e[i] * v)
 
 
+cdef inline float* fast_room(char* y, Py_ssize_t step, Py_ssize_t n,
+                             float* buffer) noexcept nogil:
+    return <float*> y if step == sizeof(float) and n == padded_to(n, FAST) else buffer
+
+
 cdef inline void fast_row(const Rows* call, const char* x, char* y, Work* work) noexcept nogil:
     cdef FastSums sums
     cdef Py_ssize_t start = 0, count, step = call.x_item, size = sizeof(float)
-    cdef bint kept = call.n <= CHUNK
     cdef float* buffer = <float*> work.buffer.at
     cdef float* result = <float*> work.result.at
-    cdef float* e = <float*> work.e.at
     cdef float* to
+    cdef const float* e
     cdef float m = row_max(x, step, call.n, buffer)
     cdef bint large = m >= 256 or m <= -256
     cdef float shift = m if large else 0
@@ -835,15 +889,10 @@ cdef inline void fast_row(const Rows* call, const char* x, char* y, Work* work) 
         sums.rest[j] = 0
     while start < call.n:
         count = length_of(call.n - start, step, size, FAST)
-        to = e + start
-        if not kept:
-            to = e
-            if call.y_item == size and count == padded_to(count, FAST):
-                to = <float*> (y + start * size)
+        to = fast_room(y + start * call.y_item, call.y_item, count, result)
         fast_block(load_blocks(x + start * step, step, count, buffer, <float> -INFINITY, FAST),
                    padded_to(count, FAST), shift, magic, least, to, &sums)
-        if not kept:
-            store(to, y + start * call.y_item, call.y_item, count)
+        store(to, y + start * call.y_item, call.y_item, count)
         start += count
         if start % CHUNK == 0 or start == call.n:
             for j in range(FAST):
@@ -853,14 +902,9 @@ cdef inline void fast_row(const Rows* call, const char* x, char* y, Work* work) 
     start = 0
     while start < call.n:
         count = length_of(call.n - start, call.y_item, size, FAST)
-        to = result
-        if call.y_item == size and count == padded_to(count, FAST):
-            to = <float*> (y + start * size)
-        if kept:
-            fast_scale(e + start, padded_to(count, FAST), v, to)
-        else:
-            fast_scale(load_blocks(y + start * call.y_item, call.y_item, count, e, <float> 0,
-                                   FAST), padded_to(count, FAST), v, to)
+        to = fast_room(y + start * call.y_item, call.y_item, count, result)
+        e = load_blocks(y + start * call.y_item, call.y_item, count, buffer, <float> 0, FAST)
+        fast_scale(e, padded_to(count, FAST), v, to)
         store(to, y + start * call.y_item, call.y_item, count)
         start += count
 
@@ -869,24 +913,30 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
     cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
-    if call.n <= SHORT:
+    cdef real m, after
+    if is_short(call.n):
         short_rows(call, &scale, False, &work, kind)
         return
     if real is float:
-        if not scale.scaled:
+        if call.n > CHUNK and not scale.scaled:
             for r in range(call.rows):
                 fast_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &work.work)
             return
+    after = max_of(call, 0, &work.work, kind) if call.rows else 0
     for r in range(call.rows):
-        softmax_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &scale, &work.work,
-                    kind)
+        m = after
+        # The next row's maximum is taken early: it waits for nothing that this row computes.
+        if r + 1 < call.rows:
+            after = max_of(call, r + 1, &work.work, kind)
+        softmax_row(call, call.x + r * call.x_row, m, call.y + r * call.y_row, &scale, &work.work)
 
 
 # log_softmax: (x - m) / temperature - log(sum)
 
 cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                                  Work* work, real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, NULL, scale, real is double, True, work, kind)
+    cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
+    cdef Row row = sum_row(call, x, top, NULL, scale, real is double, True, work)
     cdef double log = log1p_pair(row.others.high, row.others.low)
     cdef Py_ssize_t start = 0, count, i
     cdef double d, low = 0, inverse = scale.inverse, m = row.m, least = -1e300
@@ -911,7 +961,7 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
     cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
-    if call.n <= SHORT:
+    if is_short(call.n):
         short_rows(call, &scale, True, &work, kind)
         return
     for r in range(call.rows):
@@ -922,32 +972,25 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
-cdef inline real infinite(const Rows* call, const char* x, real m) noexcept nogil:
-    """The infinite maximum of a row, or NaN if the row holds one."""
-    cdef Py_ssize_t j
-    cdef real item
-    for j in range(call.n):
-        item = (<const real*> (x + j * call.x_item))[0]
-        if item != item:
-            return item
-    return m
-
-
 cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
                                real kind) noexcept nogil:
-    cdef Row row = sum_row(call, x, NULL, scale, True, True, work, kind)
+    cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
+    cdef Row row = sum_row(call, x, top, NULL, scale, True, True, work)
     if row.m - row.m != 0:
-        return infinite(call, x, <real> row.m)
+        return infinite(x, call.x_item, call.n, top)
     return <real> (row.m + log1p_pair(row.others.high, row.others.low))
 
 
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
-    cdef Work work
+    cdef ShortWork work
     cdef Scale scale = scale_of(NULL)
     cdef Py_ssize_t r
+    if is_short(call.n):
+        short_logsumexp(call, &scale, &work, kind)
+        return
     for r in range(call.rows):
         (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
-            call, call.x + r * call.x_row, &scale, &work, kind)
+            call, call.x + r * call.x_row, &scale, &work.work, kind)
 
 
 # Gradients
@@ -958,26 +1001,19 @@ cdef enum:
     LOGSUMEXP
 
 
-cdef inline void products(const double* e, const real* g, Py_ssize_t n, double* product,
+ctypedef fused weight:
+    const float
+    const double
+
+
+cdef inline void products(weight* e, const real* g, Py_ssize_t n, double* product,
                           double* rest) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -SUMS):
-        product[i] = e[i] * g[i]
+        product[i] = <double> e[i] * g[i]
     if real is double:
         for i in range(n & -SUMS):
             rest[i] = product_error(e[i], g[i], product[i])
-
-
-cdef inline const double* weights(const Row* row, const real* values, Py_ssize_t start,
-                                  Py_ssize_t n, const Scale* scale, int op, bint output,
-                                  Work* work) noexcept nogil:
-    """The softmax of n entries, but for the factor row.v; from the output if that is given."""
-    cdef Py_ssize_t i
-    if output and op == SOFTMAX:
-        for i in range(n & -SUMS):
-            work.e.at[i] = values[i]
-        return work.e.at
-    return kept(row, values, start, n, scale, work)
 
 
 cdef inline void backward_row(const Rows* call, const char* x, const char* grad, char* y,
@@ -992,13 +1028,15 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
     cdef const real* g
     cdef const double* e
     cdef real* result
+    cdef real top
     cdef real pad = 0 if output and op == SOFTMAX else -INFINITY
     cdef double v = 1, high = 0, low = 0
     if output:
         row.kept = False
         row.m = 0
     else:
-        row = sum_row(call, x, NULL, scale, real is double, False, work, kind)
+        top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
+        row = sum_row(call, x, top, NULL, scale, real is double, False, work)
         v = row.v.high
     if op == LOGSUMEXP:
         high = (<const real*> grad)[0]
@@ -1011,8 +1049,11 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
             if op == SOFTMAX:
                 values = load(x + start * call.x_item, call.x_item, count,
                               <real*> work.buffer.at, pad)
-                e = weights(&row, values, start, padded(count), scale, op, output, work)
-                products(e, g, padded(count), work.result.at, work.rest.at)
+                if output:
+                    products(values, g, padded(count), work.result.at, work.rest.at)
+                else:
+                    e = kept(&row, values, start, padded(count), scale, work)
+                    products(e, g, padded(count), work.result.at, work.rest.at)
             else:
                 for i in range(padded(count)):
                     work.result.at[i] = g[i]
@@ -1029,7 +1070,8 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
     while start < call.n:
         count = length(call.n - start, call.y_item, sizeof(real))
         values = load(x + start * call.x_item, call.x_item, count, <real*> work.buffer.at, pad)
-        e = weights(&row, values, start, padded(count), scale, op, output, work)
+        if op != SOFTMAX or not output:
+            e = kept(&row, values, start, padded(count), scale, work)
         result = room(y + start * call.y_item, call.y_item, count, <real*> work.result.at)
         if op == LOGSUMEXP:
             for i in range(padded(count)):
@@ -1037,7 +1079,10 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
         else:
             g = load(grad + start * call.grad_item, call.grad_item, count,
                      <real*> work.grad.at, <real> 0)
-            if op == SOFTMAX:
+            if op == SOFTMAX and output:
+                for i in range(padded(count)):
+                    result[i] = <real> (values[i] * ((g[i] - high) - low) * inverse)
+            elif op == SOFTMAX:
                 for i in range(padded(count)):
                     result[i] = <real> (e[i] * v * ((g[i] - high) - low) * inverse)
             else:
@@ -1131,7 +1176,8 @@ cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
     cdef real at_target = (<const real*> (x + target * rows.x_item))[0]
     cdef double weight = 1.0 if call.weight == NULL else call.weight[target]
     cdef double factor = call.scale * weight, e
-    cdef Row row = sum_row(rows, x, y, unit, real is double, True, work, kind)
+    cdef real top = row_max(x, rows.x_item, rows.n, <real*> work.buffer.at)
+    cdef Row row = sum_row(rows, x, top, y, unit, real is double, True, work)
     call.loss[r] = weight * (log1p_pair(row.others.high, row.others.low) - (at_target - row.m))
     if y == NULL:
         return
@@ -1154,7 +1200,8 @@ cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
     cdef const real* values
     cdef const double* e
     cdef real* result
-    cdef Row row = sum_row(rows, x, NULL, unit, real is double, True, work, kind)
+    cdef real top = row_max(x, rows.x_item, rows.n, <real*> work.buffer.at)
+    cdef Row row = sum_row(rows, x, top, NULL, unit, real is double, True, work)
     call.loss[r] = mixed_loss(call, r, &row, &mass, work, kind)
     if rows.y == NULL:
         return
