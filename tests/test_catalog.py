@@ -65,7 +65,8 @@ def test_names_and_aliases_find_their_record(record):
 
 def test_documented_aliases():
     for alias, name in [("linear", "identity"), ("logistic", "sigmoid"), ("expit", "sigmoid"),
-                        ("swish", "silu"), ("smooth_relu", "softplus"), ("LeakyReLU", "leaky_relu")]:
+                        ("swish", "silu"), ("smooth_relu", "softplus"),
+                        ("LeakyReLU", "leaky_relu")]:
         assert cyact.catalog[alias].name == name
     assert cyact.swish is cyact.silu
     assert cyact.expit is cyact.sigmoid
