@@ -64,13 +64,17 @@ cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noex
     cdef Py_ssize_t i
     cdef double slope = p[0]
     cdef float high = <float> slope, low = <float> (slope - high)
+    # A slope of 0 makes 0 of -inf as well: the limit, where 0 * -inf would be NaN.
+    cdef real lowest = <real> opaque(-FLT_MAX if slope == 0 else -INFINITY)
+    cdef real bounded
     if real is float and m32.FUSED and (slope == 0 or 1e-30 < slope < 1e30):
         # The slope in two floats: as exact as in double, half the work.
         for i in range(n & -LANES):
-            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, x[i], low * x[i])
+            bounded = at_least(x[i], lowest)
+            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, bounded, low * bounded)
     else:
         for i in range(n & -LANES):
-            y[i] = x[i] if x[i] >= 0 else <real> (slope * x[i])
+            y[i] = x[i] if x[i] >= 0 else <real> (slope * at_least(x[i], lowest))
 
 
 cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -256,10 +260,10 @@ cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 cdef void softsign(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
-    cdef float low = <float> opaque(-1e18), high = <float> opaque(1e18)
+    cdef float high = <float> opaque(1e18)
     for i in range(n & -LANES):
         if real is float:
-            y[i] = m32.softsign(at_most(at_least(x[i], low), high))
+            y[i] = m32.softsign(x[i], at_most(magnitude(x[i]), high))
         else:
             y[i] = m64.softsign(x[i])
 

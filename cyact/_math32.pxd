@@ -303,17 +303,17 @@ cdef inline float elu1(float x) noexcept nogil:
     return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
 
 
-cdef inline float softsign(float x) noexcept nogil:
-    """x / (1 + |x|) for |x| <= 2^60.
+cdef inline float softsign(float x, float a) noexcept nogil:
+    """x / (1 + |x|), given a = |x|, at most 2^60.
 
-    One float division and a correction for its remainder and for the rounding of 1 + |x|.
+    One float division and a correction for its remainder and for the rounding of 1 + |x|;
+    the sign joins at the end, for the sum would lose that of -0.0.
     """
-    cdef float a = magnitude(x)
     cdef float larger = a if a > ONE else ONE
     cdef float smaller = ONE if a > ONE else a
     cdef float sum = a + ONE
     cdef float lost = smaller - (sum - larger)
     cdef float inverse = ONE / sum
-    cdef float y = x * inverse
-    cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, x))
-    return fmaf(remainder, inverse, y)
+    cdef float y = a * inverse
+    cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, a))
+    return from_bits32(bits32(fmaf(remainder, inverse, y)) | (bits32(x) & ~<uint32> 0x7fffffff))
