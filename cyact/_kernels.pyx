@@ -66,12 +66,13 @@ cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noex
     cdef float high = <float> slope, low = <float> (slope - high)
     # A slope of 0 makes 0 of -inf as well: the limit, where 0 * -inf would be NaN.
     cdef real lowest = <real> opaque(-FLT_MAX if slope == 0 else -INFINITY)
-    cdef real bounded
-    if real is float and m32.FUSED and (slope == 0 or 1e-30 < slope < 1e30):
-        # The slope in two floats: as exact as in double, half the work.
+    cdef real finite = <real> opaque(-FLT_MAX)
+    if real is float and m32.FUSED and (slope == 0 or 1e-30 < slope < 1e6):
+        # The slope in two floats: as exact as in double, half the work. The second product
+        # stays finite, so that it cannot cancel an infinite first one.
         for i in range(n & -LANES):
-            bounded = at_least(x[i], lowest)
-            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, bounded, low * bounded)
+            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, at_least(x[i], lowest),
+                                                   low * at_least(x[i], finite))
     else:
         for i in range(n & -LANES):
             y[i] = x[i] if x[i] >= 0 else <real> (slope * at_least(x[i], lowest))

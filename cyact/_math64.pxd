@@ -469,8 +469,10 @@ cdef inline double silu(double x, double beta) noexcept nogil:
     m.hi = e.hi if negative else 1.0
     m.lo = e.lo if negative else 0.0
     q = quotient(m, one_plus(e, 1.0))
+    # without a fused multiply-add a negative product that vanishes loses its sign in the sum
+    cdef double y = with_sign(absolute(madd(c, q.hi, c * q.lo) * step * step), x)
     # x from where sigmoid rounds to 1; also for 0 * inf
-    return madd(c, q.hi, c * q.lo) * step * step if v.hi < 60 else x
+    return y if v.hi < 60 else x
 
 
 cdef inline double silu_d(double x, double beta) noexcept nogil:

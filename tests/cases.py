@@ -7,9 +7,9 @@ at once, and with more of them when PARAMETERS lists it.
 from dataclasses import dataclass
 
 import numpy as np
+from reference import REFERENCES
 
 import cyact
-from reference import REFERENCES
 
 DTYPES = [np.float32, np.float64]
 
@@ -91,7 +91,8 @@ def bit_patterns(dtype, count, seed=0):
 # Where exponentials and error functions run through the subnormal numbers to 0, or overflow.
 _TAILS = {
     np.float32: [(-15, -12), (-11, -9.5), (-105, -86), (86, 105), (-55, -40), (-9, 9), (-1, 1)],
-    np.float64: [(-39, -36), (-22, -20), (-750, -705), (705, 750), (-375, -350), (-40, 40), (-1, 1)],
+    np.float64: [(-39, -36), (-22, -20), (-750, -705), (705, 750), (-375, -350), (-40, 40),
+                 (-1, 1)],
 }
 
 

@@ -238,9 +238,7 @@ def _exponentials(row, temperature):
 
 def wide_softmax(x, axis=-1, temperature=1.0):
     """softmax in longdouble."""
-    z = (x - x.max(axis, keepdims=True)).astype(np.longdouble) / np.longdouble(temperature) \
-        if x.dtype == np.longdouble else _shifted(x, axis, temperature)
-    e = np.exp(z)
+    e = np.exp(_shifted(x, axis, temperature))
     return e / e.sum(axis, keepdims=True)
 
 

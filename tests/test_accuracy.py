@@ -8,10 +8,9 @@ import zlib
 
 import numpy as np
 import pytest
-from mpmath import mp, mpf
-
 import reference
 from cases import DTYPES, ELEMENTWISE, inputs
+from mpmath import mp, mpf
 from reference import mp_ulps, precisely, ulps
 
 pytestmark = pytest.mark.levels

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from cases import ELEMENTWISE
 
 import cyact
-from cases import ELEMENTWISE
 
 RECORDS = list(cyact.catalog.values())
 by_record = pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.name)
@@ -65,7 +65,8 @@ def test_names_and_aliases_find_their_record(record):
 
 def test_documented_aliases():
     for alias, name in [("linear", "identity"), ("logistic", "sigmoid"), ("expit", "sigmoid"),
-                        ("swish", "silu"), ("smooth_relu", "softplus"), ("LeakyReLU", "leaky_relu")]:
+                        ("swish", "silu"), ("smooth_relu", "softplus"),
+                        ("LeakyReLU", "leaky_relu")]:
         assert cyact.catalog[alias].name == name
     assert cyact.swish is cyact.silu
     assert cyact.expit is cyact.sigmoid

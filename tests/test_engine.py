@@ -1,4 +1,4 @@
-"""What goes in, what comes out, and what is refused: dtypes, shapes, `out`, errors, side effects."""
+"""What goes in, what comes out, what is refused: dtypes, shapes, `out`, errors, side effects."""
 
 import array
 import gc
@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from cases import DTYPES, KERNELS, ROWS, same_bits
 from numpy.exceptions import AxisError
 
 import cyact
-from cases import DTYPES, KERNELS, ROWS, same_bits
 
 by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
@@ -346,7 +346,8 @@ def test_parameters_out_of_their_domain_are_value_errors(name, parameter):
 
 
 @by_parameter
-@pytest.mark.parametrize("value", ["1", b"1", [1.0], (1.0, 2.0), np.ones(2), None, 1j, {}, object()],
+@pytest.mark.parametrize("value", ["1", b"1", [1.0], (1.0, 2.0), np.ones(2), None, 1j, {},
+                                   object()],
                          ids=lambda v: type(v).__name__)
 def test_parameters_that_are_not_one_real_number_are_type_errors(name, parameter, value):
     for call in forms(name):
@@ -381,7 +382,7 @@ def test_parameters_may_be_positional(name, parameter):
 @pytest.mark.parametrize("choice", ["sigmoid", "", None, 1, ["tanh"], "NONE", {}])
 def test_gelu_names_its_choices(choice):
     for call in forms("gelu"):
-        with pytest.raises(ValueError, match="gelu: approximate must be one of 'none', 'tanh', got"):
+        with pytest.raises(ValueError, match="gelu: approximate must be one of 'none', 'tanh'"):
             call(approximate=choice)
 
 

@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+from cases import KERNELS, ROWS, same_bits
 
 import cyact
-from cases import KERNELS, ROWS, same_bits
 
 by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 by_row_function = pytest.mark.parametrize("name", ROWS)

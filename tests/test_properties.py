@@ -1,15 +1,15 @@
-"""Whatever the shape, strides, dtype and parameters: the right values, and the same as for a copy."""
+"""Whatever the shape, strides, dtype and parameters: the right values, the same as for a copy."""
 
 import numpy as np
 import pytest
+import reference
+from cases import KERNELS, ROWS, Case, same_bits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from reference import mp_ulps, precisely, ulps
 
 import cyact
-import reference
-from cases import KERNELS, ROWS, Case, same_bits
-from reference import mp_ulps, precisely, ulps
 
 by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 by_row_function = pytest.mark.parametrize("name", ROWS)

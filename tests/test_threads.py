@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from cases import KERNELS, same_bits
 
 import cyact
-from cases import KERNELS, same_bits
 
 needs_openmp = pytest.mark.skipif(cyact.show_config("dict")["OpenMP"].startswith("none"),
                                   reason="built without OpenMP")
@@ -99,7 +99,10 @@ def test_show_config_names_the_rule_that_decided():
 
 @needs_openmp
 def test_openmp_environment_is_respected(run_python):
-    code = "import cyact; print(cyact.get_num_threads(), cyact.show_config('dict')['threads decided by'])"
+    code = """
+        import cyact
+        print(cyact.get_num_threads(), cyact.show_config("dict")["threads decided by"])
+    """
     n, _, rule = run_python(code, OMP_NUM_THREADS=1).stdout.strip().partition(" ")
     assert n == "1"
     assert rule == "OpenMP's limit"
