@@ -44,7 +44,6 @@ DIRECTIVES = {
 }
 
 
-
 def flags(msvc, level):
     """The compiler flags of a level."""
     return MSVC + MSVC_LEVEL[level] if msvc else UNIX + UNIX_LEVEL[level]
@@ -85,6 +84,7 @@ class BuildExt(build_ext):
                   file=sys.stderr)
         for extension in self.extensions:
             level = extension.name.rpartition("_")[2]
+            extension.depends = ["setup.py"]        # the flags are here
             extension.include_dirs = [numpy.get_include()]
             extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
             extension.extra_compile_args = flags(msvc, level if level in LEVELS else "baseline")

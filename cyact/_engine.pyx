@@ -17,7 +17,7 @@ import sys
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc
 from libc.string cimport strcmp
 
 import numpy as np

@@ -285,8 +285,8 @@ cdef inline bint ready(cnp.ndarray x) noexcept:
 
 cdef object apart_from(x, y):
     """x, copied when writing y would change it before it is read."""
-    if x is None or x is y or (x.ctypes.data == y.ctypes.data and x.strides == y.strides
-                     and x.shape == y.shape):
+    if x is None or x is y or (x.ctypes.data == y.ctypes.data
+                               and x.strides == y.strides and x.shape == y.shape):
         return x
     return x.copy() if np.may_share_memory(x, y) else x
 

@@ -54,7 +54,8 @@ def main():
     edge = LN2 / 2 + mp.mpf(2) ** -20
     # 1/2 is kept exact: its rounding would be the largest error left.
     tail = [0.5] + interpolate(
-        lambda r: (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mp.mpf(1) / 6, -edge, edge, 9)
+        lambda r: (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mp.mpf(1) / 6,
+        -edge, edge, 9)
     show("EXP_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 

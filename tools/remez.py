@@ -1,7 +1,8 @@
 """Weighted minimax approximation by polynomials and rationals, in mpmath.
 
 `fit` minimises max |f(x) - P(x)/Q(x)| / |weight(x)| over an interval by the Remez exchange
-algorithm; for rationals the bilinear equations of each exchange are solved by Newton's method. Used by constants.py.
+algorithm; for rationals the bilinear equations of each exchange are solved by Newton's method. Used
+by constants.py.
 """
 
 from mpmath import cos, linspace, lu_solve, matrix, mp, mpf, pi
