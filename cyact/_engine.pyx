@@ -407,6 +407,9 @@ cdef class Function:
 
     def value(self, x, out, dtype, *params):
         """f(x)."""
+        return self.of(x, out, dtype, params)
+
+    cdef object of(self, x, out, dtype, tuple params):
         cdef double p[MAX_PARAMETERS]
         self.check(params, self.domains, p)
         return self.unary(x, out, dtype, p, self.op.value, self.value_ufunc)
@@ -584,7 +587,7 @@ cdef class Choice:
                              f"{', '.join(map(repr, self.options))}, got {choice!r}") from None
 
     def value(self, x, out, dtype, choice):
-        return self.pick(choice).value(x, out, dtype)
+        return self.pick(choice).of(x, out, dtype, ())
 
     def derivative(self, x, out, dtype, choice):
         return self.pick(choice).derivative(x, out, dtype)
