@@ -183,7 +183,7 @@ def check_out(str function, out, shape, dtype):
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"{function}: out must have the result's shape {shape}, got {out.shape}")
-    if not np.can_cast(dtype, out.dtype, "same_kind"):
+    if out.dtype.kind not in "fc" or not np.can_cast(dtype, out.dtype, "same_kind"):
         raise TypeError(f"{function}: the result's dtype {dtype} cannot be stored in out's "
                         f"dtype {out.dtype} (casting rule 'same_kind')")
     if not out.flags.writeable:
