@@ -12,8 +12,9 @@ examples:
                                                 if one does not
   python -m benchmarks --functions gelu silu --sizes 16K 1M --threads 1
   python -m benchmarks --full                   everything, hours
-  CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 python -m benchmarks --check
-                                                both held to AVX2
+  CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks --check
+                                                both held to AVX2 (PyTorch's gelu of large arrays
+                                                is oneDNN's, which heeds its own variable)
 """
 
 

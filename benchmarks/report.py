@@ -142,8 +142,8 @@ def environment(contenders):
         "versions": {"NumPy": np.__version__} | {c.name: c.version for c in contenders},
         "cyact": ours.module.show_config(mode="dict"),
         "environment": {name: os.environ.get(name) for name in (
-            "CYACT_ISA", "ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS", "OMP_WAIT_POLICY",
-            "GOMP_SPINCOUNT", "NPY_DISABLE_CPU_FEATURES")},
+            "CYACT_ISA", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS",
+            "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "NPY_DISABLE_CPU_FEATURES")},
         "notes": [note for c in contenders if (note := c.note())],
     }
 

@@ -63,16 +63,18 @@ cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double slope = p[0]
-    cdef float high = <float> slope, low = <float> (slope - high)
+    cdef float high = <float> slope, low
     # A slope of 0 makes 0 of -inf as well: the limit, where 0 * -inf would be NaN.
     cdef real lowest = <real> opaque(-FLT_MAX if slope == 0 else -INFINITY)
-    cdef real finite = <real> opaque(-FLT_MAX)
-    if real is float and m32.FUSED and (slope == 0 or 1e-30 < slope < 1e6):
-        # The slope in two floats: as exact as in double, half the work. The second product
-        # stays finite, so that it cannot cancel an infinite first one.
+    if real is float and m32.FUSED and 1e-12 < slope < 1e30:
+        # The slope in two floats: as exact as in double, half the work. Both are positive, so
+        # that the products of an infinity agree.
+        if high > slope:
+            high = m32.from_bits32(m32.bits32(high) - 1)
+        low = <float> (slope - high)
+        low = low if low > 0 else <float> 1e-37
         for i in range(n & -LANES):
-            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, at_least(x[i], lowest),
-                                                   low * at_least(x[i], finite))
+            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, x[i], low * x[i])
     else:
         for i in range(n & -LANES):
             y[i] = x[i] if x[i] >= 0 else <real> (slope * at_least(x[i], lowest))
