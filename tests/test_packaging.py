@@ -34,7 +34,7 @@ def test_numpy_is_all_it_requires():
     assert [line for line in requires if "extra ==" not in line] == ["numpy>=2.0"]
 
 
-@pytest.mark.parametrize("extra", ["test", "plot", "examples", "bench", "docs"])
+@pytest.mark.parametrize("extra", ["test", "interop", "plot", "examples", "bench", "docs"])
 def test_the_extras_exist(extra):
     assert extra in importlib.metadata.metadata("cyact").get_all("Provides-Extra")
 
