@@ -60,7 +60,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    MAX_PARAMETERS = 8
+    MAX_PARAMETERS = 5
     MAX_DIMENSIONS = 64        # NumPy's own limit
     CHUNK = 16384              # elements a thread takes at a time
 
@@ -397,41 +397,49 @@ cdef class Function:
         setattr(sys.modules[__name__], name.decode(), ufunc)
         return ufunc
 
-    cdef int check(self, tuple params, tuple domains, double* p) except -1:
-        cdef int i
-        cdef Domain domain
-        for i in range(self.op.nparams):
-            domain = <Domain> domains[i]
-            p[i] = domain.check(self.name, self.parameters[i], params[i])
+    # Parameters come one by one, at most five: a tuple of them would cost a call 20 ns.
+
+    cdef int check(self, tuple domains, double* p, a, b, c, d, e) except -1:
+        cdef int count = self.op.nparams
+        if count > 0:
+            p[0] = self.checked(domains, 0, a)
+        if count > 1:
+            p[1] = self.checked(domains, 1, b)
+        if count > 2:
+            p[2] = self.checked(domains, 2, c)
+        if count > 3:
+            p[3] = self.checked(domains, 3, d)
+        if count > 4:
+            p[4] = self.checked(domains, 4, e)
         return 0
 
-    def value(self, x, out, dtype, *params):
-        """f(x)."""
-        return self.of(x, out, dtype, params)
+    cdef double checked(self, tuple domains, int i, value) except? -1:
+        return (<Domain> domains[i]).check(self.name, <str> self.parameters[i], value)
 
-    cdef object of(self, x, out, dtype, tuple params):
+    def value(self, x, out, dtype, a=None, b=None, c=None, d=None, e=None):
+        """f(x)."""
         cdef double p[MAX_PARAMETERS]
-        self.check(params, self.domains, p)
+        self.check(self.domains, p, a, b, c, d, e)
         return self.unary(x, out, dtype, p, self.op.value, self.value_ufunc)
 
-    def derivative(self, x, out, dtype, *params):
+    def derivative(self, x, out, dtype, a=None, b=None, c=None, d=None, e=None):
         """f'(x)."""
         cdef double p[MAX_PARAMETERS]
-        self.check(params, self.domains, p)
+        self.check(self.domains, p, a, b, c, d, e)
         return self.unary(x, out, dtype, p, self.op.derivative, self.derivative_ufunc)
 
-    def backward(self, grad, x, output, out, *params):
+    def backward(self, grad, x, output, out, a=None, b=None, c=None, d=None, e=None):
         """grad * f'(x), f' from x or from the output."""
         cdef double p[MAX_PARAMETERS]
         if (x is None) == (output is None):
             raise TypeError(f"backward.{self.name}: give exactly one of x and output")
         if output is None:
-            self.check(params, self.domains, p)
+            self.check(self.domains, p, a, b, c, d, e)
             return self.binary(grad, x, out, p, self.op.derivative, self.backward_ufunc)
         if self.output_ufunc is None:
             raise TypeError(f"backward.{self.name}: the derivative is not a function of the "
                             f"output; give x instead")
-        self.check(params, self.output_domains, p)
+        self.check(self.output_domains, p, a, b, c, d, e)
         return self.binary(grad, output, out, p, self.op.from_output, self.output_ufunc)
 
     cdef object unary(self, x, out, dtype, double* p, const kernel_t* kernels, ufunc):
@@ -587,7 +595,8 @@ cdef class Choice:
                              f"{', '.join(map(repr, self.options))}, got {choice!r}") from None
 
     def value(self, x, out, dtype, choice):
-        return self.pick(choice).of(x, out, dtype, ())
+        cdef Function function = self.pick(choice)
+        return function.unary(x, out, dtype, NULL, function.op.value, function.value_ufunc)
 
     def derivative(self, x, out, dtype, choice):
         return self.pick(choice).derivative(x, out, dtype)

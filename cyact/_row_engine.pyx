@@ -38,7 +38,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    MAX_PARAMETERS = 8
+    MAX_PARAMETERS = 5
     MAX_DIMENSIONS = 64        # NumPy's own limit
     BLOCK = 16384              # elements a thread takes at a time, in whole rows
 
@@ -131,6 +131,7 @@ cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray g
     g.rows.x = <const char*> cnp.PyArray_DATA(x)
     g.rows.y = <char*> cnp.PyArray_DATA(y)
     g.rows.grad = NULL
+    g.rows.p = NULL
     g.grad_outer = g.rows.grad_row = g.rows.grad_item = 0
     if grad is not None:
         g.rows.grad = <const char*> cnp.PyArray_DATA(grad)

@@ -528,7 +528,7 @@ def test_no_memory_is_lost():
     gc.collect()
     tracemalloc.start()
     try:
-        for _ in range(3):
+        for _ in range(400):
             everything()
         gc.collect()
         before = tracemalloc.take_snapshot()

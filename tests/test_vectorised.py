@@ -2,8 +2,8 @@
 
 GCC decides silently: one double literal in a float expression, one helper without
 `noexcept`, one libm call, and a kernel runs at a tenth of its speed with the same results.
-So the built modules are disassembled, without importing them (this CPU need not support
-their level). Kernels are found by their static symbols: a stripped module cannot be checked.
+So the built modules are disassembled; this CPU need not support their level. Kernels are
+found by their static symbols: a stripped module cannot be checked.
 
 Where objdump is missing these tests are skipped; the benchmarks' ratios then are the only
 thing that would show a kernel gone scalar.
@@ -17,9 +17,13 @@ import subprocess
 
 import pytest
 
+import cyact
+
 pytestmark = [
     pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"},
                        reason="reads x86-64 disassembly"),
+    pytest.mark.skipif(not cyact.show_config("dict")["compiler"].startswith("GCC"),
+                       reason="the kernels are written for GCC's vectoriser"),
     pytest.mark.skipif(shutil.which("objdump") is None,
                        reason="objdump (binutils) is not installed"),
 ]
