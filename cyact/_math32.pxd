@@ -306,9 +306,10 @@ cdef inline float elu1(float x) noexcept nogil:
 cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
     """x Phi(x) = max(x, 0) - F, F = a Phi(-a); a = |x| up to `high`, the bits of 14.5.
 
-    F = z e^(-a^2/2) v with z = a / (1 + a), and v = 1/2 (1 + a) erfcx(a / sqrt 2) varies so
-    little that its distance from 1/2 needs no low part. Exponents n + 5/64 instead of n centre
-    v 2^(5/64) about 1/2. The last product scales by 2^-64, so subnormals round once there.
+    F = z e^(-a^2/2) w / 2 with z = a / (1 + a) in two floats, e^(-a^2/2) likewise, and
+    w = (1 + a) erfcx(a / sqrt 2), which stays so near 1 that w - 1 needs no low part; it is
+    nearest, also for large a, times 2^(5/64), hence exponents n + 5/64. The last product
+    takes out a factor 2^64: so subnormal results round only there.
     """
     cdef uint32 bits = bits32(x) & 0x7fffffff
     cdef float a = from_bits32(bits if bits < high else high)
@@ -318,23 +319,23 @@ cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
     cdef float z = a / sum
     cdef float remainder = fmaf(-z, lost, fmaf(-z, sum, a))
     cdef float z_low = fmaf(-remainder, z, remainder)
-    # v 2^(69/64) - 1
+    # v = 2^(5/64) w - 1
     cdef float t = (a - <float> 3.700000047683716) / (a + <float> 3.5)
     cdef float v = fmaf(<float> 0.0002157059934688732, t, <float> 0.0003593313740566373)
-    # a^2 = square + square_low = r - 2 (n + 5/64) ln2, r = high_r + low_r; the mask floors
+    # a^2 = r - 2 ln2 n with n = integer + 5/64, the integer floored by the mask
     cdef float square = a * a
     cdef float rounded = from_bits32(
-        bits32(fmaf(square, <float> -0.7213475204444817, <float> 196608.421875)) & 0xffffffc0)
+        bits32(fmaf(square, <float> -0.7213475204444817, <float> 196608.421875)) & ~<uint32> 63)
     cdef float n = rounded - <float> 196607.921875
     cdef float high_r = fmaf(n, <float> 1.38629150390625, square)
-    cdef float low_r = fmaf(n, <float> 2.8572136406188346e-06, fmaf(a, a, -square))
+    cdef float low_r = fmaf(n, <float> 2.8572136406188345e-06, fmaf(a, a, -square))
     cdef float r = high_r + low_r
     # 2 e^(-r/2) = e + e_low
     cdef float two = <float> 2.0
     cdef float e = two - high_r
     cdef float e_low = ((two - e) - high_r) - low_r
     cdef float q = fmaf(<float> 4.316237027524039e-05, r, <float> -0.0005231245304457843)
-    cdef float scale = from_bits32((bits32(rounded) << 17) + 0x5e800000)
+    cdef float scale = from_bits32((bits32(rounded) << 17) + <uint32> 0x5e800000)
     cdef float product, low
     v = fmaf(v, t, <float> -0.0017308663809671998)
     v = fmaf(v, t, <float> -0.0013823775807395577)
