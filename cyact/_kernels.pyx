@@ -332,13 +332,19 @@ cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 cdef void gelu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
-    cdef float zero = <float> opaque(0), high = <float> opaque(15)
-    for i in range(n & -LANES):
-        if real is float:
+    cdef float zero = <float> opaque(0), minus_zero = <float> opaque(-0.0)
+    cdef float high = <float> opaque(15)
+    cdef m32.uint32 limit = m32.bits32(<float> opaque(14.5))
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.gelu(x[i])
+    elif m32.FUSED:
+        for i in range(n & -LANES):
+            y[i] = m32.gelu1(x[i], limit, minus_zero)
+    else:
+        for i in range(n & -LANES):
             y[i] = <float> (positive(x[i], zero)
                             - m32.gelu_tail(at_most(magnitude(x[i]), high)))
-        else:
-            y[i] = m64.gelu(x[i])
 
 
 cdef void gelu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:

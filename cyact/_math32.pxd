@@ -303,6 +303,60 @@ cdef inline float elu1(float x) noexcept nogil:
     return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
 
 
+cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
+    """x Phi(x) = max(x, 0) - F, F = a Phi(-a); a = |x| up to `high`, the bits of 14.5.
+
+    F = z e^(-a^2/2) w / 2 with z = a / (1 + a) in two floats, e^(-a^2/2) likewise, and
+    w = (1 + a) erfcx(a / sqrt 2), which stays so near 1 that w - 1 needs no low part; it is
+    nearest, also for large a, times 2^(5/64), hence exponents n + 5/64. The last product
+    takes out a factor 2^64: so subnormal results round only there.
+    """
+    cdef uint32 bits = bits32(x) & 0x7fffffff
+    cdef float a = from_bits32(bits if bits < high else high)
+    # z + z_low = a / (1 + a)
+    cdef float sum = a + ONE
+    cdef float lost = a - (sum - ONE)
+    cdef float z = a / sum
+    cdef float remainder = fmaf(-z, lost, fmaf(-z, sum, a))
+    cdef float z_low = fmaf(-remainder, z, remainder)
+    # v = 2^(5/64) w - 1
+    cdef float t = (a - <float> 3.700000047683716) / (a + <float> 3.5)
+    cdef float v = fmaf(<float> 0.0002157059934688732, t, <float> 0.0003593313740566373)
+    # a^2 = r - 2 ln2 n with n = integer + 5/64, the integer floored by the mask
+    cdef float square = a * a
+    cdef float rounded = from_bits32(
+        bits32(fmaf(square, <float> -0.7213475204444817, <float> 196608.421875)) & ~<uint32> 63)
+    cdef float n = rounded - <float> 196607.921875
+    cdef float high_r = fmaf(n, <float> 1.38629150390625, square)
+    cdef float low_r = fmaf(n, <float> 2.8572136406188345e-06, fmaf(a, a, -square))
+    cdef float r = high_r + low_r
+    # 2 e^(-r/2) = e + e_low
+    cdef float two = <float> 2.0
+    cdef float e = two - high_r
+    cdef float e_low = ((two - e) - high_r) - low_r
+    cdef float q = fmaf(<float> 4.316237027524039e-05, r, <float> -0.0005231245304457843)
+    cdef float scale = from_bits32((bits32(rounded) << 17) + <uint32> 0x5e800000)
+    cdef float product, low
+    v = fmaf(v, t, <float> -0.0017308663809671998)
+    v = fmaf(v, t, <float> -0.0013823775807395577)
+    v = fmaf(v, t, <float> 0.01509849727153778)
+    v = fmaf(v, t, <float> -0.029168639332056046)
+    v = fmaf(v, t, <float> 0.006026945076882839)
+    v = fmaf(v, t, <float> 0.08965247124433517)
+    v = fmaf(v, t, <float> -0.22761324048042297)
+    v = fmaf(v, t, <float> -0.06479397416114807)
+    v = fmaf(z, v, <float> 0.0556451790034771)
+    q = fmaf(q, r, <float> 0.005208564456552267)
+    q = fmaf(q, r, <float> -0.04166627302765846)
+    q = fmaf(q, r, <float> 0.2499999701976776)
+    e_low = fmaf(r * r, q, e_low)
+    low = fmaf(e + e_low, v, e_low)
+    product = e + low
+    low = (e - product) + low
+    product = fmaf(z, product, fmaf(z, low, z_low * product)) * scale
+    return fmaf(-product, <float> 5.421010862427522e-20, positive(x, minus_zero))
+
+
 cdef inline float softsign(float x, float a) noexcept nogil:
     """x / (1 + |x|), given a = |x|, at most 2^60.
 
