@@ -439,7 +439,7 @@ add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
 add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
 add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
-add(b"gelu", 0, 1.2, gelu, gelu, gelu_d, gelu_d)
+add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
 
 KERNELS.abi = ABI

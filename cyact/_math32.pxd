@@ -310,6 +310,9 @@ cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
     w = (1 + a) erfcx(a / sqrt 2), which stays so near 1 that w - 1 needs no low part; it is
     nearest, also for large a, times 2^(5/64), hence exponents n + 5/64. The last product
     takes out a factor 2^64: so subnormal results round only there.
+
+    At most 0.9991 ULP over all inputs, with these coefficients in this order of operations:
+    after any edit look at all of them again.
     """
     cdef uint32 bits = bits32(x) & 0x7fffffff
     cdef float a = from_bits32(bits if bits < high else high)
