@@ -11,7 +11,13 @@ Values are `cyact.NAME(x)`, derivatives `cyact.derivative.NAME(x)`, backward pas
 import os
 from importlib import import_module
 
-from cyact import _cpu, _engine, _row_engine
+try:
+    from cyact import _cpu, _engine, _row_engine
+except ImportError as error:
+    raise ImportError(
+        f"cyact's compiled modules cannot be imported from {__path__[0]}. If that is the source "
+        f"tree, run Python from another folder, or compile in place: "
+        f"python -m pip install -e .") from error
 
 __version__ = "0.1.0"
 

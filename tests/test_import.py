@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +46,17 @@ def test_only_one_level_is_loaded(run_python):
     assert "cyact._kernels_baseline" in loaded
     assert "cyact._rows_baseline" in loaded
     assert not [m for m in loaded if m.endswith(("_v3", "_v4"))]
+
+
+def test_a_tree_that_is_not_compiled_says_what_to_do(run_python, tmp_path):
+    shutil.copytree(Path(cyact.__file__).parent, tmp_path / "cyact",
+                    ignore=shutil.ignore_patterns("*.so", "*.pyd"))
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import cyact"
+    done = run_python(code, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: cyact's compiled modules cannot be imported from ")
+    assert "pip install -e ." in last
 
 
 def test_importing_leaves_subnormal_numbers_alone(run_python):
