@@ -5,7 +5,7 @@ also rounds subnormal and overflowing results correctly, so there are no tails t
 Their arguments are clamped where the result has long saturated, which keeps the exponents
 assembled below in range and turns infinities into limits; NaN passes every clamp.
 
-Coefficients come from tools/constants.py, which prints the error of each set and checks
+Coefficients come from tools/constants32.py, which prints the error of each set and checks
 that it stands here to the last digit.
 """
 

@@ -1,4 +1,4 @@
-"""Make every constant of cyact/_math32.pxd, with its error: python tools/constants.py
+"""Make every constant of cyact/_math32.pxd, with its error: python tools/constants32.py
 
 With --check, fail unless each of them stands in that file to the last digit. Needs mpmath
 only; runs in about a minute. Coefficients are printed constant term first.
