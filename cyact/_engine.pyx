@@ -61,7 +61,6 @@ ctypedef fused real:
 
 cdef enum:
     MAX_PARAMETERS = 5
-    MAX_DIMENSIONS = 64        # NumPy's own limit
     CHUNK = 16384              # elements a thread takes at a time
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
@@ -225,26 +224,17 @@ cdef inline bint apart(const char* a, const char* b, Py_ssize_t size) noexcept:
 
 # Running a span, alone or in parallel
 
-cdef void parallel_values(const real[::1] x, real[::1] y, const Span* whole,
-                          int threads) noexcept nogil:
-    """y = f(x) in chunks over typed memoryviews."""
+cdef void parallel_views(const real[::1] x, const real[::1] grad, real[::1] y,
+                         const Span* whole, int threads) noexcept nogil:
+    """The whole span in chunks over typed memoryviews; grad counts only if the span has one."""
     cdef Py_ssize_t n = x.shape[0]
     cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK
-    cdef Py_ssize_t chunk
+    cdef Py_ssize_t chunk, start
     for chunk in prange(chunks, schedule="static", num_threads=threads):
-        run_piece(whole, <const char*> &x[chunk * CHUNK], NULL, <char*> &y[chunk * CHUNK],
-                  min(<Py_ssize_t> CHUNK, n - chunk * CHUNK))
-
-
-cdef void parallel_backward(const real[::1] x, const real[::1] grad, real[::1] y,
-                            const Span* whole, int threads) noexcept nogil:
-    """y = grad * f'(x) in chunks over typed memoryviews."""
-    cdef Py_ssize_t n = x.shape[0]
-    cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK
-    cdef Py_ssize_t chunk
-    for chunk in prange(chunks, schedule="static", num_threads=threads):
-        run_piece(whole, <const char*> &x[chunk * CHUNK], <const char*> &grad[chunk * CHUNK],
-                  <char*> &y[chunk * CHUNK], min(<Py_ssize_t> CHUNK, n - chunk * CHUNK))
+        start = chunk * CHUNK
+        run_piece(whole, <const char*> &x[start],
+                  NULL if whole.grad == NULL else <const char*> &grad[start],
+                  <char*> &y[start], min(<Py_ssize_t> CHUNK, n - start))
 
 
 cdef void parallel_strided(const Span* whole, int threads) noexcept nogil:
@@ -555,14 +545,11 @@ cdef int over_views(const Span* span, int threads, real tag) except -1:
     """Way 2: view the three arrays as flat typed memoryviews and share them out."""
     cdef const real[::1] x = <real[:span.n:1]> <real*> span.x
     cdef real[::1] y = <real[:span.n:1]> <real*> span.y
-    cdef const real[::1] grad
-    if span.grad == NULL:
-        with nogil:
-            parallel_values(x, y, span, threads)
-    else:
+    cdef const real[::1] grad = x
+    if span.grad != NULL:
         grad = <real[:span.n:1]> <real*> span.grad
-        with nogil:
-            parallel_backward(x, grad, y, span, threads)
+    with nogil:
+        parallel_views(x, grad, y, span, threads)
     return 0
 
 

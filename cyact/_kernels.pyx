@@ -251,12 +251,12 @@ cdef void softplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0]
-    cdef double low = opaque(-60), minus_one = opaque(-1)
+    cdef double low = opaque(-60)
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> -m32.expm1(at_least(-beta * x[i], low))
         else:
-            y[i] = m64.elu(-beta * x[i], minus_one)
+            y[i] = m64.softplus_y(x[i], beta)
 
 
 # softsign: x / (1 + |x|)
