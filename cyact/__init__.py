@@ -30,45 +30,15 @@ from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402
 from cyact._config import show_config  # noqa: E402
 from cyact._threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
-from cyact.elementwise import (  # noqa: E402
-    elu,
-    expit,
-    gelu,
-    identity,
-    leaky_relu,
-    relu,
-    sigmoid,
-    silu,
-    softplus,
-    softsign,
-    swish,
-    tanh,
-)
 from cyact.losses import cross_entropy  # noqa: E402
-from cyact.rows import log_softmax, logsumexp, softmax  # noqa: E402
 
-__all__ = [
-    "backward",
-    "catalog",
-    "cross_entropy",
-    "derivative",
-    "elu",
-    "expit",
-    "gelu",
-    "get_num_threads",
-    "identity",
-    "leaky_relu",
-    "log_softmax",
-    "logsumexp",
-    "num_threads",
-    "relu",
-    "set_num_threads",
-    "show_config",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-]
+__all__ = ["backward", "catalog", "cross_entropy", "derivative", "get_num_threads",
+           "num_threads", "set_num_threads", "show_config"]
+
+# Every function of the catalogue, under its name and its importable aliases; __init__.pyi lists
+# them for type checkers and editors.
+for _record in catalog.values():
+    for _name in (_record.name, *_record.importable):
+        globals()[_name] = _record.function
+        __all__.append(_name)
+__all__.sort()

@@ -4,6 +4,7 @@ Names, parameters and defaults are read from the functions themselves.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from cyact import elementwise, rows
@@ -17,8 +18,29 @@ class Parameter(NamedTuple):
     domain: Any
 
 
+class Interval(NamedTuple):
+    """An interval of numbers; prints as it is written, ``[-1, inf)``."""
+
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+
+    def __contains__(self, value):
+        return (self.low < value or (self.low_closed and self.low == value)) and (
+            value < self.high or (self.high_closed and self.high == value))
+
+    def __repr__(self):
+        return (f"{'[' if self.low_closed else '('}{self.low:.6g}, "
+                f"{self.high:.6g}{']' if self.high_closed else ')'}")
+
+
 class Record(NamedTuple):
-    """What is known of one function."""
+    """What is known of one function.
+
+    The properties are those of the function with its default parameters. They are None for
+    functions along an axis, of which they make no sense.
+    """
 
     name: str
     kind: str                  # "elementwise" or "rows"
@@ -26,6 +48,13 @@ class Record(NamedTuple):
     importable: tuple          # those of them that are attributes of cyact, too
     parameters: tuple
     formula: str
+    range: Interval            # the values it takes for finite input
+    monotonic: bool            # never falls, or never rises
+    monotonic_derivative: bool
+    continuity: float          # how often it is continuously differentiable; -1: it jumps
+    kinks: tuple               # where a derivative of it jumps, or the function itself
+    identity_at_origin: bool   # f(0) = 0 and f'(0) = 1, f' continuous there
+    saturates: str             # "both", "left", "right" or "neither": where it has a finite limit
 
     @property
     def summary(self):
@@ -42,23 +71,58 @@ class Record(NamedTuple):
         """The engine's side of it."""
         return getattr(_MODULES[self.kind], "_" + self.name)
 
+    @property
+    def bounded(self):
+        """Whether all values lie between two finite numbers."""
+        return None if self.range is None else isfinite(self.range.low + self.range.high)
+
+    @property
+    def nonlinear(self):
+        """Whether it is anything but a straight line."""
+        return None if self.range is None else self.name != "identity"
+
+    @property
+    def zero_centred(self):
+        """Whether it takes values of both signs."""
+        return None if self.range is None else self.range.low < 0 < self.range.high
+
+    @property
+    def reference(self):
+        """Where it was published: the References of the docstring; "" if it has none."""
+        text = self.function.__doc__.partition("\nReferences\n----------\n")[2]
+        return " ".join(text.partition("\n\n")[0].split())
+
 
 _MODULES = {"elementwise": elementwise, "rows": rows}
+SMOOTH = float("inf")
 
 
-def _record(kind, name, formula, aliases=(), importable=()):
+def _record(kind, name, formula, aliases=(), importable=(), *, range=None, monotonic=None,
+            monotonic_derivative=None, continuity=SMOOTH, kinks=(), identity_at_origin=False,
+            saturates="neither"):
     function = getattr(_MODULES[kind], name)
     engine = getattr(_MODULES[kind], "_" + name)
-    defaults = dict(zip(_positional(function)[-len(function.__defaults__ or ()):],
-                        function.__defaults__ or (), strict=False))
+    defaults = _defaults(function)
     domains = getattr(engine, "domains", None) or [tuple(getattr(engine, "options", ()))]
     parameters = tuple(Parameter(p, defaults[p], d)
                        for p, d in zip(engine.parameters, domains, strict=False))
-    return Record(name, kind, aliases + importable, importable, parameters, formula)
+    if range is None:
+        continuity = kinks = identity_at_origin = saturates = None
+    return Record(name, kind, aliases + importable, importable, parameters, formula,
+                  range and _interval(range), monotonic, monotonic_derivative, continuity, kinks,
+                  identity_at_origin, saturates)
 
 
-def _positional(function):
-    return function.__code__.co_varnames[:function.__code__.co_argcount]
+def _defaults(function):
+    # inspect.signature would do, but importing inspect takes longer than all the rest of cyact
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[:code.co_argcount]
+    return dict(zip(names[len(names) - len(values):], values, strict=True))
+
+
+def _interval(text):
+    low, high = text[1:-1].split(",")
+    return Interval(float(low), float(high), text[0] == "[", text[-1] == "]")
 
 
 class Catalog(Mapping):
@@ -98,16 +162,34 @@ class Catalog(Mapping):
 
 
 catalog = Catalog([
-    _record("elementwise", "identity", "x", ("linear",)),
-    _record("elementwise", "relu", "max(x, 0)"),
-    _record("elementwise", "leaky_relu", "x if x >= 0 else negative_slope * x"),
-    _record("elementwise", "elu", "x if x > 0 else alpha * (exp(x) - 1)"),
-    _record("elementwise", "sigmoid", "1 / (1 + exp(-x))", ("logistic",), ("expit",)),
-    _record("elementwise", "tanh", "tanh(x)"),
-    _record("elementwise", "softplus", "log(1 + exp(beta * x)) / beta", ("smooth_relu",)),
-    _record("elementwise", "softsign", "x / (1 + |x|)"),
-    _record("elementwise", "silu", "x * sigmoid(beta * x)", (), ("swish",)),
-    _record("elementwise", "gelu", "x * Phi(x)"),
+    _record("elementwise", "identity", "x", ("linear",),
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=True,
+            identity_at_origin=True),
+    _record("elementwise", "relu", "max(x, 0)",
+            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=0, kinks=(0,),
+            saturates="left"),
+    _record("elementwise", "leaky_relu", "x if x >= 0 else negative_slope * x",
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=True, continuity=0,
+            kinks=(0,)),
+    _record("elementwise", "elu", "x if x > 0 else alpha * (exp(x) - 1)",
+            range="(-1, inf)", monotonic=True, monotonic_derivative=True, continuity=1, kinks=(0,),
+            identity_at_origin=True, saturates="left"),
+    _record("elementwise", "sigmoid", "1 / (1 + exp(-x))", ("logistic",), ("expit",),
+            range="(0, 1)", monotonic=True, monotonic_derivative=False, saturates="both"),
+    _record("elementwise", "tanh", "tanh(x)",
+            range="(-1, 1)", monotonic=True, monotonic_derivative=False, identity_at_origin=True,
+            saturates="both"),
+    _record("elementwise", "softplus", "log(1 + exp(beta * x)) / beta", ("smooth_relu",),
+            range="(0, inf)", monotonic=True, monotonic_derivative=True, saturates="left"),
+    _record("elementwise", "softsign", "x / (1 + |x|)",
+            range="(-1, 1)", monotonic=True, monotonic_derivative=False, continuity=1, kinks=(0,),
+            identity_at_origin=True, saturates="both"),
+    _record("elementwise", "silu", "x * sigmoid(beta * x)", (), ("swish",),
+            range="[-0.27846454276107379, inf)", monotonic=False, monotonic_derivative=False,
+            saturates="left"),
+    _record("elementwise", "gelu", "x * Phi(x)",
+            range="[-0.16997120747990369, inf)", monotonic=False, monotonic_derivative=False,
+            saturates="left"),
     _record("rows", "softmax", "exp(x / T) / sum(exp(x / T))"),
     _record("rows", "log_softmax", "x / T - log(sum(exp(x / T)))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from cyact._documented import documented
 from cyact._engine import FINITE, POSITIVE, Choice, Function
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"))
 
 
+@documented
 def identity(
     x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
@@ -34,24 +36,12 @@ def identity(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {x}
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
@@ -66,29 +56,18 @@ def identity(
     return _identity.value(x, out, dtype)
 
 
+@documented
 def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Rectified linear unit.
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {x}
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
@@ -109,6 +88,7 @@ def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     return _relu.value(x, out, dtype)
 
 
+@documented
 def leaky_relu(
     x: ArrayLike, /, negative_slope: float = 0.01, *, out: np.ndarray | None = None,
     dtype: DTypeLike | None = None
@@ -117,26 +97,14 @@ def leaky_relu(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {x}
     negative_slope : float, default 0.01
         Slope for negative input; finite. Used as the float64 it is, whatever the dtype of `x`.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `negative_slope` is not finite, or `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
@@ -157,6 +125,7 @@ def leaky_relu(
     return _leaky_relu.value(x, out, dtype, negative_slope)
 
 
+@documented
 def elu(
     x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
     dtype: DTypeLike | None = None
@@ -165,32 +134,20 @@ def elu(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {x}
     alpha : float, default 1.0
         Minus the limit for large negative input; finite. Used as the float64 it is, whatever
         the dtype of `x`.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `alpha` is not finite, or `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
     ``f(x) = x if x > 0 else alpha * (exp(x) - 1)``, without the cancellation of ``exp(x) - 1``
-    near 0. Error at most 1 ULP in float32, 2 ULP in float64. ``elu(-inf)`` is ``-alpha``; the
+    near 0. {error}. ``elu(-inf)`` is ``-alpha``; the
     derivative at 0 is `alpha`.
 
     References
@@ -207,6 +164,7 @@ def elu(
     return _elu.value(x, out, dtype, alpha)
 
 
+@documented
 def sigmoid(
     x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
@@ -214,28 +172,16 @@ def sigmoid(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {x}
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
-    ``f(x) = 1 / (1 + exp(-x))``. Error at most 1 ULP in float32, 2 ULP in float64, for every
+    ``f(x) = 1 / (1 + exp(-x))``. {error}, for every
     input: it does not overflow, and decays through the subnormal numbers. Also importable as
     ``expit``.
 
@@ -248,34 +194,22 @@ def sigmoid(
     return _sigmoid.value(x, out, dtype)
 
 
+@documented
 def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Hyperbolic tangent.
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {x}
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
-    ``f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))``. Error at most 1 ULP in float32, 2 ULP
-    in float64.
+    ``f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))``. {error}.
 
     Examples
     --------
@@ -286,6 +220,7 @@ def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     return _tanh.value(x, out, dtype)
 
 
+@documented
 def softplus(
     x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
     dtype: DTypeLike | None = None
@@ -294,31 +229,19 @@ def softplus(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {x}
     beta : float, default 1.0
         Sharpness; positive and finite. Used as the float64 it is, whatever the dtype of `x`.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `beta` is not positive and finite, or `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
     ``f(x) = log(1 + exp(beta * x)) / beta``, with no threshold above which it turns into `x`.
-    Error at most 1 ULP in float32, 2 ULP in float64.
+    {error}.
 
     References
     ----------
@@ -334,6 +257,7 @@ def softplus(
     return _softplus.value(x, out, dtype, beta)
 
 
+@documented
 def softsign(
     x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
@@ -341,28 +265,16 @@ def softsign(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {x}
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
-    ``f(x) = x / (1 + abs(x))``. Error at most 1 ULP in float32, 2 ULP in float64;
+    ``f(x) = x / (1 + abs(x))``. {error};
     ``softsign(inf)`` is 1.
 
     References
@@ -379,6 +291,7 @@ def softsign(
     return _softsign.value(x, out, dtype)
 
 
+@documented
 def silu(
     x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
     dtype: DTypeLike | None = None
@@ -387,30 +300,18 @@ def silu(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {x}
     beta : float, default 1.0
         Sharpness; finite. Used as the float64 it is, whatever the dtype of `x`.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `beta` is not finite, or `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
-    ``f(x) = x * sigmoid(beta * x)``. Error at most 1 ULP in float32, 2 ULP in float64.
+    ``f(x) = x * sigmoid(beta * x)``. {error}.
     ``silu(-inf)`` is the limit, ``-0.0``. Also importable as ``swish``.
 
     References
@@ -429,6 +330,7 @@ def silu(
     return _silu.value(x, out, dtype, beta)
 
 
+@documented
 def gelu(
     x: ArrayLike, /, approximate: Literal["none", "tanh"] = "none", *,
     out: np.ndarray | None = None, dtype: DTypeLike | None = None
@@ -437,26 +339,14 @@ def gelu(
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, any shape
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {x}
     approximate : {"none", "tanh"}, default "none"
         The exact function, or its tanh form.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {keywords}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`; a NumPy scalar if `x` is one.
+    {returns}
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `approximate` is another value, or `out` is read-only or has another shape.
+    {raises}
 
     Notes
     -----
