@@ -6,41 +6,73 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 1
+    ABI = 2
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
 
+# The dtypes kernels compute in, then those that arrays may have besides: a half type travels
+# as uint16 and is computed in float32.
 cdef enum:
     FLOAT32 = 0
     FLOAT64 = 1
     DTYPES = 2
+    FLOAT16 = 2
+    BFLOAT16 = 3
+    ARRAY_DTYPES = 4
 
 # y[i] = f(x[i]) for i < n. n is a multiple of LANES; x and y hold the op's dtype, are
 # contiguous and do not overlap. p: the function's parameters (NULL when it has none).
 ctypedef void (*kernel_t)(const void* x, void* y, Py_ssize_t n, const double* p) noexcept nogil
+# The same with an array parameter: y[i] = f(x[i], w[i]).
+ctypedef void (*weighted_t)(const void* x, const void* w, void* y, Py_ssize_t n,
+                            const double* p) noexcept nogil
+
+# What an op computes: its slots.
+cdef enum:
+    VALUE = 0        # y = f(x)
+    DERIVATIVE = 1   # y = f'(x)
+    FROM_OUTPUT = 2  # f'(x) from f(x); NULL where f' is no function of f(x)
+    SLOTS = 3
 
 cdef struct Op:
     const char* name
     int nparams
+    bint weighted                 # its kernels are weighted_t
     double cost                   # rough nanoseconds an element, to choose a thread count
-    kernel_t value[DTYPES]        # y = f(x)
-    kernel_t derivative[DTYPES]   # y = f'(x)
-    kernel_t from_output[DTYPES]  # f'(x) from f(x); NULL where f' is no function of f(x)
+    kernel_t kernels[SLOTS][DTYPES]
 
-# One strided run of elements: y = kernel(x), or y = grad * kernel(x) when grad is set.
-# Steps are in bytes. y may be exactly x or exactly grad; no other overlap.
+# The arrays of a call, in the order in which ufuncs take them:
+# y = (grad * factor) * kernel(x + bias, weight), each of them but x and y optional.
+cdef enum:
+    GRAD = 0
+    FACTOR = 1
+    X = 2
+    WEIGHT = 3
+    BIAS = 4
+    Y = 5
+    OPERANDS = 6
+
+# Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
+cdef struct Operand:
+    char* data
+    Py_ssize_t step
+    Py_ssize_t row
+
+# `rows` runs of n elements. y may be exactly x, grad or factor; no other overlap. WEIGHT and
+# BIAS have the dtype computed in, float32 for the half types.
 cdef struct Span:
     kernel_t kernel
+    kernel_t wide                 # the same in double, to round half types correctly
     const double* p
-    int dtype
+    bint weighted
+    int dtype                     # of the arrays
+    double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches
+    Py_ssize_t rows
     Py_ssize_t n
-    const char* x
-    const char* grad
-    char* y
-    Py_ssize_t x_step
-    Py_ssize_t grad_step
-    Py_ssize_t y_step
+    Operand at[OPERANDS]          # data is NULL where there is none
+    double* sums                  # where to add the rows of y up, or NULL
+    Py_ssize_t rests              # sums[rests + j]: what rounding took from sums[j]
 
 ctypedef void (*run_span_t)(const Span* span) noexcept nogil
 

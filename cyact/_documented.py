@@ -5,11 +5,15 @@ where these belong, and ``{error}`` for the measured error bound.
 """
 
 PARTS = {
-    "x": """x : array_like of float32, float64, integers or bool, any shape
-    Input. Integers and bool become ``np.result_type(x, np.float32)``.""",
-    "keywords": """out : ndarray, optional
+    "x": """x : array_like of float16, bfloat16, float32, float64, integers or bool, any shape
+    Input; bfloat16 is that of ml_dtypes. Integers and bool become
+    ``np.result_type(x, np.float32)``.""",
+    "keywords": """bias : array_like, optional
+    Added to `x` first, in the same pass over memory: 1-D, an entry for each of the last axis of
+    `x`, in the dtype that `x` is computed in (float32 for the half types).
+out : ndarray, optional
     Where to put the result; must have its shape. ``out=x`` works in place.
-dtype : {float32, float64}, optional
+dtype : {float16, bfloat16, float32, float64}, optional
     Compute ``f(x.astype(dtype))``.""",
     "returns": """Returns
 -------
@@ -20,7 +24,8 @@ ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
 TypeError
     A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
 ValueError
-    A parameter is outside its domain, or `out` is read-only or has another shape.""",
+    A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
+    read-only or has another shape.""",
     "error": "Error at most 1 ULP in float32, 2 ULP in float64",
 }
 

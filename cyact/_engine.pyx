@@ -3,11 +3,12 @@
 An elementwise call takes one of three ways:
 
 1. *direct*: an exact, aligned, native, contiguous ndarray below the threading threshold goes
-   to the kernel by pointer (acquiring a memoryview costs 75 ns, a NumPy ufunc call 200);
-2. *in parallel*: the same above it, in tiles of typed memoryviews under `prange`, without the
-   GIL;
-3. *general*: everything else (strides, casts, byte order, pandas, xarray, Dask, masked arrays)
-   through a real NumPy ufunc whose loop runs the same spans and threads.
+   to the kernel by pointer (acquiring a memoryview costs 75 ns, a NumPy ufunc call 200); above
+   it in tiles of typed memoryviews under `prange`, without the GIL;
+2. *by strides*: exact ndarrays of any layout, and calls with a bias, a weight or a gate: rows
+   of the array, shared out under `prange`;
+3. *general*: everything else (casts, byte order, overlapping memory, pandas, xarray, Dask,
+   masked arrays) through a real NumPy ufunc whose loop runs the same spans and threads.
 
 Results never depend on the way taken. Functions along an axis are in _row_engine.pyx.
 """
@@ -17,25 +18,40 @@ import sys
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
-from libc.stdlib cimport calloc
-from libc.string cimport strcmp
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset, strcmp
 
 import numpy as np
 
-from cyact cimport _threads
+cimport cyact._threads as _threads
 from cyact._abi cimport (
     ABI,
-    DTYPES,
+    ARRAY_DTYPES,
+    BFLOAT16,
+    BIAS,
+    DERIVATIVE,
+    FACTOR,
+    FLOAT16,
     FLOAT32,
     FLOAT64,
+    FROM_OUTPUT,
+    GRAD,
+    OPERANDS,
+    VALUE,
+    WEIGHT,
+    X,
+    Y,
     Kernels,
     Op,
     Span,
-    kernel_t,
 )
 
 cnp.import_array()
 cnp.import_ufunc()
+
+cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
+    int NPY_HALF
+    object PyArray_NewLikeArray(cnp.ndarray like, cnp.NPY_ORDER order, void* dtype, int subok)
 
 cdef extern from *:
     """
@@ -55,12 +71,14 @@ cdef extern from *:
     """
     long long last_level_cache "cyact_cache" ()
 
-ctypedef fused real:
+ctypedef fused stored:
     float
     double
+    unsigned short             # the half types
 
 cdef enum:
     MAX_PARAMETERS = 5
+    MAX_DIMENSIONS = 64
     CHUNK = 16384              # elements a thread takes at a time
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
@@ -71,12 +89,24 @@ cdef long long STREAM = last_level_cache() or 32 * 1024 * 1024
 cdef const Kernels* KERNELS = NULL
 
 
+cdef const Op* IDENTITY = NULL
+
+
 def use_level(module):
     """Take the table of one instruction-set level; called once, at import."""
-    global KERNELS
+    global KERNELS, IDENTITY
     KERNELS = <const Kernels*> PyCapsule_GetPointer(module.table, b"cyact.Kernels")
     if KERNELS.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
+    IDENTITY = find_op(b"identity")
+
+
+cdef const Op* find_op(bytes name) except NULL:
+    cdef int i
+    for i in range(KERNELS.count):
+        if strcmp(KERNELS.ops[i].name, name) == 0:
+            return &KERNELS.ops[i]
+    raise SystemError(f"no kernel {name!r}")
 
 
 # Parameters
@@ -143,20 +173,69 @@ POSITIVE = Domain("positive and finite", low=0, open_low=True)
 NONNEGATIVE = Domain("at least 0 and finite", low=0)
 
 
+# Dtypes
+
+cdef int BFLOAT16_NUMBER = -1  # NumPy's number of ml_dtypes' bfloat16, once it has been seen
+
+
+def is_bfloat16(dtype):
+    """Whether a dtype is ml_dtypes' bfloat16; from then on the ufuncs know it."""
+    global BFLOAT16_NUMBER
+    if dtype.name != "bfloat16" or not dtype.isbuiltin == 2:
+        return False
+    if BFLOAT16_NUMBER < 0:
+        BFLOAT16_NUMBER = dtype.num
+        for name in list(UFUNCS):
+            add_bfloat16(name)
+    return True
+
+
+cdef inline int dtype_of(object x) noexcept:
+    """FLOAT32, … for an array of it; -1 for another dtype."""
+    cdef int number = cnp.PyArray_TYPE(<cnp.ndarray> x)
+    if number == cnp.NPY_FLOAT:
+        return FLOAT32
+    if number == cnp.NPY_DOUBLE:
+        return FLOAT64
+    if number == NPY_HALF:
+        return FLOAT16
+    return BFLOAT16 if number == BFLOAT16_NUMBER and number >= 0 else -1
+
+
+cdef inline int number_of(int dtype) noexcept:
+    """NumPy's number of it."""
+    return (cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE if dtype == FLOAT64
+            else NPY_HALF if dtype == FLOAT16 else BFLOAT16_NUMBER)
+
+
+cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
+    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
+
+
+cdef inline int computed(int dtype) noexcept nogil:
+    """The dtype that kernels compute it in."""
+    return FLOAT64 if dtype == FLOAT64 else FLOAT32
+
+
 # Arrays: checks that every function shares
+
+SUPPORTED = "float16, bfloat16, float32 or float64"
+
 
 def unsupported(str function, dtype):
     return TypeError(
-        f"{function}: dtype {dtype} is not supported; use float32 or float64, or integers or "
+        f"{function}: dtype {dtype} is not supported; use {SUPPORTED}, or integers or "
         f"bool (they become floating point)")
 
 
 cpdef object result_dtype(str function, dtype):
-    """float32 and float64 in kind and native; integers and bool become floating point."""
+    """The float types in kind and native; integers and bool become floating point."""
     if dtype.kind in "biu":
         return np.result_type(dtype, np.float32)
-    if dtype.kind == "f" and (dtype.itemsize == 4 or dtype.itemsize == 8):
+    if dtype.kind == "f" and dtype.itemsize <= 8:
         return dtype.newbyteorder("=")
+    if is_bfloat16(dtype):
+        return dtype
     raise unsupported(function, dtype)
 
 
@@ -182,7 +261,8 @@ def check_out(str function, out, shape, dtype):
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"{function}: out must have the result's shape {shape}, got {out.shape}")
-    if out.dtype.kind not in "fc" or not np.can_cast(dtype, out.dtype, "same_kind"):
+    if not (out.dtype.kind in "fc" or is_bfloat16(out.dtype)) \
+            or not np.can_cast(dtype, out.dtype, "same_kind"):
         raise TypeError(f"{function}: the result's dtype {dtype} cannot be stored in out's "
                         f"dtype {out.dtype} (casting rule 'same_kind')")
     if not out.flags.writeable:
@@ -190,17 +270,16 @@ def check_out(str function, out, shape, dtype):
 
 
 cdef inline int plain(object x) noexcept:
-    """FLOAT32 or FLOAT64 for a contiguous, aligned, native array of it; -1 for any other."""
-    cdef int number = cnp.PyArray_TYPE(<cnp.ndarray> x)
-    cdef int flags = cnp.PyArray_FLAGS(<cnp.ndarray> x)
-    if not (flags & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)
-            and flags & cnp.NPY_ARRAY_ALIGNED):
+    """The dtype of an aligned, native array if it is one of ours; -1 for any other."""
+    if (not cnp.PyArray_FLAGS(<cnp.ndarray> x) & cnp.NPY_ARRAY_ALIGNED
+            or cnp.PyArray_ISBYTESWAPPED(<cnp.ndarray> x)):
         return -1
-    if number != cnp.NPY_FLOAT and number != cnp.NPY_DOUBLE:
-        return -1
-    if cnp.PyArray_ISBYTESWAPPED(<cnp.ndarray> x):
-        return -1
-    return FLOAT32 if number == cnp.NPY_FLOAT else FLOAT64
+    return dtype_of(x)
+
+
+cdef inline bint contiguous(object x) noexcept:
+    return 0 != (cnp.PyArray_FLAGS(<cnp.ndarray> x)
+                 & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
 
 
 cdef inline bint same_layout(object x, object y) noexcept:
@@ -224,96 +303,335 @@ cdef inline bint apart(const char* a, const char* b, Py_ssize_t size) noexcept:
 
 # Running a span, alone or in parallel
 
-cdef void parallel_views(const real[::1] x, const real[::1] grad, real[::1] y,
+cdef void parallel_views(const stored[::1] x, const stored[::1] grad, stored[::1] y,
                          const Span* whole, int threads) noexcept nogil:
-    """The whole span in chunks over typed memoryviews; grad counts only if the span has one."""
+    """A contiguous span in chunks over typed memoryviews; grad counts only if it has one."""
     cdef Py_ssize_t n = x.shape[0]
     cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK
     cdef Py_ssize_t chunk, start
     for chunk in prange(chunks, schedule="static", num_threads=threads):
         start = chunk * CHUNK
-        run_piece(whole, <const char*> &x[start],
-                  NULL if whole.grad == NULL else <const char*> &grad[start],
+        run_piece(whole, <char*> &x[start],
+                  NULL if whole.at[GRAD].data == NULL else <char*> &grad[start],
                   <char*> &y[start], min(<Py_ssize_t> CHUNK, n - start))
 
 
-cdef void parallel_strided(const Span* whole, int threads) noexcept nogil:
-    """The same for a run that a NumPy ufunc hands over: pointers and steps."""
-    cdef Py_ssize_t chunks = (whole.n + CHUNK - 1) // CHUNK
-    cdef Py_ssize_t chunk, start
-    for chunk in prange(chunks, schedule="static", num_threads=threads):
-        start = chunk * CHUNK
-        run_piece(whole, whole.x + start * whole.x_step,
-                  NULL if whole.grad == NULL else whole.grad + start * whole.grad_step,
-                  whole.y + start * whole.y_step, min(<Py_ssize_t> CHUNK, whole.n - start))
-
-
-cdef inline void run_piece(const Span* whole, const char* x, const char* grad, char* y,
+cdef inline void run_piece(const Span* whole, char* x, char* grad, char* y,
                            Py_ssize_t n) noexcept nogil:
     cdef Span piece = whole[0]
-    piece.x = x
-    piece.grad = grad
-    piece.y = y
+    piece.at[X].data = x
+    piece.at[GRAD].data = grad
+    piece.at[Y].data = y
     piece.n = n
     KERNELS.run_span(&piece)
 
 
-cdef inline bint streams(Py_ssize_t n, Py_ssize_t size, const char* x, const char* grad,
-                         const char* y) noexcept nogil:
+cdef int over_views(const Span* span, int threads, stored tag) except -1:
+    """View the arrays as flat typed memoryviews and share them out."""
+    cdef const stored[::1] x = <stored[:span.n:1]> <stored*> span.at[X].data
+    cdef stored[::1] y = <stored[:span.n:1]> <stored*> span.at[Y].data
+    cdef const stored[::1] grad = x
+    if span.at[GRAD].data != NULL:
+        grad = <stored[:span.n:1]> <stored*> span.at[GRAD].data
+    with nogil:
+        parallel_views(x, grad, y, span, threads)
+    return 0
+
+
+cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const double* p) \
+        noexcept nogil:
+    """A span of one row without operands."""
+    memset(span, 0, sizeof(Span))
+    span.kernel = op.kernels[slot][computed(dtype)]
+    span.wide = op.kernels[slot][FLOAT64]
+    span.p = p
+    span.weighted = op.weighted
+    span.dtype = dtype
+    # What a derivative may be wrong by near a zero inside its range
+    span.slack = 0 if slot == VALUE else 2.0**-32
+    span.rows = 1
+
+
+cdef inline bint streams(const Span* span, Py_ssize_t count) noexcept nogil:
     """Store past the caches: a large result whose memory is not read as well."""
-    return n * size > STREAM and x != y and grad != y
+    cdef const char* y = span.at[Y].data
+    return (count * itemsize(span.dtype) > STREAM and y != span.at[X].data
+            and y != span.at[GRAD].data and y != span.at[FACTOR].data)
+
+
+# By strides: any layout as rows of the last axis
+
+cdef struct Plan:
+    int ndim
+    Py_ssize_t shape[MAX_DIMENSIONS]
+    Py_ssize_t steps[OPERANDS][MAX_DIMENSIONS]
+
+
+cdef void take_steps(Plan* plan, int which, object a) noexcept:
+    """An operand's steps, broadcast to the plan's shape."""
+    cdef int i, j, missing = plan.ndim - cnp.PyArray_NDIM(<cnp.ndarray> a)
+    for i in range(plan.ndim):
+        j = i - missing
+        if j < 0 or cnp.PyArray_DIM(<cnp.ndarray> a, j) == 1:
+            plan.steps[which][i] = 0
+        else:
+            plan.steps[which][i] = cnp.PyArray_STRIDE(<cnp.ndarray> a, j)
+
+
+cdef void swap_axes(Plan* plan, int i, int j) noexcept nogil:
+    cdef int k
+    plan.shape[i], plan.shape[j] = plan.shape[j], plan.shape[i]
+    for k in range(OPERANDS):
+        plan.steps[k][i], plan.steps[k][j] = plan.steps[k][j], plan.steps[k][i]
+
+
+cdef inline Py_ssize_t length(Py_ssize_t step) noexcept nogil:
+    return -step if step < 0 else step
+
+
+cdef void order_axes(Plan* plan) noexcept nogil:
+    """The axis along which the result is densest last."""
+    cdef int i, j
+    for i in range(1, plan.ndim):
+        j = i
+        while j > 0 and length(plan.steps[Y][j - 1]) < length(plan.steps[Y][j]):
+            swap_axes(plan, j - 1, j)
+            j -= 1
+
+
+cdef void merge_axes(Plan* plan, bint last) noexcept nogil:
+    """Drop axes of length 1; join neighbours that all operands step over evenly.
+
+    The last axis takes part only if `last`.
+    """
+    cdef int i, k, kept = 0
+    cdef bint joins
+    for i in range(plan.ndim):
+        if plan.shape[i] == 1 and (last or i < plan.ndim - 1):
+            continue
+        joins = kept > 0 and (last or i < plan.ndim - 1)
+        for k in range(OPERANDS):
+            joins = joins and (plan.steps[k][kept - 1] == plan.steps[k][i] * plan.shape[i])
+        if joins:
+            plan.shape[kept - 1] *= plan.shape[i]
+        else:
+            plan.shape[kept] = plan.shape[i]
+            kept += 1
+        for k in range(OPERANDS):
+            plan.steps[k][kept - 1] = plan.steps[k][i]
+    if kept == 0:
+        plan.shape[0] = 1
+        for k in range(OPERANDS):
+            plan.steps[k][0] = 0
+        kept = 1
+    plan.ndim = kept
+
+
+cdef Py_ssize_t rows_of(const Plan* plan) noexcept nogil:
+    cdef Py_ssize_t rows = 1
+    cdef int i
+    for i in range(plan.ndim - 1):
+        rows *= plan.shape[i]
+    return rows
+
+
+cdef void parallel_rows(const Span* whole, const Plan* plan, double* sums, Py_ssize_t together,
+                        int threads) noexcept nogil:
+    """The rows of a plan, `together` of them a task; long rows in pieces.
+
+    `sums`: a place for each task's column sums, or NULL.
+    """
+    cdef Py_ssize_t rows = rows_of(plan), n = plan.shape[plan.ndim - 1]
+    cdef Py_ssize_t pieces = (n + CHUNK - 1) // CHUNK
+    cdef Py_ssize_t tasks = (rows + together - 1) // together * pieces
+    cdef Py_ssize_t task
+    for task in prange(tasks, schedule="static", num_threads=threads):
+        run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
+
+
+cdef void run_task(const Span* whole, const Plan* plan, double* sums, Py_ssize_t task,
+                   Py_ssize_t column, Py_ssize_t together) noexcept nogil:
+    cdef Span span = whole[0]
+    cdef int last = plan.ndim - 1, inner = last - 1, i, k
+    cdef Py_ssize_t row = task * together
+    cdef Py_ssize_t end = min(row + together, rows_of(plan))
+    cdef Py_ssize_t rest, index, n = plan.shape[last]
+    span.n = min(<Py_ssize_t> CHUNK, n - column)
+    if sums != NULL:
+        span.sums = sums + task * 2 * n + column
+        span.rests = n
+    while row < end:
+        # the rows that follow each other along the axis before the last
+        rest = row
+        for k in range(OPERANDS):
+            span.at[k] = whole.at[k]
+            if span.at[k].data != NULL:
+                span.at[k].data += column * plan.steps[k][last]
+                span.at[k].step = plan.steps[k][last]
+                span.at[k].row = plan.steps[k][inner] if inner >= 0 else 0
+        span.rows = end - row
+        for i in range(inner, -1, -1):
+            index = rest % plan.shape[i]
+            rest = rest // plan.shape[i]
+            if i == inner:
+                span.rows = min(span.rows, plan.shape[i] - index)
+            for k in range(OPERANDS):
+                if span.at[k].data != NULL:
+                    span.at[k].data += index * plan.steps[k][i]
+        KERNELS.run_span(&span)
+        row += span.rows
+
+
+cdef object join_sums(const double* sums, Py_ssize_t tasks, Py_ssize_t n, int dtype):
+    """The sums of all tasks, in their order, with the rounding errors."""
+    cdef Py_ssize_t task, j
+    cdef double total, value, new, part, rest
+    cdef cnp.ndarray result = np.empty(n, np.float64)
+    cdef double* to = <double*> cnp.PyArray_DATA(result)
+    for j in range(n):
+        total = rest = 0
+        for task in range(tasks):
+            value = sums[task * 2 * n + j]
+            new = total + value
+            part = new - total
+            rest += (total - (new - part)) + (value - part) + sums[task * 2 * n + n + j]
+            total = new
+        # an infinite sum has no rest
+        to[j] = total + rest if total - total == 0 else total
+    return result if dtype == FLOAT64 else result.astype(np.float32)
 
 
 # The ufuncs
 
 cdef struct Loop:
     const Op* op
-    kernel_t kernel
+    int slot
     int dtype
-    bint backward
+    int operands                  # bits
 
 
 cdef void ufunc_loop(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* steps,
                      void* data) noexcept nogil:
-    """One run of a ufunc: ([grad,] x, parameters…) -> y."""
+    """One run of a ufunc: (arrays…, parameters…) -> y."""
     cdef const Loop* loop = <const Loop*> data
-    cdef int first = 1 if loop.backward else 0
-    cdef int count = loop.op.nparams, i, threads
+    cdef int count = loop.op.nparams, first = 0, i, k, threads
     cdef double p[MAX_PARAMETERS]
     cdef Py_ssize_t n = dimensions[0], j
     cdef bint constant = True
     cdef Span span
+    cdef Plan plan
+    begin(&span, loop.op, loop.slot, loop.dtype, p)
+    for k in range(Y):
+        if loop.operands & (1 << k):
+            span.at[k].data = args[first]
+            span.at[k].step = steps[first]
+            first += 1
     for i in range(count):
-        p[i] = (<const double*> args[first + 1 + i])[0]
-        constant = constant and steps[first + 1 + i] == 0
-    span.kernel = loop.kernel
-    span.p = p
-    span.dtype = loop.dtype
-    span.grad = args[0] if loop.backward else NULL
-    span.grad_step = steps[0] if loop.backward else 0
-    span.x = args[first]
-    span.x_step = steps[first]
-    span.y = args[first + 1 + count]
-    span.y_step = steps[first + 1 + count]
+        p[i] = (<const double*> args[first + i])[0]
+        constant = constant and steps[first + i] == 0
+    span.at[Y].data = args[first + count]
+    span.at[Y].step = steps[first + count]
     if constant or n <= 1:
         span.n = n
-        span.stream = streams(n, 4 if loop.dtype == FLOAT32 else 8, span.x, span.grad, span.y)
+        span.stream = streams(&span, n)
         threads = _threads.choose(n * loop.op.cost)
         if threads > 1:
-            parallel_strided(&span, threads)
+            plan.ndim = 1
+            plan.shape[0] = n
+            for k in range(OPERANDS):
+                plan.steps[k][0] = span.at[k].step
+            parallel_rows(&span, &plan, NULL, 1, threads)
         else:
             KERNELS.run_span(&span)
         return
     span.n = 1              # parameters that vary: only through the ufunc itself, as an array
-    span.stream = False
     for j in range(n):
         for i in range(count):
-            p[i] = (<const double*> (args[first + 1 + i] + j * steps[first + 1 + i]))[0]
+            p[i] = (<const double*> (args[first + i] + j * steps[first + i]))[0]
         KERNELS.run_span(&span)
-        span.x += span.x_step
-        span.y += span.y_step
-        if span.grad != NULL:
-            span.grad += span.grad_step
+        for k in range(OPERANDS):
+            span.at[k].data += span.at[k].step
+
+
+cdef dict UFUNCS = {}           # by name: what makes them picklable, and extensible to bfloat16
+cdef dict OWNERS = {}           # the Function of each kernel name
+SUFFIXES = {GRAD: "grad", FACTOR: "factor", WEIGHT: "weight", BIAS: "bias"}
+SLOT_NAMES = {VALUE: "value", DERIVATIVE: "derivative", FROM_OUTPUT: "from_output"}
+
+
+def __getattr__(name):
+    """The ufunc of that name: pickle finds them here, in processes that have not used them."""
+    kernel, _, rest = name.partition("__")
+    if kernel in OWNERS and rest:
+        slots = {text: number for number, text in SLOT_NAMES.items()}
+        bits = {text: 1 << number for number, text in SUFFIXES.items()}
+        slot, *operands = rest.split("__")
+        return (<Function> OWNERS[kernel]).ufunc(
+            slots[slot], (1 << X) + sum([bits[operand] for operand in operands]))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+cdef cnp.PyUFuncGenericFunction FUNCTIONS[ARRAY_DTYPES]
+for _i in range(ARRAY_DTYPES):
+    FUNCTIONS[_i] = ufunc_loop
+
+
+cdef class Ufunc:
+    """What NumPy keeps pointers into: never freed."""
+
+    cdef object ufunc
+    cdef bytes name
+    cdef Loop loops[ARRAY_DTYPES]
+    cdef void* data[ARRAY_DTYPES]
+    # for each dtype the numbers of all arguments
+    cdef char types[ARRAY_DTYPES * (OPERANDS + MAX_PARAMETERS)]
+    cdef int inputs
+
+
+cdef object make_ufunc(str name, const Op* op, int slot, int operands):
+    """A NumPy ufunc over a kernel. Its first loop is float32's: what small integers become."""
+    cdef Ufunc made = Ufunc()
+    cdef int dtype, k, i
+    made.name = name.encode()
+    made.inputs = op.nparams
+    made.inputs += bin(operands).count("1")
+    for dtype in range(ARRAY_DTYPES):
+        made.loops[dtype] = Loop(op, slot, dtype, operands)
+        made.data[dtype] = &made.loops[dtype]
+        i = dtype * (made.inputs + 1)
+        for k in range(Y):
+            if operands & (1 << k):
+                made.types[i] = argument_number(dtype, k)
+                i += 1
+        for k in range(op.nparams):
+            made.types[i] = cnp.NPY_DOUBLE
+            i += 1
+        made.types[i] = argument_number(dtype, Y)
+    made.ufunc = cnp.PyUFunc_FromFuncAndData(FUNCTIONS, made.data, made.types, BFLOAT16,
+                                             made.inputs, 1, cnp.PyUFunc_None, made.name, NULL, 0)
+    UFUNCS[name] = made
+    if BFLOAT16_NUMBER >= 0:
+        add_bfloat16(name)
+    setattr(sys.modules[__name__], name, made.ufunc)
+    return made.ufunc
+
+
+cdef int argument_number(int dtype, int operand) noexcept:
+    if operand == WEIGHT or operand == BIAS:
+        dtype = computed(dtype)
+    return -1 if dtype == BFLOAT16 else number_of(dtype)
+
+
+cdef int add_bfloat16(str name) except -1:
+    """NumPy takes a loop for a type that is not its own one by one."""
+    cdef Ufunc made = UFUNCS[name]
+    cdef int[OPERANDS + MAX_PARAMETERS] types
+    cdef int i
+    for i in range(made.inputs + 1):
+        types[i] = made.types[BFLOAT16 * (made.inputs + 1) + i]
+        types[i] = BFLOAT16_NUMBER if types[i] < 0 else types[i]
+    return cnp.PyUFunc_RegisterLoopForType(made.ufunc, BFLOAT16_NUMBER, ufunc_loop, types,
+                                           &made.loops[BFLOAT16])
 
 
 # Elementwise functions
@@ -329,63 +647,34 @@ cdef class Function:
     cdef readonly tuple parameters     # names
     cdef readonly tuple domains
     cdef readonly tuple output_domains
-    cdef object value_ufunc, derivative_ufunc, backward_ufunc, output_ufunc
-    cdef void* loops                   # the ufuncs keep pointers into it: never freed
-    cdef void* signatures
+    cdef str kernel
+    cdef dict ufuncs
 
     def __init__(self, str name, *, output_domains=(), str kernel=None, **domains):
-        cdef int i
-        cdef bytes wanted = (kernel or name).encode()
-        self.op = NULL
-        for i in range(KERNELS.count):
-            if strcmp(KERNELS.ops[i].name, wanted) == 0:
-                self.op = &KERNELS.ops[i]
-        if self.op == NULL or self.op.nparams != len(domains):
-            raise SystemError(f"no kernel {wanted!r} with {len(domains)} parameters")
+        self.kernel = kernel or name
+        self.op = find_op(self.kernel.encode())
+        if self.op.nparams != len(domains):
+            raise SystemError(f"the kernel {self.kernel} takes {self.op.nparams} parameters")
         self.name = name
         self.parameters = tuple(domains)
         self.domains = tuple(domains.values())
         self.output_domains = output_domains or self.domains
-        self.loops = calloc(4 * DTYPES, sizeof(Loop))
-        self.signatures = calloc(2 * DTYPES, MAX_PARAMETERS + 3)
-        if self.loops == NULL or self.signatures == NULL:
-            raise MemoryError
-        own = (kernel or name).encode()
-        self.value_ufunc = self.register(0, own, self.op.value, False)
-        self.derivative_ufunc = self.register(1, own + b"_derivative", self.op.derivative, False)
-        self.backward_ufunc = self.register(2, own + b"_backward", self.op.derivative, True)
-        if self.op.from_output[FLOAT32] != NULL:
-            self.output_ufunc = self.register(3, own + b"_backward_from_output",
-                                              self.op.from_output, True)
+        self.ufuncs = {}
+        OWNERS[self.kernel] = self
 
     @property
     def from_output(self):
         """Whether f' is a function of f(x)."""
-        return self.output_ufunc is not None
+        return self.op.kernels[FROM_OUTPUT][FLOAT32] != NULL
 
-    cdef object register(self, int slot, bytes name, const kernel_t* kernels, bint backward):
-        """A NumPy ufunc over the two kernels; found by pickle under its name in this module."""
-        cdef Loop* loops = <Loop*> self.loops + slot * DTYPES
-        cdef char* types = <char*> self.signatures + (DTYPES * (MAX_PARAMETERS + 3)
-                                                      if backward else 0)
-        cdef int inputs = (2 if backward else 1) + self.op.nparams
-        cdef int dtype, i
-        cdef char number
-        for dtype in range(DTYPES):
-            number = cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE
-            loops[dtype] = Loop(self.op, kernels[dtype], dtype, backward)
-            for i in range(inputs + 1):
-                types[dtype * (inputs + 1) + i] = (
-                    cnp.NPY_DOUBLE if (2 if backward else 1) <= i < inputs else number)
-            FUNCTIONS[dtype] = ufunc_loop
-        keep_alive.append(name)
-        cdef void** data = <void**> calloc(DTYPES, sizeof(void*))
-        for dtype in range(DTYPES):
-            data[dtype] = &loops[dtype]
-        ufunc = cnp.PyUFunc_FromFuncAndData(FUNCTIONS, data, types, DTYPES, inputs, 1,
-                                            cnp.PyUFunc_None, name, NULL, 0)
-        setattr(sys.modules[__name__], name.decode(), ufunc)
-        return ufunc
+    cdef object ufunc(self, int slot, int operands):
+        """The NumPy ufunc that takes these arrays; made on first use."""
+        made = self.ufuncs.get((slot, operands))
+        if made is None:
+            name = "__".join([self.kernel, SLOT_NAMES[slot],
+                             *[SUFFIXES[k] for k in SUFFIXES if operands & (1 << k)]])
+            made = self.ufuncs[slot, operands] = make_ufunc(name, self.op, slot, operands)
+        return made
 
     # Parameters come one by one, at most five: a tuple of them would cost a call 20 ns.
 
@@ -406,125 +695,197 @@ cdef class Function:
     cdef double checked(self, tuple domains, int i, value) except? -1:
         return (<Domain> domains[i]).check(self.name, <str> self.parameters[i], value)
 
-    def value(self, x, out, dtype, a=None, b=None, c=None, d=None, e=None):
-        """f(x)."""
+    def value(self, x, bias, out, dtype, a=None, b=None, c=None, d=None, e=None):
+        """f(x + bias)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
-        return self.unary(x, out, dtype, p, self.op.value, self.value_ufunc)
+        return self.unary(self.name, VALUE, x, None, bias, out, dtype, p)
 
-    def derivative(self, x, out, dtype, a=None, b=None, c=None, d=None, e=None):
-        """f'(x)."""
+    def derivative(self, x, bias, out, dtype, a=None, b=None, c=None, d=None, e=None):
+        """f'(x + bias)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
-        return self.unary(x, out, dtype, p, self.op.derivative, self.derivative_ufunc)
+        return self.unary("derivative." + self.name, DERIVATIVE, x, None, bias, out, dtype, p)
 
-    def backward(self, grad, x, output, out, a=None, b=None, c=None, d=None, e=None):
-        """grad * f'(x), f' from x or from the output."""
+    def backward(self, grad, x, output, bias, out, a=None, b=None, c=None, d=None, e=None):
+        """grad * f'(x + bias), f' from x or from the output; with a bias, its gradient too."""
         cdef double p[MAX_PARAMETERS]
+        cdef str function = "backward." + self.name
         if (x is None) == (output is None):
-            raise TypeError(f"backward.{self.name}: give exactly one of x and output")
+            raise TypeError(f"{function}: give exactly one of x and output")
         if output is None:
             self.check(self.domains, p, a, b, c, d, e)
-            return self.binary(grad, x, out, p, self.op.derivative, self.backward_ufunc)
-        if self.output_ufunc is None:
-            raise TypeError(f"backward.{self.name}: the derivative is not a function of the "
-                            f"output; give x instead")
+            return self.product(function, DERIVATIVE, grad, None, x, None, bias, out, p)
+        if not self.from_output:
+            raise TypeError(f"{function}: the derivative is not a function of the output; "
+                            f"give x instead")
+        if bias is not None:
+            raise TypeError(f"{function}: bias goes with x; the output already has it in it")
         self.check(self.output_domains, p, a, b, c, d, e)
-        return self.binary(grad, output, out, p, self.op.from_output, self.output_ufunc)
+        return self.product(function, FROM_OUTPUT, grad, None, output, None, None, out, p)
 
-    cdef object unary(self, x, out, dtype, double* p, const kernel_t* kernels, ufunc):
-        if dtype is None and type(x) is cnp.ndarray:
-            result = self.direct(x, None, out, p, kernels)
+    def gated(self, function, gate, value, out, a=None, b=None, c=None, d=None, e=None):
+        """value * f(gate)."""
+        cdef double p[MAX_PARAMETERS]
+        self.check(self.domains, p, a, b, c, d, e)
+        return self.product(function, VALUE, value, None, gate, None, None, out, p)
+
+    def gated_derivative(self, function, grad, gate, value, out, a=None, b=None, c=None, d=None,
+                         e=None):
+        """grad * value * f'(gate)."""
+        cdef double p[MAX_PARAMETERS]
+        self.check(self.domains, p, a, b, c, d, e)
+        return self.product(function, DERIVATIVE, grad, value, gate, None, None, out, p)
+
+    def weighted(self, function, x, weight, bias, out, dtype, bint derivative=False):
+        """f(x + bias, weight), weight an array that broadcasts to x; or its derivative by x."""
+        return self.unary(function, DERIVATIVE if derivative else VALUE, x, weight, bias, out,
+                          dtype, NULL)
+
+    def weighted_backward(self, function, grad, x, weight, bias, out):
+        """grad * f'(x + bias, weight); with a bias, its gradient too."""
+        return self.product(function, DERIVATIVE, grad, None, x, weight, bias, out, NULL)
+
+    cdef object unary(self, str function, int slot, x, weight, bias, out, dtype, double* p):
+        if dtype is None and bias is None and weight is None and type(x) is cnp.ndarray:
+            result = self.direct(slot, None, x, out, p)
             if result is not None:
                 return result
         if dtype is not None:
             dtype = np.dtype(dtype)
-            if dtype.kind != "f":
-                raise TypeError(f"{self.name}: dtype= must be float32 or float64, got {dtype}")
-            result_dtype(self.name, dtype)
-        x = self.convert(x, out is not None)
+            if dtype.kind not in "fV":
+                raise TypeError(f"{function}: dtype= must be {SUPPORTED}, got {dtype}")
+            result_dtype(function, dtype)
+        x = self.convert(function, x, out is not None)
         if out is not None:
-            check_out(self.name, out, x.shape, dtype or result_dtype(self.name, x.dtype))
-        if dtype is not None:
-            x = x.astype(dtype)
-        return self.call(ufunc, (x,), out, p)
+            check_out(function, out, x.shape, dtype or result_dtype(function, x.dtype))
+        bias = self.parameter_array(function, "bias", bias, x, dtype)
+        weight = self.parameter_array(function, "weight", weight, x, dtype)
+        if dtype is None and type(x) is cnp.ndarray:
+            result = self.by_strides(slot, None, None, x, weight, bias, out, p)
+            if result is not None:
+                return result[0]
+        return self.call(function, slot, [None, None, x, weight, bias], out, dtype, p)
 
-    cdef object binary(self, grad, x, out, double* p, const kernel_t* kernels, ufunc):
-        if type(grad) is cnp.ndarray and type(x) is cnp.ndarray:
-            result = self.direct(x, grad, out, p, kernels)
+    cdef object product(self, str function, int slot, grad, factor, x, weight, bias, out,
+                        double* p):
+        if (factor is None and weight is None and bias is None and type(grad) is cnp.ndarray
+                and type(x) is cnp.ndarray):
+            result = self.direct(slot, grad, x, out, p)
             if result is not None:
                 return result
-        function = "backward." + self.name
-        grad = self.convert(grad, out is not None)
-        x = self.convert(x, out is not None)
-        if grad.shape != x.shape:
-            raise ValueError(f"{function}: grad and x must have equal shapes, "
-                             f"got {grad.shape} and {x.shape}")
+        grad = self.convert(function, grad, out is not None)
+        x = self.convert(function, x, out is not None)
+        others = {"grad": grad}
+        if factor is not None:
+            factor = others["value"] = self.convert(function, factor, out is not None)
+        for name, other in others.items():
+            if other.shape != x.shape:
+                raise ValueError(f"{function}: {name} and x must have equal shapes, "
+                                 f"got {other.shape} and {x.shape}")
         if out is not None:
             check_out(function, out, x.shape,
-                      np.result_type(result_dtype(function, grad.dtype),
-                                     result_dtype(function, x.dtype)))
-        return self.call(ufunc, (grad, x), out, p)
+                      np.result_type(*[result_dtype(function, a.dtype)
+                                       for a in (x, *others.values())]))
+        bias = self.parameter_array(function, "bias", bias, x, None)
+        weight = self.parameter_array(function, "weight", weight, x, None)
+        result = None
+        if type(grad) is cnp.ndarray and type(x) is cnp.ndarray \
+                and (factor is None or type(factor) is cnp.ndarray):
+            result = self.by_strides(slot, grad, factor, x, weight, bias, out, p)
+        if result is None:
+            dx = self.call(function, slot, [grad, factor, x, weight, bias], out, None, p)
+            return dx if bias is None else (dx, bias_gradient(dx, IDENTITY))
+        return result[0] if bias is None else result
 
-    cdef object convert(self, x, bint to_numpy):
+    cdef object convert(self, str function, x, bint to_numpy):
         """An operand for the ufunc: an array of a supported dtype, of any array type."""
         if to_numpy or not hasattr(x, "__array_ufunc__"):
-            x = as_array(self.name, x)
+            x = as_array(function, x)
         dtype = getattr(x, "dtype", None)      # a DataFrame has none: its ufunc call checks
         if isinstance(dtype, np.dtype):
-            result_dtype(self.name, dtype)
+            result_dtype(function, dtype)
         return x
 
-    cdef object call(self, ufunc, tuple operands, out, double* p):
-        cdef int i
-        # Parameters as float64 scalars: exact, and no part of the result's dtype.
-        operands += tuple([np.float64(p[i]) for i in range(self.op.nparams)])
-        try:
-            if out is None:
-                return ufunc(*operands)
-            return ufunc(*operands, out=out, casting="same_kind")
-        except TypeError as error:
-            dtypes = [getattr(x, "dtype", type(x).__name__) for x in operands]
-            raise TypeError(f"{self.name}: input of dtype {dtypes[0]} is not supported; use "
-                            f"float32 or float64, or integers or bool") from error
+    cdef object parameter_array(self, str function, str name, a, x, dtype):
+        """A bias or weight as an array of the dtype that x is computed in."""
+        if a is None:
+            return None
+        a = as_array(function, a)
+        shape = x.shape
+        if name == "bias" and (len(shape) == 0 or a.shape != shape[len(shape) - 1:]):
+            raise ValueError(f"{function}: bias must have one entry for each of x's last axis: "
+                             f"x has shape {shape}, bias {a.shape}")
+        if dtype is None:
+            if type(x) is cnp.ndarray and plain(x) >= 0 and plain(a) == computed(plain(x)):
+                return a
+            dtype = getattr(x, "dtype", None)
+            if not isinstance(dtype, np.dtype):
+                return a                       # a DataFrame: the dtypes of its columns decide
+            dtype = result_dtype(function, dtype)
+        wanted = np.float64 if dtype == np.float64 else np.float32
+        if not (np.can_cast(a.dtype, wanted, "same_kind") or is_bfloat16(a.dtype)):
+            raise TypeError(f"{function}: {name} of dtype {a.dtype} cannot be used with x of "
+                            f"dtype {dtype} (casting rule 'same_kind')")
+        return np.require(a, wanted, "A")
 
-    cdef object direct(self, x, grad, out, double* p, const kernel_t* kernels):
-        """Ways 1 and 2; None when the arrays are not plain enough for them."""
+    cdef object call(self, str function, int slot, list arrays, out, dtype, double* p):
+        cdef int i, operands = 0
+        for i in range(Y):
+            if arrays[i] is not None:
+                operands |= 1 << i
+        arguments = [a for a in arrays if a is not None]
+        # Parameters as float64 scalars: exact, and no part of the result's dtype.
+        arguments += [np.float64(p[i]) for i in range(self.op.nparams)]
+        keywords = {}
+        if out is not None:
+            keywords.update(out=out, casting="same_kind")
+        if dtype is not None:
+            wide = np.float64 if dtype == np.float64 else np.float32
+            keywords.update(casting="unsafe", signature=(
+                *[wide if i in (WEIGHT, BIAS) else dtype for i in range(Y) if operands & 1 << i],
+                *[np.float64] * self.op.nparams, dtype))
+        try:
+            return self.ufunc(slot, operands)(*arguments, **keywords)
+        except TypeError as error:
+            dtypes = [getattr(x, "dtype", type(x).__name__) for x in arguments]
+            raise TypeError(f"{function}: input of dtype {dtypes[0]} is not supported; use "
+                            f"{SUPPORTED}, or integers or bool") from error
+
+    cdef object direct(self, int slot, grad, x, out, double* p):
+        """Way 1; None when the arrays are not plain enough for it."""
         cdef int dtype = plain(x)
         cdef Py_ssize_t n, size
         cdef Span span
         cdef int threads
         cdef double work
-        if dtype < 0 or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
+        if dtype < 0 or not contiguous(x) or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
             return None
         if grad is not None and (plain(grad) != dtype or not same_layout(x, grad)):
             return None
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(<cnp.ndarray> x), cnp.PyArray_DIMS(<cnp.ndarray> x),
-                cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE,
+                number_of(dtype),
                 not cnp.PyArray_FLAGS(<cnp.ndarray> x) & cnp.NPY_ARRAY_C_CONTIGUOUS)
         elif (type(out) is not cnp.ndarray or plain(out) != dtype or not same_layout(x, out)
                 or (grad is not None and not same_layout(grad, out))
                 or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)):
             return None
         n = cnp.PyArray_SIZE(<cnp.ndarray> x)
-        size = 4 if dtype == FLOAT32 else 8
-        span.kernel = kernels[dtype]
-        span.p = p
-        span.dtype = dtype
+        size = itemsize(dtype)
+        begin(&span, self.op, slot, dtype, p)
         span.n = n
-        span.x = <const char*> cnp.PyArray_DATA(<cnp.ndarray> x)
-        span.y = <char*> cnp.PyArray_DATA(<cnp.ndarray> out)
-        span.x_step = span.y_step = span.grad_step = size
-        span.grad = NULL
+        span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> x)
+        span.at[Y].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> out)
+        span.at[X].step = span.at[Y].step = span.at[GRAD].step = size
         if grad is not None:
-            span.grad = <const char*> cnp.PyArray_DATA(<cnp.ndarray> grad)
-            if not apart(span.grad, span.y, n * size):
+            span.at[GRAD].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> grad)
+            if not apart(span.at[GRAD].data, span.at[Y].data, n * size):
                 return None
-        if not apart(span.x, span.y, n * size):
+        if not apart(span.at[X].data, span.at[Y].data, n * size):
             return None
-        span.stream = streams(n, size, span.x, span.grad, span.y)
+        span.stream = streams(&span, n)
         work = n * self.op.cost
         if work < BRIEF:
             if n:
@@ -534,27 +895,129 @@ cdef class Function:
         if threads == 1:
             with nogil:
                 KERNELS.run_span(&span)
-        elif dtype == FLOAT32:
+        elif size == 4:
             over_views[float](&span, threads, 0)
-        else:
+        elif size == 8:
             over_views[double](&span, threads, 0)
+        else:
+            over_views["unsigned short"](&span, threads, 0)
         return out
 
+    cdef object by_strides(self, int slot, grad, factor, x, weight, bias, out, double* p):
+        """Way 2: (y, bias gradient or None); None when the arrays are not plain enough."""
+        cdef int dtype = plain(x), k
+        cdef bint summing = grad is not None and bias is not None
+        cdef Py_ssize_t count = cnp.PyArray_SIZE(<cnp.ndarray> x)
+        cdef Plan plan
+        cdef Span span
+        if dtype < 0 or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
+            return None
+        for a in (grad, factor, out):
+            if a is not None and (type(a) is not cnp.ndarray or plain(a) != dtype):
+                return None
+        if out is None:
+            out = PyArray_NewLikeArray(<cnp.ndarray> x, cnp.NPY_KEEPORDER, NULL, 0)
+        arrays = [grad, factor, x, weight, bias, out]
+        begin(&span, self.op, slot, dtype, p)
+        plan.ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
+        for k in range(plan.ndim):
+            plan.shape[k] = cnp.PyArray_DIM(<cnp.ndarray> x, k)
+        memset(plan.steps, 0, sizeof(plan.steps))
+        for k in range(OPERANDS):
+            if arrays[k] is not None:
+                span.at[k].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> arrays[k])
+                take_steps(&plan, k, arrays[k])
+        for k in range(Y):
+            if span.at[k].data != NULL and may_clash(&plan, &span, k):
+                return None
+        if count == 0:
+            return out, np.zeros(bias.shape, bias.dtype) if summing else None
+        span.stream = streams(&span, count)
+        if summing:
+            return out, run_and_sum(&span, &plan, count * self.op.cost)
+        order_axes(&plan)
+        merge_axes(&plan, True)
+        run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
+                 count * self.op.cost)
+        return out, None
 
-cdef int over_views(const Span* span, int threads, real tag) except -1:
-    """Way 2: view the three arrays as flat typed memoryviews and share them out."""
-    cdef const real[::1] x = <real[:span.n:1]> <real*> span.x
-    cdef real[::1] y = <real[:span.n:1]> <real*> span.y
-    cdef const real[::1] grad = x
-    if span.grad != NULL:
-        grad = <real[:span.n:1]> <real*> span.grad
-    with nogil:
-        parallel_views(x, grad, y, span, threads)
-    return 0
+
+cdef void run_rows(const Span* span, const Plan* plan, double* sums, Py_ssize_t together,
+                   double work) noexcept:
+    cdef int threads = _threads.choose(work)
+    if work < BRIEF:
+        parallel_rows(span, plan, sums, together, 1)
+    else:
+        with nogil:
+            parallel_rows(span, plan, sums, together, threads)
 
 
-cdef cnp.PyUFuncGenericFunction FUNCTIONS[DTYPES]
-cdef list keep_alive = []
+cdef object run_and_sum(const Span* span, Plan* plan, double work):
+    """Run the plan, and return the sums of its results over all axes but the last."""
+    merge_axes(plan, False)
+    cdef Py_ssize_t n = plan.shape[plan.ndim - 1], rows = rows_of(plan)
+    # Rows a task takes: nothing but the shape decides, for the sums depend on it.
+    cdef Py_ssize_t together = rows
+    if n <= CHUNK:
+        together = max(4 * CHUNK // n, (rows + 63) // 64)
+    cdef Py_ssize_t tasks = (rows + together - 1) // together
+    cdef double* sums = <double*> calloc(2 * tasks * n, sizeof(double))
+    if sums == NULL:
+        raise MemoryError
+    try:
+        run_rows(span, plan, sums, together, work)
+        return join_sums(sums, tasks, n, span.dtype)
+    finally:
+        free(sums)
+
+
+cdef bint may_clash(const Plan* plan, const Span* span, int k) noexcept nogil:
+    """Whether writing the result could change an entry of operand k before it is read."""
+    cdef bint same = span.at[k].data == span.at[Y].data
+    cdef int i
+    for i in range(plan.ndim):
+        same = same and (plan.shape[i] == 1 or plan.steps[k][i] == plan.steps[Y][i])
+    return not same and not (end_of(plan, span, k) <= start_of(plan, span, Y)
+                             or end_of(plan, span, Y) <= start_of(plan, span, k))
+
+
+cdef char* start_of(const Plan* plan, const Span* span, int k) noexcept nogil:
+    """The lowest address of an operand."""
+    cdef char* p = span.at[k].data
+    cdef int i
+    for i in range(plan.ndim):
+        p += min(<Py_ssize_t> 0, plan.steps[k][i] * (plan.shape[i] - 1))
+    return p
+
+
+cdef char* end_of(const Plan* plan, const Span* span, int k) noexcept nogil:
+    """What follows the highest address of an operand."""
+    cdef char* p = span.at[k].data + itemsize(
+        computed(span.dtype) if k == WEIGHT or k == BIAS else span.dtype)
+    cdef int i
+    for i in range(plan.ndim):
+        p += max(<Py_ssize_t> 0, plan.steps[k][i] * (plan.shape[i] - 1))
+    return p
+
+
+cdef object bias_gradient(dx, const Op* op):
+    """The sums of dx over all axes but the last, as if it had just been computed."""
+    cdef Plan plan
+    cdef Span span
+    cdef int k
+    if hasattr(dx, "dask"):
+        return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64)
+    dx = np.require(dx, dx.dtype.newbyteorder("="), "A")
+    if dx.size == 0:
+        return np.zeros(dx.shape[dx.ndim - 1:])
+    begin(&span, op, VALUE, dtype_of(dx), NULL)
+    plan.ndim = dx.ndim
+    for k in range(plan.ndim):
+        plan.shape[k] = dx.shape[k]
+    memset(plan.steps, 0, sizeof(plan.steps))
+    span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
+    take_steps(&plan, X, dx)
+    return run_and_sum(&span, &plan, dx.size * op.cost)
 
 
 cdef class Choice:
@@ -581,12 +1044,17 @@ cdef class Choice:
             raise ValueError(f"{self.name}: {self.parameters[0]} must be one of "
                              f"{', '.join(map(repr, self.options))}, got {choice!r}") from None
 
-    def value(self, x, out, dtype, choice):
-        cdef Function function = self.pick(choice)
-        return function.unary(x, out, dtype, NULL, function.op.value, function.value_ufunc)
+    def value(self, x, bias, out, dtype, choice):
+        return self.pick(choice).value(x, bias, out, dtype)
 
-    def derivative(self, x, out, dtype, choice):
-        return self.pick(choice).derivative(x, out, dtype)
+    def derivative(self, x, bias, out, dtype, choice):
+        return self.pick(choice).derivative(x, bias, out, dtype)
 
-    def backward(self, grad, x, output, out, choice):
-        return self.pick(choice).backward(grad, x, output, out)
+    def backward(self, grad, x, output, bias, out, choice):
+        return self.pick(choice).backward(grad, x, output, bias, out)
+
+    def gated(self, function, gate, value, out, choice):
+        return self.pick(choice).gated(function, gate, value, out)
+
+    def gated_derivative(self, function, grad, gate, value, out, choice):
+        return self.pick(choice).gated_derivative(function, grad, gate, value, out)

@@ -7,14 +7,14 @@ signature and costs no more to call than a function written by hand.
 from cyact._catalog import catalog
 
 DERIVATIVE = '''
-def {name}(x, /, {signature}*, out=None, dtype=None):
+def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
     """Derivative of `{name}` with respect to x.
 
     Parameters
     ----------
     x : array_like
         Where to take it.
-    {parameters}out, dtype
+    {parameters}bias, out, dtype
         As in `cyact.{name}`, and so are the result and the errors raised.
 
     Returns
@@ -22,11 +22,11 @@ def {name}(x, /, {signature}*, out=None, dtype=None):
     ndarray, or the type of `x`
         ``f'(x)`` for ``f(x) = {formula}``.
     """
-    return _function.derivative(x, out, dtype{arguments})
+    return _function.derivative(x, bias, out, dtype{arguments})
 '''
 
 BACKWARD = '''
-def {name}(grad, x=None, /, {signature}*, output=None, out=None):
+def {name}(grad, x=None, /, {signature}*, output=None, bias=None, out=None):
     """Backward pass of `{name}`: the gradient with respect to x.
 
     Parameters
@@ -37,14 +37,20 @@ def {name}(grad, x=None, /, {signature}*, output=None, out=None):
         The input of the forward pass.
     {parameters}output : array_like, optional
         The output of the forward pass, instead of `x`{output}.
+    bias : array_like, optional
+        The bias of the forward pass; goes with `x`.
     out : ndarray, optional
         Where to put the result; may be `grad` or `x`.
 
     Returns
     -------
-    ndarray, or the type of `grad`
+    dx : ndarray, or the type of `grad`
         ``grad * f'(x)`` for ``f(x) = {formula}``, equal to the last bit to
-        ``grad * cyact.derivative.{name}(x)`` when computed from `x`.
+        ``grad * cyact.derivative.{name}(x)`` when computed from `x` (half types: that product
+        in float32, rounded once).
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
+        for float64, else float32.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def {name}(grad, x=None, /, {signature}*, output=None, out=None):
     ValueError
         Shapes differ, or a parameter is out of its domain.
     """
-    return _function.backward(grad, x, output, out{arguments})
+    return _function.backward(grad, x, output, bias, out{arguments})
 '''
 
 

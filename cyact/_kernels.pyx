@@ -9,13 +9,26 @@ of y = f(x). To add a function, write these and add its line to the table at the
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from libc.float cimport FLT_MAX
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport INFINITY
 
-from cyact._abi cimport ABI, FLOAT32, FLOAT64, LANES, Kernels, Op, Span, kernel_t
-from cyact cimport _math32 as m32
-from cyact cimport _math64 as m64
-from cyact cimport _tile
+from cyact._abi cimport (
+    ABI,
+    DERIVATIVE,
+    FLOAT32,
+    FLOAT64,
+    FROM_OUTPUT,
+    LANES,
+    VALUE,
+    Kernels,
+    Op,
+    Span,
+    kernel_t,
+)
+# Written so, Cython sees that this module is out of date when one of those is changed.
+cimport cyact._math32 as m32
+cimport cyact._math64 as m64
+cimport cyact._tile as _tile
 from cyact._math32 cimport at_least, at_most, magnitude, opaque, positive
 
 ctypedef fused real:
@@ -85,6 +98,25 @@ cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) no
     cdef real slope = <real> p[0]
     for i in range(n & -LANES):
         y[i] = 1 if x[i] > 0 else slope if x[i] <= 0 else x[i]
+
+
+# prelu: leaky_relu with a slope for each element, w; a slope of 0 makes 0 of -inf as well.
+
+cdef void prelu(const real* x, const real* w, real* y, Py_ssize_t n,
+                const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real lowest = <real> opaque(-FLT_MAX if real is float else -DBL_MAX)
+    cdef real v
+    for i in range(n & -LANES):
+        v = x[i] if w[i] != 0 else at_least(x[i], lowest)
+        y[i] = x[i] if x[i] >= 0 else w[i] * v
+
+
+cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
+                  const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 1 if x[i] > 0 else w[i] if x[i] <= 0 else x[i]
 
 
 # elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
@@ -401,6 +433,10 @@ cdef Kernels KERNELS
 # Given where one of these is wanted, a fused kernel picks its instance itself.
 ctypedef void (*kernel32_t)(const float*, float*, Py_ssize_t, const double*) noexcept nogil
 ctypedef void (*kernel64_t)(const double*, double*, Py_ssize_t, const double*) noexcept nogil
+ctypedef void (*weighted32_t)(const float*, const float*, float*, Py_ssize_t,
+                              const double*) noexcept nogil
+ctypedef void (*weighted64_t)(const double*, const double*, double*, Py_ssize_t,
+                              const double*) noexcept nogil
 
 
 cdef int add(const char* name, int nparams, double cost,
@@ -414,13 +450,21 @@ cdef int add(const char* name, int nparams, double cost,
     op.name = name
     op.nparams = nparams
     op.cost = cost
-    op.value[FLOAT32] = <kernel_t> value32
-    op.value[FLOAT64] = <kernel_t> value64
-    op.derivative[FLOAT32] = <kernel_t> derivative32
-    op.derivative[FLOAT64] = <kernel_t> derivative64
-    op.from_output[FLOAT32] = <kernel_t> from_output32
-    op.from_output[FLOAT64] = <kernel_t> from_output64
+    op.kernels[VALUE][FLOAT32] = <kernel_t> value32
+    op.kernels[VALUE][FLOAT64] = <kernel_t> value64
+    op.kernels[DERIVATIVE][FLOAT32] = <kernel_t> derivative32
+    op.kernels[DERIVATIVE][FLOAT64] = <kernel_t> derivative64
+    op.kernels[FROM_OUTPUT][FLOAT32] = <kernel_t> from_output32
+    op.kernels[FROM_OUTPUT][FLOAT64] = <kernel_t> from_output64
     return 0
+
+
+cdef int add_weighted(const char* name, double cost,
+                      weighted32_t value32, weighted64_t value64,
+                      weighted32_t derivative32, weighted64_t derivative64) except -1:
+    OPS[KERNELS.count].weighted = True
+    return add(name, 0, cost, <kernel32_t> value32, <kernel64_t> value64,
+               <kernel32_t> derivative32, <kernel64_t> derivative64)
 
 
 cdef void run_span(const Span* span) noexcept nogil:
@@ -433,6 +477,7 @@ add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
+add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)

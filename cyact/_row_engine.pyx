@@ -16,7 +16,7 @@ from libc.string cimport strcmp
 import numpy as np
 from numpy.exceptions import AxisError
 
-from cyact cimport _threads
+cimport cyact._threads as _threads
 from cyact._abi cimport (
     ABI,
     FLOAT32,
@@ -260,19 +260,28 @@ cdef int axis_number(str function, cnp.ndarray x, axis) except -1:
     return normalize_axis(function, x, axis)
 
 
+cdef object row_dtype(str function, dtype):
+    """What rows of a dtype are computed in: float32 or float64."""
+    dtype = result_dtype(function, dtype)
+    if dtype != np.float32 and dtype != np.float64:
+        raise TypeError(f"{function}: dtype {dtype} is not supported along an axis; use float32 "
+                        f"or float64, or integers or bool (they become floating point)")
+    return dtype
+
+
 cdef cnp.ndarray working(str function, x, dtype):
     """x as an aligned, native float32 or float64 ndarray: a view where it is one already."""
     if dtype is None and type(x) is cnp.ndarray and ready(x):
         return x
     x = as_array(function, x)
     if dtype is None:
-        dtype = result_dtype(function, x.dtype)
+        dtype = row_dtype(function, x.dtype)
     else:
         dtype = np.dtype(dtype)
         if dtype.kind != "f":
             raise TypeError(f"{function}: dtype= must be float32 or float64, got {dtype}")
-        result_dtype(function, x.dtype)
-        dtype = result_dtype(function, dtype)
+        row_dtype(function, x.dtype)
+        dtype = row_dtype(function, dtype)
     # np.asarray drops subclasses; "A" makes it aligned, and the dtype is native.
     return np.require(np.asarray(x), dtype, "A")
 
@@ -353,7 +362,7 @@ cdef class RowFunction:
         self.check(params, p)
         grad = as_array(function, grad)
         x = as_array(function, x if output is None else output)
-        dtype = np.result_type(result_dtype(function, grad.dtype), result_dtype(function, x.dtype))
+        dtype = np.result_type(row_dtype(function, grad.dtype), row_dtype(function, x.dtype))
         x = working(function, x, dtype)
         grad = working(function, grad, dtype)
         axis = axis_number(function, x, axis)

@@ -1,12 +1,31 @@
-"""The stages around a kernel: gather, pad, multiply by a gradient, scatter, stream.
+"""The stages around a kernel, compiled with the kernels of each level.
 
-Compiled with the kernels of each level. Work is done in tiles that live in L1; where no
-stage is needed the kernel runs on the arrays themselves.
+    load (gather, pad, widen half types) -> add bias -> kernel -> multiply by gradients ->
+    sum over rows -> round to the half type -> store (scatter, or stream past the caches)
+
+Work is done in tiles that live in L1; where no stage is needed the kernel runs on the arrays
+themselves.
 """
 
 from libc.string cimport memcpy, memset
 
-from cyact._abi cimport FLOAT32, LANES, TILE, Span
+from cyact._abi cimport (
+    BFLOAT16,
+    BIAS,
+    FACTOR,
+    FLOAT32,
+    FLOAT64,
+    GRAD,
+    LANES,
+    TILE,
+    WEIGHT,
+    Operand,
+    Span,
+    X,
+    Y,
+    weighted_t,
+)
+from cyact._half cimport narrow, near_tie, round_to_odd, uint16, widen
 
 cdef extern from *:
     """
@@ -44,20 +63,30 @@ cdef extern from *:
     #else
       #define CYACT_ALIGNED __attribute__((aligned(64)))
     #endif
-    typedef struct { CYACT_ALIGNED char bytes[1024 * 8]; } cyact_tile;
+    typedef struct { CYACT_ALIGNED char bytes[1024 * 8 + 320]; } cyact_tile;
     """
     ctypedef struct cyact_status:
         pass
     ctypedef struct tile "cyact_tile":
-        char bytes[8192]
+        char bytes[8512]
     cyact_status status_get "cyact_status_get" () noexcept nogil
     void status_set "cyact_status_set" (cyact_status status) noexcept nogil
     void stream_line "cyact_stream_line" (char* to, const char* source) noexcept nogil
     void stream_end "cyact_stream_end" () noexcept nogil
 
 
-cdef inline void gather(const char* x, Py_ssize_t step, char* to, Py_ssize_t n,
-                        Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
+    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
+
+
+cdef inline bint contiguous(const Operand* a, Py_ssize_t rows, Py_ssize_t n,
+                            Py_ssize_t size) noexcept nogil:
+    """Whether rows of n entries follow each other without a gap."""
+    return a.step == size and (rows == 1 or a.row == n * size)
+
+
+cdef inline void gather_row(const char* x, Py_ssize_t step, char* to, Py_ssize_t n,
+                            Py_ssize_t size) noexcept nogil:
     """Copy n items of `size` bytes, `step` bytes apart, into a contiguous buffer."""
     cdef Py_ssize_t i
     if step == size:
@@ -65,34 +94,29 @@ cdef inline void gather(const char* x, Py_ssize_t step, char* to, Py_ssize_t n,
     elif size == 4:
         for i in range(n):
             (<float*> to)[i] = (<const float*> (x + i * step))[0]
-    else:
+    elif size == 8:
         for i in range(n):
             (<double*> to)[i] = (<const double*> (x + i * step))[0]
+    else:
+        for i in range(n):
+            (<uint16*> to)[i] = (<const uint16*> (x + i * step))[0]
 
 
-cdef inline void scatter(const char* source, char* y, Py_ssize_t step, Py_ssize_t n,
-                         Py_ssize_t size) noexcept nogil:
-    """The reverse of gather."""
+cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ssize_t n,
+                             Py_ssize_t size) noexcept nogil:
+    """The reverse of gather_row."""
     cdef Py_ssize_t i
     if step == size:
         memcpy(y, source, n * size)
     elif size == 4:
         for i in range(n):
             (<float*> (y + i * step))[0] = (<const float*> source)[i]
-    else:
+    elif size == 8:
         for i in range(n):
             (<double*> (y + i * step))[0] = (<const double*> source)[i]
-
-
-cdef inline void multiply(const char* grad, char* y, Py_ssize_t n, int dtype) noexcept nogil:
-    """y = grad * y, n a multiple of LANES."""
-    cdef Py_ssize_t i
-    if dtype == FLOAT32:
-        for i in range(n & -LANES):
-            (<float*> y)[i] = (<const float*> grad)[i] * (<float*> y)[i]
     else:
-        for i in range(n & -LANES):
-            (<double*> y)[i] = (<const double*> grad)[i] * (<double*> y)[i]
+        for i in range(n):
+            (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
 
 
 cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept nogil:
@@ -110,70 +134,298 @@ cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept 
     memcpy(y + done, source + done, bytes - done)
 
 
-cdef inline const char* load(const char* x, Py_ssize_t step, char* buffer, Py_ssize_t n,
-                             Py_ssize_t padded, Py_ssize_t size) noexcept nogil:
-    """x itself where a kernel can read it, else a contiguous copy padded with zeros."""
-    if step == size and n == padded:
-        return x
-    gather(x, step, buffer, n, size)
-    memset(buffer + n * size, 0, (padded - n) * size)
+# A block: some whole rows, or a piece of one, of at most TILE entries.
+
+cdef struct Block:
+    Py_ssize_t row
+    Py_ssize_t start              # in the row
+    Py_ssize_t rows
+    Py_ssize_t n
+    Py_ssize_t padded             # rows * n, up to a multiple of LANES
+
+
+cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
+    return a.data + b.row * a.row + b.start * a.step
+
+
+cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
+    """The block's entries as kernels take them: in place if possible, else in the buffer.
+
+    Padding entries are 0.
+    """
+    cdef Py_ssize_t size = itemsize(dtype), count = b.rows * b.n, r
+    cdef char* x = at(a, b)
+    cdef char* to = buffer
+    cdef bint half = size == 2
+    if contiguous(a, b.rows, b.n, size) and count == b.padded:
+        if not half:
+            return x
+    else:
+        if half:                  # into the upper half of the buffer: it widens into the lower
+            to += TILE * 4
+        for r in range(b.rows):
+            gather_row(x + r * a.row, a.step, to + r * b.n * size, b.n, size)
+        memset(to + count * size, 0, (b.padded - count) * size)
+        x = to
+    if half:
+        widen(<const uint16*> x, <float*> buffer, b.padded, dtype)
     return buffer
 
 
-cdef inline void span_in_tiles(const Span* span) noexcept nogil:
-    cdef tile source, result, slope
-    cdef Py_ssize_t size = 4 if span.dtype == FLOAT32 else 8
-    cdef Py_ssize_t start = 0, n, padded
-    cdef const char* x
-    cdef const char* grad
-    cdef char* y
-    while start < span.n:
-        n = min(<Py_ssize_t> TILE, span.n - start)
-        padded = (n + LANES - 1) & -LANES
-        x = load(span.x + start * span.x_step, span.x_step, source.bytes, n, padded, size)
-        span.kernel(x, result.bytes, padded, span.p)
-        if span.grad != NULL:
-            grad = load(span.grad + start * span.grad_step, span.grad_step, slope.bytes,
-                        n, padded, size)
-            multiply(grad, result.bytes, padded, span.dtype)
-        y = span.y + start * span.y_step
-        if span.stream and span.y_step == size:
-            stream(result.bytes, y, n * size)
+cdef inline void store(const char* y, const Span* s, const Block* b) noexcept nogil:
+    """The block's results, in the dtype of the array, to their places."""
+    cdef const Operand* a = &s.at[Y]
+    cdef Py_ssize_t size = itemsize(s.dtype), r
+    cdef char* to = at(a, b)
+    if contiguous(a, b.rows, b.n, size):
+        if s.stream:
+            stream(y, to, b.rows * b.n * size)
         else:
-            scatter(result.bytes, y, span.y_step, n, size)
-        start += n
-    if span.stream:
+            memcpy(to, y, b.rows * b.n * size)
+        return
+    for r in range(b.rows):
+        scatter_row(y + r * b.n * size, to + r * a.row, a.step, b.n, size)
+
+
+# Arithmetic on n entries, n a multiple of LANES; of float32 unless `wide`
+
+cdef inline void add(const char* a, const char* b, char* to, Py_ssize_t n,
+                     bint wide) noexcept nogil:
+    """to = a + b; `to` may be a."""
+    cdef Py_ssize_t i
+    if wide:
+        for i in range(n & -LANES):
+            (<double*> to)[i] = (<const double*> a)[i] + (<const double*> b)[i]
+    else:
+        for i in range(n & -LANES):
+            (<float*> to)[i] = (<const float*> a)[i] + (<const float*> b)[i]
+
+
+cdef inline void multiply(const char* a, const char* b, char* to, Py_ssize_t n,
+                          bint wide) noexcept nogil:
+    """to = a * b; `to` may be a or b."""
+    cdef Py_ssize_t i
+    if wide:
+        for i in range(n & -LANES):
+            (<double*> to)[i] = (<const double*> a)[i] * (<const double*> b)[i]
+    else:
+        for i in range(n & -LANES):
+            (<float*> to)[i] = (<const float*> a)[i] * (<const float*> b)[i]
+
+
+cdef inline void sum_rows(const Span* s, const Block* b, const char* y) noexcept nogil:
+    """Add the block's rows to the sums: float32 in double, double with the rounding errors."""
+    cdef double* sums = s.sums + b.start
+    cdef double* rests = sums + s.rests
+    cdef double v, total, part
+    cdef Py_ssize_t r, j
+    for r in range(b.rows):
+        if s.dtype == FLOAT64:
+            for j in range(b.n):
+                v = (<const double*> y)[r * b.n + j]
+                total = sums[j] + v
+                part = total - sums[j]
+                rests[j] += (sums[j] - (total - part)) + (v - part)
+                sums[j] = total
+        else:
+            for j in range(b.n):
+                sums[j] += (<const float*> y)[r * b.n + j]
+
+
+# Half types. A float32 result that is 1 ULP off rounds wrongly where a tie of the half type
+# is that near. Such results, a few in ten thousand, are computed again in double.
+
+cdef inline void settle(const Span* s, const char* x, const char* w, const char* y, uint16* h,
+                        Py_ssize_t n) noexcept nogil:
+    """h = the halves nearest to f(x), given y = f(x) within 1 ULP and `slack`."""
+    cdef unsigned int dropped = 0xffff if s.dtype == BFLOAT16 else 0x1fff
+    # Above 2^-14 the slack is at most 32 units in the last place of a float. Below, float16 is
+    # subnormal and counts in units of 2^-24; in bfloat16 the slack makes all results doubtful.
+    cdef unsigned int width = 2 if s.slack == 0 else 64
+    cdef unsigned int small = 2 * 0x38800000u
+    cdef float limit = 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
+    cdef Py_ssize_t i = 0
+    if s.dtype == BFLOAT16:
+        small = 0 if s.slack == 0 else small
+        limit = -1
+    narrow(<const float*> y, h, n, s.dtype)
+    while i < n:
+        if near_tie(<const float*> y + i, (dropped + 1) // 2, dropped, width, small, limit) \
+                and doubtful(s, <const float*> y + i):
+            compute_again(s, <const float*> x + i,
+                          NULL if w == NULL else <const float*> w + i, h + i)
+        i += LANES
+
+
+cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
+    """Whether one of LANES results could round differently if it were exact."""
+    cdef float[LANES] low
+    cdef float[LANES] high
+    cdef uint16[LANES] below
+    cdef uint16[LANES] above
+    cdef float slack = <float> s.slack, margin
+    cdef float less = <float> (1 - 2.0**-23), more = <float> (1 + 2.0**-23)
+    cdef unsigned int differ = 0
+    cdef int i
+    for i in range(LANES):
+        margin = slack if y[i] != 0 else 0
+        low[i] = y[i] * less - margin
+        high[i] = y[i] * more + margin
+    narrow(low, below, LANES, s.dtype)
+    narrow(high, above, LANES, s.dtype)
+    for i in range(LANES):
+        differ |= below[i] ^ above[i]
+    return differ != 0
+
+
+cdef inline void compute_again(const Span* s, const float* x, const float* w,
+                               uint16* h) noexcept nogil:
+    """LANES halves by way of the double kernel."""
+    cdef double[LANES] wide_x
+    cdef double[LANES] wide_w
+    cdef double[LANES] wide_y
+    cdef float[LANES] odd
+    cdef int j
+    for j in range(LANES):
+        wide_x[j] = x[j]
+        wide_w[j] = 0 if w == NULL else w[j]
+    if s.weighted:
+        (<weighted_t> s.wide)(wide_x, wide_w, wide_y, LANES, s.p)
+    else:
+        s.wide(wide_x, wide_y, LANES, s.p)
+    for j in range(LANES):
+        odd[j] = round_to_odd(wide_y[j])
+    narrow(odd, h, LANES, s.dtype)
+
+
+# Spans
+
+cdef struct Tiles:
+    tile x
+    tile weight
+    tile bias
+    tile grad
+    tile factor
+    tile y
+
+
+cdef inline bint packs(const Span* s) noexcept nogil:
+    """Whether blocks hold several rows."""
+    return s.n <= TILE // 2
+
+
+cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
+    cdef bint wide = s.dtype == FLOAT64, half = itemsize(s.dtype) == 2
+    cdef int computed = FLOAT64 if wide else FLOAT32
+    cdef bint stays = b.row > 0 and packs(s)
+    cdef const char* w = NULL
+    cdef const char* grad = NULL
+    cdef char* x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
+    cdef char* y = tiles.y.bytes
+    cdef char* place = NULL
+    cdef uint16* h = <uint16*> tiles.grad.bytes
+    if s.at[BIAS].data != NULL:
+        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
+            b.padded, wide)
+        x = tiles.x.bytes
+    if s.at[GRAD].data != NULL:
+        grad = load(&s.at[GRAD], b, s.dtype, tiles.grad.bytes)
+        if s.at[FACTOR].data != NULL:
+            multiply(grad, load(&s.at[FACTOR], b, s.dtype, tiles.factor.bytes),
+                     tiles.grad.bytes, b.padded, wide)
+            grad = tiles.grad.bytes
+    if (s.at[Y].data != NULL and not s.stream and b.rows * b.n == b.padded
+            and contiguous(&s.at[Y], b.rows, b.n, itemsize(s.dtype))):
+        place = at(&s.at[Y], b)   # no need for a buffer
+        if half:
+            h = <uint16*> place
+        elif place != x and place != grad:
+            y = place
+    if s.weighted:
+        w = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
+        (<weighted_t> s.kernel)(x, w, y, b.padded, s.p)
+    else:
+        s.kernel(x, y, b.padded, s.p)
+    if grad != NULL:
+        multiply(grad, y, y, b.padded, wide)
+    if half:
+        if grad == NULL:
+            settle(s, x, w, y, h, b.padded)
+        else:
+            narrow(<const float*> y, h, b.padded, s.dtype)
+        if s.sums != NULL:
+            widen(h, <float*> y, b.padded, s.dtype)
+    if s.sums != NULL:
+        sum_rows(s, b, y)
+    if s.at[Y].data != NULL and (<char*> h if half else y) != place:
+        store(<const char*> h if half else y, s, b)
+
+
+cdef inline const char* parameter(const Operand* a, const Block* b, int dtype, char* buffer,
+                                  bint stays) noexcept nogil:
+    """A bias or weight; where all rows share one, packed rows find it in the buffer."""
+    if stays and a.row == 0:
+        return buffer
+    return load(a, b, dtype, buffer)
+
+
+cdef inline void span_in_tiles(const Span* s) noexcept nogil:
+    cdef Tiles tiles
+    cdef Block b
+    b.row = 0
+    while b.row < s.rows:
+        b.start = 0
+        if not packs(s):          # a row at a time, in pieces
+            b.rows = 1
+            while b.start < s.n:
+                b.n = min(<Py_ssize_t> TILE, s.n - b.start)
+                b.padded = (b.n + LANES - 1) & -LANES
+                run_block(s, &b, &tiles)
+                b.start += b.n
+        else:                     # several rows at a time
+            b.n = s.n
+            b.rows = min(TILE // s.n, s.rows - b.row)
+            b.padded = (b.rows * b.n + LANES - 1) & -LANES
+            run_block(s, &b, &tiles)
+        b.row += b.rows
+    if s.stream:
         stream_end()
 
 
 cdef inline void part(const Span* whole, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    """Some elements of a span by way of the tile buffers."""
+    """Some elements of a span of one row by way of the tile buffers."""
     cdef Span piece = whole[0]
-    piece.x += start * whole.x_step
-    piece.y += start * whole.y_step
+    piece.at[X].data += start * piece.at[X].step
+    piece.at[Y].data += start * piece.at[Y].step
     piece.n = n
     span_in_tiles(&piece)
 
 
-cdef inline void span(const Span* given) noexcept nogil:
+cdef inline bint needs_stages(const Span* s, Py_ssize_t size) noexcept nogil:
+    return (size == 2 or s.weighted or s.stream or s.sums != NULL or s.at[GRAD].data != NULL
+            or s.at[BIAS].data != NULL or s.at[X].data == s.at[Y].data
+            or s.at[Y].data == NULL
+            or not contiguous(&s.at[X], s.rows, s.n, size)
+            or not contiguous(&s.at[Y], s.rows, s.n, size))
+
+
+cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
-    cdef Py_ssize_t size = 4 if given.dtype == FLOAT32 else 8
-    cdef Py_ssize_t head = 0, whole
-    if (given.x_step != size or given.y_step != size or given.grad != NULL
-            or given.x == given.y or given.stream):
-        span_in_tiles(given)
+    cdef Py_ssize_t size = itemsize(s.dtype), n = s.rows * s.n, head = 0, whole
+    if needs_stages(s, size):
+        span_in_tiles(s)
         status_set(status)
         return
     # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
     # that straddle cache lines (10 % where the cache is the limit).
-    if given.n >= TILE:
-        head = ((-<Py_ssize_t> given.y) & 63) // size
+    if n >= TILE:
+        head = ((-<Py_ssize_t> s.at[Y].data) & 63) // size
         if head:
-            part(given, 0, head)
-    whole = (given.n - head) & -LANES
+            part(s, 0, head)
+    whole = (n - head) & -LANES
     if whole:
-        given.kernel(given.x + head * size, given.y + head * size, whole, given.p)
-    if head + whole < given.n:
-        part(given, head + whole, given.n - head - whole)
+        s.kernel(s.at[X].data + head * size, s.at[Y].data + head * size, whole, s.p)
+    if head + whole < n:
+        part(s, head + whole, n - head - whole)
     status_set(status)

@@ -89,7 +89,7 @@ def test_records_tell_what_the_functions_do(record):
         assert signature.parameters[parameter.name].default == parameter.default
         assert parameter.default in parameter.domain
     told = {p.name for p in record.parameters}
-    assert set(signature.parameters) - told <= {"x", "axis", "keepdims", "out", "dtype"}
+    assert set(signature.parameters) - told <= {"x", "axis", "keepdims", "bias", "out", "dtype"}
 
 
 def test_no_alias_means_two_functions():
@@ -111,12 +111,12 @@ def test_derivatives_have_the_signature_of_their_function(record):
 def test_backwards_take_grad_x_the_parameters_output_and_out(record):
     found = list(inspect.signature(getattr(cyact.backward, record.name)).parameters.values())
     names = [p.name for p in found]
-    assert names == ["grad", "x", *(p.name for p in record.parameters), "output", "out"]
+    assert names == ["grad", "x", *(p.name for p in record.parameters), "output", "bias", "out"]
     assert [p.kind for p in found[:2]] == [inspect.Parameter.POSITIONAL_ONLY] * 2
-    assert [p.kind for p in found[-2:]] == [inspect.Parameter.KEYWORD_ONLY] * 2
+    assert [p.kind for p in found[-3:]] == [inspect.Parameter.KEYWORD_ONLY] * 3
     assert found[0].default is inspect.Parameter.empty
     assert found[1].default is None
-    for p, parameter in zip(found[2:-2], record.parameters, strict=True):
+    for p, parameter in zip(found[2:-3], record.parameters, strict=True):
         assert p.default == parameter.default
 
 

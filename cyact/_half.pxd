@@ -1,0 +1,148 @@
+"""float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
+
+from cyact._abi cimport BFLOAT16, LANES
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #if defined(__F16C__)
+      #include <immintrin.h>
+    #endif
+
+    static CYTHON_INLINE uint32_t cyact_half_bits(float x) {
+        uint32_t u; memcpy(&u, &x, 4); return u;
+    }
+    static CYTHON_INLINE float cyact_half_float(uint32_t u) {
+        float x; memcpy(&x, &u, 4); return x;
+    }
+    /* Exponent and fraction move into place; the product moves the exponent's bias, and makes
+       subnormal numbers normal. */
+    static CYTHON_INLINE float cyact_from_half(uint16_t h) {
+        uint32_t u = h & 0x7fffu;
+        const float bias = 5192296858534827628530496329220096.0f;     /* 2^112 */
+        uint32_t finite = cyact_half_bits(cyact_half_float(u << 13) * bias);
+        uint32_t other = (u << 13) | 0x7f800000u;
+        return cyact_half_float((u < 0x7c00u ? finite : other) | (uint32_t)(h & 0x8000u) << 16);
+    }
+    /* To nearest, ties to even. Adding 0.5 rounds a subnormal result, in units of 2^-24. */
+    static CYTHON_INLINE uint16_t cyact_to_half(float x) {
+        uint32_t u = cyact_half_bits(x), a = u & 0x7fffffffu;
+        uint32_t normal = (a - 0x38000000u + 0xfffu + ((a >> 13) & 1u)) >> 13;
+        uint32_t small = cyact_half_bits(cyact_half_float(a) + 0.5f) - 0x3f000000u;
+        uint32_t r = a < 0x38800000u ? small : normal;
+        r = a >= 0x477ff000u ? 0x7c00u : r;
+        r = a > 0x7f800000u ? 0x7e00u : r;
+        return (uint16_t)(r | (u >> 16 & 0x8000u));
+    }
+    static CYTHON_INLINE float cyact_from_bfloat(uint16_t h) {
+        return cyact_half_float((uint32_t)h << 16);
+    }
+    static CYTHON_INLINE uint16_t cyact_to_bfloat(float x) {
+        uint32_t u = cyact_half_bits(x), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+        return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : r);
+    }
+
+    static CYTHON_INLINE void cyact_from_halves(const uint16_t *h, float *x, Py_ssize_t n) {
+        Py_ssize_t i;
+    #if defined(__AVX512F__)
+        for (i = 0; i < n; i += 16)
+            _mm512_storeu_ps(x + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(h + i))));
+    #elif defined(__F16C__)
+        for (i = 0; i < n; i += 8)
+            _mm256_storeu_ps(x + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(h + i))));
+    #else
+        for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
+    #endif
+    }
+    static CYTHON_INLINE void cyact_to_halves(const float *x, uint16_t *h, Py_ssize_t n) {
+        Py_ssize_t i;
+    #if defined(__AVX512F__)
+        for (i = 0; i < n; i += 16)
+            _mm256_storeu_si256((void *)(h + i), _mm512_cvtps_ph(_mm512_loadu_ps(x + i), 0));
+    #elif defined(__F16C__)
+        for (i = 0; i < n; i += 8)
+            _mm_storeu_si128((void *)(h + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
+    #else
+        for (i = 0; i < n; i++) h[i] = cyact_to_half(x[i]);
+    #endif
+    }
+    /* Whether one of 16 floats is so near a tie of the smaller type that its error decides.
+
+       A tie is the bit pattern `tie` among the bits that rounding drops, whose mask is
+       `dropped`: from tie - width to tie + width - 1, a sum has zeros above the low bits.
+       float16's subnormal numbers are multiples of 2^-24: there a tie is a fraction of 1/2,
+       and `limit` a little less; `subnormal` is twice the bits of the smallest normal number,
+       or 0 where there is no such thing. */
+    static CYTHON_INLINE int cyact_near_tie(const float *x, uint32_t tie, uint32_t dropped,
+                                            uint32_t width, uint32_t subnormal, float limit) {
+        const uint32_t above = dropped & ~(2 * width - 1);
+    #if defined(__AVX512F__)
+        __m512i u = _mm512_loadu_si512(x);
+        __m512i a = _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff));
+        __mmask16 small = _mm512_cmplt_epu32_mask(
+            _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1)),
+            _mm512_set1_epi32(subnormal));
+        __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_set1_ps(16777216.0f));
+        __m512 magic = _mm512_set1_ps(12582912.0f);
+        __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
+        __m512i e = _mm512_and_si512(_mm512_castps_si512(d), _mm512_set1_epi32(0x7fffffff));
+        __m512i t = _mm512_add_epi32(u, _mm512_set1_epi32(width - tie));
+        __mmask16 k = _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e),
+                                              _mm512_set1_ps(limit), _CMP_GT_OQ)
+            | _mm512_mask_testn_epi32_mask((__mmask16)~small, t, _mm512_set1_epi32(above));
+        return k != 0;
+    #else
+        uint32_t near = 0;
+        int i;
+        for (i = 0; i < 16; i++) {
+            uint32_t u = cyact_half_bits(x[i]);
+            float v = cyact_half_float(u & 0x7fffffffu) * 16777216.0f;
+            float d = v - ((v + 12582912.0f) - 12582912.0f);
+            uint32_t far = cyact_half_float(cyact_half_bits(d) & 0x7fffffffu) > limit ? 0u : 1u;
+            uint32_t rest = (u + width - tie) & above;
+            near |= (2 * u - 1u < subnormal ? far : rest) == 0 ? 1u : 0u;
+        }
+        return near != 0;
+    #endif
+    }
+    /* The float next to x towards zero, made odd unless x is a float: what is rounded from it
+       to fewer bits is rounded as if from x. */
+    static CYTHON_INLINE float cyact_round_to_odd(double x) {
+        float y = (float)x;
+        uint32_t u = cyact_half_bits(y);
+        double back = y;
+        if (back == x || x != x) return y;
+        if (x < 0 ? back < x : back > x) u -= 1;
+        return cyact_half_float(u | 1u);
+    }
+    """
+    ctypedef unsigned short uint16 "uint16_t"
+    float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
+    uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
+    void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
+    void to_halves "cyact_to_halves" (const float* x, uint16* h, Py_ssize_t n) noexcept nogil
+    bint near_tie "cyact_near_tie" (
+        const float* x, unsigned int tie, unsigned int dropped, unsigned int width,
+        unsigned int subnormal, float limit) noexcept nogil
+    float round_to_odd "cyact_round_to_odd" (double x) noexcept nogil
+
+
+cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
+    """x = h, exactly."""
+    cdef Py_ssize_t i
+    if dtype == BFLOAT16:
+        for i in range(n & -LANES):
+            x[i] = from_bfloat(h[i])
+    else:
+        from_halves(h, x, n)
+
+
+cdef inline void narrow(const float* x, uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
+    """h = x rounded to nearest, ties to even."""
+    cdef Py_ssize_t i
+    if dtype == BFLOAT16:
+        for i in range(n & -LANES):
+            h[i] = to_bfloat(x[i])
+    else:
+        to_halves(x, h, n)
