@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from cyact import elementwise, rows
+from cyact import elementwise, gated, rectifiers, rows
 
 
 class Parameter(NamedTuple):
@@ -38,12 +38,12 @@ class Interval(NamedTuple):
 class Record(NamedTuple):
     """What is known of one function.
 
-    The properties are those of the function with its default parameters. They are None for
-    functions along an axis, of which they make no sense.
+    The properties are those of the function with its default parameters. They are None where
+    they make no sense: for functions along an axis, or of two arrays.
     """
 
     name: str
-    kind: str                  # "elementwise" or "rows"
+    kind: str                  # the module it is in: "elementwise", "rectifiers", "gated", "rows"
     aliases: tuple             # other names `catalog` finds it by
     importable: tuple          # those of them that are attributes of cyact, too
     parameters: tuple
@@ -68,8 +68,8 @@ class Record(NamedTuple):
 
     @property
     def engine(self):
-        """The engine's side of it."""
-        return getattr(_MODULES[self.kind], "_" + self.name)
+        """The engine's side of it; None for what is composed of other functions."""
+        return getattr(_MODULES[self.kind], "_" + self.name, None)
 
     @property
     def bounded(self):
@@ -93,7 +93,7 @@ class Record(NamedTuple):
         return " ".join(text.partition("\n\n")[0].split())
 
 
-_MODULES = {"elementwise": elementwise, "rows": rows}
+_MODULES = {"elementwise": elementwise, "rectifiers": rectifiers, "gated": gated, "rows": rows}
 SMOOTH = float("inf")
 
 
@@ -101,11 +101,11 @@ def _record(kind, name, formula, aliases=(), importable=(), *, range=None, monot
             monotonic_derivative=None, continuity=SMOOTH, kinks=(), identity_at_origin=False,
             saturates="neither"):
     function = getattr(_MODULES[kind], name)
-    engine = getattr(_MODULES[kind], "_" + name)
+    engine = getattr(_MODULES[kind], "_" + name, None)
     defaults = _defaults(function)
     domains = getattr(engine, "domains", None) or [tuple(getattr(engine, "options", ()))]
-    parameters = tuple(Parameter(p, defaults[p], d)
-                       for p, d in zip(engine.parameters, domains, strict=False))
+    parameters = tuple(Parameter(p, defaults[p], d) for p, d in
+                       zip(getattr(engine, "parameters", ()), domains, strict=False))
     if range is None:
         continuity = kinks = identity_at_origin = saturates = None
     return Record(name, kind, aliases + importable, importable, parameters, formula,
@@ -190,6 +190,19 @@ catalog = Catalog([
     _record("elementwise", "gelu", "x * Phi(x)",
             range="[-0.16997120747990369, inf)", monotonic=False, monotonic_derivative=False,
             saturates="left"),
+    _record("rectifiers", "prelu", "x if x >= 0 else weight * x"),
+    _record("rectifiers", "rrelu", "x if x >= 0 else slope * x, slope random",
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=True, continuity=0,
+            kinks=(0,)),
+    _record("rectifiers", "noisy_relu", "max(x + noise, 0)",
+            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=0, kinks=(0,),
+            saturates="left"),
+    _record("rectifiers", "crelu", "[max(x, 0), max(-x, 0)]"),
+    _record("gated", "glu", "a * sigmoid(b), x = [a, b]"),
+    _record("gated", "swiglu", "silu(gate, beta) * value"),
+    _record("gated", "geglu", "gelu(gate) * value"),
+    _record("gated", "reglu", "relu(gate) * value"),
+    _record("gated", "bilinear", "gate * value"),
     _record("rows", "softmax", "exp(x / T) / sum(exp(x / T))"),
     _record("rows", "log_softmax", "x / T - log(sum(exp(x / T)))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),

@@ -26,6 +26,55 @@ TypeError
 ValueError
     A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
     read-only or has another shape.""",
+    "gate": """gate : array_like
+    What the activation takes; or gate and value packed, if `value` is omitted. The float types,
+    integers and bool, as elsewhere.
+value : array_like, optional
+    What the activated gate multiplies; the shape of `gate`.""",
+    "packing": """axis : int, default -1
+    The axis that holds the two halves of packed input; of even length.
+gate_half : {"first", "second"}, default "first"
+    Which half of packed input is the gate.
+out : ndarray, optional
+    Where to put the result; must have its shape.""",
+    "gated_returns": """Returns
+-------
+ndarray, or the type of the input
+    The shape of `gate`, or of one half. Packed input of another array type than a masked or
+    Dask array gives an ndarray.""",
+    "gated_raises": """Raises
+------
+TypeError
+    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+ValueError
+    Shapes differ, the axis has an odd length, a parameter is outside its domain, or `out` is
+    read-only or has another shape.
+numpy.exceptions.AxisError
+    `axis` is out of bounds (a ValueError).""",
+    "gated_backward": """Parameters
+----------
+grad : array_like
+    Gradient with respect to the output.
+gate, value, beta, approximate, axis, gate_half
+    As in the forward pass.
+out : tuple of two ndarrays, or for packed input an ndarray, optional
+    Where to put the result; must not overlap the other arrays.
+
+Returns
+-------
+dgate, dvalue : ndarrays, or the types of the inputs
+    ``(grad * value) * f'(gate)`` and ``grad * f(gate)``; for packed input one array, packed
+    alike.
+
+Raises
+------
+TypeError
+    A dtype is not supported, or `out` is not what it must be.
+ValueError
+    Shapes do not match, the axis has an odd length, a parameter is outside its domain, or `out`
+    overlaps an input.""",
+    "gated_error": """The activation is rounded as by itself, and the product
+once more; of half types, both are computed in float32 and the product is rounded once.""",
     "error": "Error at most 1 ULP in float32, 2 ULP in float64",
 }
 

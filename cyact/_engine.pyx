@@ -367,6 +367,15 @@ cdef struct Plan:
     Py_ssize_t steps[OPERANDS][MAX_DIMENSIONS]
 
 
+cdef void set_shape(Plan* plan, object a) noexcept:
+    """The shape of an array, and no operands yet."""
+    cdef int i
+    plan.ndim = cnp.PyArray_NDIM(<cnp.ndarray> a)
+    for i in range(plan.ndim):
+        plan.shape[i] = cnp.PyArray_DIM(<cnp.ndarray> a, i)
+    memset(plan.steps, 0, sizeof(plan.steps))
+
+
 cdef void take_steps(Plan* plan, int which, object a) noexcept:
     """An operand's steps, broadcast to the plan's shape."""
     cdef int i, j, missing = plan.ndim - cnp.PyArray_NDIM(<cnp.ndarray> a)
@@ -482,7 +491,7 @@ cdef void run_task(const Span* whole, const Plan* plan, double* sums, Py_ssize_t
         row += span.rows
 
 
-cdef object join_sums(const double* sums, Py_ssize_t tasks, Py_ssize_t n, int dtype):
+cdef object join_sums(const double* sums, Py_ssize_t tasks, Py_ssize_t n):
     """The sums of all tasks, in their order, with the rounding errors."""
     cdef Py_ssize_t task, j
     cdef double total, value, new, part, rest
@@ -498,7 +507,7 @@ cdef object join_sums(const double* sums, Py_ssize_t tasks, Py_ssize_t n, int dt
             total = new
         # an infinite sum has no rest
         to[j] = total + rest if total - total == 0 else total
-    return result if dtype == FLOAT64 else result.astype(np.float32)
+    return result
 
 
 # The ufuncs
@@ -737,6 +746,33 @@ cdef class Function:
         self.check(self.domains, p, a, b, c, d, e)
         return self.product(function, DERIVATIVE, grad, value, gate, None, None, out, p)
 
+    def shifted(self, function, x, shift, out, dtype, bint derivative=False):
+        """f(x + shift), shift an array that broadcasts to x; or f'(x + shift)."""
+        return self.unary(function, DERIVATIVE if derivative else VALUE, x, None, shift, out,
+                          dtype, NULL, "shift")
+
+    def shifted_backward(self, function, grad, x, shift, out, bint summing):
+        """grad * f'(x + shift); with its sums over all axes but the last if `summing`."""
+        return self.product(function, DERIVATIVE, grad, None, x, None, shift, out, NULL,
+                            "shift", summing)
+
+    def summed(self, function, grad, x):
+        """grad * f(x), summed over all axes but the last, in float64."""
+        cdef Plan plan
+        cdef Span span
+        cdef int k
+        dtype = np.result_type(result_dtype(function, grad.dtype), result_dtype(function, x.dtype))
+        grad = np.require(np.asarray(grad), dtype, "A")
+        x = np.require(np.asarray(x), dtype, "A")
+        if x.size == 0:
+            return np.zeros(x.shape[x.ndim - 1:])
+        begin(&span, self.op, VALUE, dtype_of(x), NULL)
+        set_shape(&plan, x)
+        for k, a in ((GRAD, grad), (X, x)):
+            span.at[k].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> a)
+            take_steps(&plan, k, a)
+        return run_and_sum(&span, &plan, x.size * self.op.cost)
+
     def weighted(self, function, x, weight, bias, out, dtype, bint derivative=False):
         """f(x + bias, weight), weight an array that broadcasts to x; or its derivative by x."""
         return self.unary(function, DERIVATIVE if derivative else VALUE, x, weight, bias, out,
@@ -746,7 +782,8 @@ cdef class Function:
         """grad * f'(x + bias, weight); with a bias, its gradient too."""
         return self.product(function, DERIVATIVE, grad, None, x, weight, bias, out, NULL)
 
-    cdef object unary(self, str function, int slot, x, weight, bias, out, dtype, double* p):
+    cdef object unary(self, str function, int slot, x, weight, bias, out, dtype, double* p,
+                      str added="bias"):
         if dtype is None and bias is None and weight is None and type(x) is cnp.ndarray:
             result = self.direct(slot, None, x, out, p)
             if result is not None:
@@ -759,16 +796,16 @@ cdef class Function:
         x = self.convert(function, x, out is not None)
         if out is not None:
             check_out(function, out, x.shape, dtype or result_dtype(function, x.dtype))
-        bias = self.parameter_array(function, "bias", bias, x, dtype)
+        bias = self.parameter_array(function, added, bias, x, dtype)
         weight = self.parameter_array(function, "weight", weight, x, dtype)
         if dtype is None and type(x) is cnp.ndarray:
-            result = self.by_strides(slot, None, None, x, weight, bias, out, p)
+            result = self.by_strides(slot, None, None, x, weight, bias, out, p, False)
             if result is not None:
                 return result[0]
         return self.call(function, slot, [None, None, x, weight, bias], out, dtype, p)
 
     cdef object product(self, str function, int slot, grad, factor, x, weight, bias, out,
-                        double* p):
+                        double* p, str added="bias", bint summing=False):
         if (factor is None and weight is None and bias is None and type(grad) is cnp.ndarray
                 and type(x) is cnp.ndarray):
             result = self.direct(slot, grad, x, out, p)
@@ -787,16 +824,18 @@ cdef class Function:
             check_out(function, out, x.shape,
                       np.result_type(*[result_dtype(function, a.dtype)
                                        for a in (x, *others.values())]))
-        bias = self.parameter_array(function, "bias", bias, x, None)
+        bias = self.parameter_array(function, added, bias, x, None)
         weight = self.parameter_array(function, "weight", weight, x, None)
         result = None
+        if added == "bias":
+            summing = bias is not None
         if type(grad) is cnp.ndarray and type(x) is cnp.ndarray \
                 and (factor is None or type(factor) is cnp.ndarray):
-            result = self.by_strides(slot, grad, factor, x, weight, bias, out, p)
+            result = self.by_strides(slot, grad, factor, x, weight, bias, out, p, summing)
         if result is None:
             dx = self.call(function, slot, [grad, factor, x, weight, bias], out, None, p)
-            return dx if bias is None else (dx, bias_gradient(dx, IDENTITY))
-        return result[0] if bias is None else result
+            return (dx, bias_gradient(dx, bias, IDENTITY)) if summing else dx
+        return result if summing else result[0]
 
     cdef object convert(self, str function, x, bint to_numpy):
         """An operand for the ufunc: an array of a supported dtype, of any array type."""
@@ -903,10 +942,10 @@ cdef class Function:
             over_views["unsigned short"](&span, threads, 0)
         return out
 
-    cdef object by_strides(self, int slot, grad, factor, x, weight, bias, out, double* p):
+    cdef object by_strides(self, int slot, grad, factor, x, weight, bias, out, double* p,
+                           bint summing):
         """Way 2: (y, bias gradient or None); None when the arrays are not plain enough."""
         cdef int dtype = plain(x), k
-        cdef bint summing = grad is not None and bias is not None
         cdef Py_ssize_t count = cnp.PyArray_SIZE(<cnp.ndarray> x)
         cdef Plan plan
         cdef Span span
@@ -919,10 +958,7 @@ cdef class Function:
             out = PyArray_NewLikeArray(<cnp.ndarray> x, cnp.NPY_KEEPORDER, NULL, 0)
         arrays = [grad, factor, x, weight, bias, out]
         begin(&span, self.op, slot, dtype, p)
-        plan.ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
-        for k in range(plan.ndim):
-            plan.shape[k] = cnp.PyArray_DIM(<cnp.ndarray> x, k)
-        memset(plan.steps, 0, sizeof(plan.steps))
+        set_shape(&plan, x)
         for k in range(OPERANDS):
             if arrays[k] is not None:
                 span.at[k].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> arrays[k])
@@ -934,7 +970,8 @@ cdef class Function:
             return out, np.zeros(bias.shape, bias.dtype) if summing else None
         span.stream = streams(&span, count)
         if summing:
-            return out, run_and_sum(&span, &plan, count * self.op.cost)
+            sums = run_and_sum(&span, &plan, count * self.op.cost)
+            return out, sums.astype(bias.dtype, copy=False)
         order_axes(&plan)
         merge_axes(&plan, True)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
@@ -966,7 +1003,7 @@ cdef object run_and_sum(const Span* span, Plan* plan, double work):
         raise MemoryError
     try:
         run_rows(span, plan, sums, together, work)
-        return join_sums(sums, tasks, n, span.dtype)
+        return join_sums(sums, tasks, n)
     finally:
         free(sums)
 
@@ -1000,24 +1037,21 @@ cdef char* end_of(const Plan* plan, const Span* span, int k) noexcept nogil:
     return p
 
 
-cdef object bias_gradient(dx, const Op* op):
+cdef object bias_gradient(dx, bias, const Op* op):
     """The sums of dx over all axes but the last, as if it had just been computed."""
     cdef Plan plan
     cdef Span span
-    cdef int k
     if hasattr(dx, "dask"):
-        return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64)
-    dx = np.require(dx, dx.dtype.newbyteorder("="), "A")
+        return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(bias.dtype)
+    dx = np.asarray(dx)
+    dx = np.require(dx, result_dtype("backward", dx.dtype), "A")
     if dx.size == 0:
-        return np.zeros(dx.shape[dx.ndim - 1:])
+        return np.zeros(bias.shape, bias.dtype)
     begin(&span, op, VALUE, dtype_of(dx), NULL)
-    plan.ndim = dx.ndim
-    for k in range(plan.ndim):
-        plan.shape[k] = dx.shape[k]
-    memset(plan.steps, 0, sizeof(plan.steps))
+    set_shape(&plan, dx)
     span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
     take_steps(&plan, X, dx)
-    return run_and_sum(&span, &plan, dx.size * op.cost)
+    return run_and_sum(&span, &plan, dx.size * op.cost).astype(bias.dtype, copy=False)
 
 
 cdef class Choice:

@@ -70,6 +70,34 @@ cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
         y[i] = 0 if x[i] <= 0 else 1 if x[i] > 0 else x[i]
 
 
+# relu_of_minus: max(-x, 0), the other half of crelu
+
+cdef void relu_of_minus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] >= 0 else -x[i]
+
+
+cdef void relu_of_minus_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] >= 0 else -1 if x[i] < 0 else x[i]
+
+
+# negative_part: min(x, 0), what a slope's gradient sums
+
+cdef void negative_part(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] >= 0 else x[i]
+
+
+cdef void negative_part_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] >= 0 else 1 if x[i] < 0 else x[i]
+
+
 # leaky_relu: x if x >= 0 else slope x; leaky_relu'(0) = slope. The derivative from y is the
 # derivative from x: a positive slope keeps the sign.
 
@@ -475,6 +503,8 @@ cdef void run_span(const Span* span) noexcept nogil:
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
+add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
+add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)

@@ -7,13 +7,15 @@ exponentials.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyact import _fill, _interop
+import numpy as np
+
+from cyact import _fill, _interop, gated, rectifiers
+from cyact._documented import documented
 from cyact.rows import _log_softmax, _logsumexp, _softmax
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike
 
 
@@ -139,9 +141,302 @@ def logsumexp(
     return _interop.backward(_logsumexp, grad, x, None, axis, out)
 
 
+def prelu(
+    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, /, axis: int = 1, *,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `prelu`: the gradients with respect to x and weight.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; the shape of `x`.
+    x, weight, axis, bias
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put dx.
+
+    Returns
+    -------
+    dx : ndarray, or the type of `grad`
+        ``grad`` where ``x > 0``, ``weight * grad`` elsewhere.
+    dweight : ndarray or scalar
+        The shape of `weight`: ``grad * min(x, 0)`` summed over each channel, in float64 or
+        better; float64 for float64, else float32.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not match.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.prelu([1.0, 1.0], [-2.0, 3.0], 0.25)
+    (array([0.25, 1.  ]), np.float64(-2.0))
+    """
+    name = "backward.prelu"
+    grad, x = rectifiers._array(name, grad), rectifiers._array(name, x)
+    slopes = rectifiers._channels(name, x, weight, axis)
+    shape = np.shape(weight)
+    # before dx is written, which may be over x
+    dweight = rectifiers.weight_gradient(name, grad, x, bias, shape, axis)
+    dx = rectifiers._prelu.weighted_backward(name, grad, x, slopes, bias, out)
+    return (dx, dweight) if bias is None else (dx[0], dweight, dx[1])
+
+
+def rrelu(
+    grad: ArrayLike, x: ArrayLike, slope: ArrayLike | None = None, /, lower: float = 1 / 8,
+    upper: float = 1 / 3, *, bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `rrelu`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; the shape of `x`.
+    x : array_like
+        The input of the forward pass.
+    slope : array_like, optional
+        What the forward pass returned with ``return_slope=True``; without it,
+        ``(lower + upper) / 2``.
+    lower, upper, bias
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `grad` or `x`.
+
+    Returns
+    -------
+    dx : ndarray, or the type of `grad`
+        ``grad`` where ``x > 0``, ``slope * grad`` elsewhere.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not match.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.rrelu([1.0, 1.0], [-2.0, 3.0], [0.25, 0.25])
+    array([0.25, 1.  ])
+    """
+    name = "backward.rrelu"
+    if slope is None:
+        slope = rectifiers._mean_slope(lower, upper)
+        return rectifiers._leaky_relu.backward(grad, x, None, bias, out, slope)
+    x = rectifiers._array(name, x)
+    return rectifiers._prelu.weighted_backward(
+        name, grad, x, rectifiers._slopes(name, x, slope), bias, out)
+
+
+def noisy_relu(
+    grad: ArrayLike, x: ArrayLike, noise: ArrayLike | None = None, /, *,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `noisy_relu`: the gradient with respect to x, the noise given.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; the shape of `x`.
+    x : array_like
+        The input of the forward pass.
+    noise : array_like, optional
+        What the forward pass returned with ``return_noise=True``; without it, none.
+    bias : array_like, optional
+        That of the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `grad` or `x`.
+
+    Returns
+    -------
+    dx : ndarray, or the type of `grad`
+        ``grad`` where ``x + noise > 0``, 0 elsewhere.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not match.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.noisy_relu([1.0, 1.0], [-2.0, 3.0], [2.5, 0.0])
+    array([1., 1.])
+    """
+    name = "backward.noisy_relu"
+    if noise is None:
+        return rectifiers._relu.backward(grad, x, None, bias, out)
+    x = rectifiers._array(name, x)
+    return rectifiers._relu.shifted_backward(
+        name, grad, x, rectifiers._noise(name, x, noise, bias), out, bias is not None)
+
+
+def crelu(
+    grad: ArrayLike, x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `crelu`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output: twice as long as `x` along `axis`.
+    x, axis
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `x`.
+
+    Returns
+    -------
+    ndarray
+        The first half of grad where ``x > 0``, minus the second where ``x < 0``, 0 at 0.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not match, or `axis` is out of bounds.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.crelu([1.0, 2.0, 3.0, 4.0], [-2.0, 3.0])
+    array([-3.,  2.])
+    """
+    return rectifiers.crelu_backward(grad, x, axis, out)
+
+
+def glu(
+    grad: ArrayLike, x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `glu`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; half of `x` along `axis`.
+    x, axis
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; must not overlap `grad` or `x`.
+
+    Returns
+    -------
+    ndarray
+        The shape of `x`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not match, the axis has an odd length, or `out` overlaps an input.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.glu([1.0], [2.0, 0.0])
+    array([0.5, 0.5])
+    """
+    return gated.backward("glu", grad, x, None, axis, "second", out)
+
+
+@documented
+def swiglu(
+    grad: ArrayLike, gate: ArrayLike, value: ArrayLike | None = None, /, beta: float = 1.0, *,
+    axis: int = -1, gate_half: Literal["first", "second"] = "first", out: Any = None
+) -> Any:
+    """Backward pass of `swiglu`: the gradients with respect to gate and value.
+
+    {gated_backward}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.swiglu([1.0], [0.0], [3.0])
+    (array([1.5]), array([0.]))
+    """
+    return gated.backward("swiglu", grad, gate, value, axis, gate_half, out, beta)
+
+
+@documented
+def geglu(
+    grad: ArrayLike, gate: ArrayLike, value: ArrayLike | None = None, /,
+    approximate: Literal["none", "tanh", "sigmoid"] = "none", *, axis: int = -1,
+    gate_half: Literal["first", "second"] = "first", out: Any = None
+) -> Any:
+    """Backward pass of `geglu`: the gradients with respect to gate and value.
+
+    {gated_backward}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.geglu([1.0], [0.0], [3.0])
+    (array([1.5]), array([0.]))
+    """
+    return gated.backward("geglu", grad, gate, value, axis, gate_half, out, approximate)
+
+
+@documented
+def reglu(
+    grad: ArrayLike, gate: ArrayLike, value: ArrayLike | None = None, /, *, axis: int = -1,
+    gate_half: Literal["first", "second"] = "first", out: Any = None
+) -> Any:
+    """Backward pass of `reglu`: the gradients with respect to gate and value.
+
+    {gated_backward}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.reglu([1.0], [2.0], [3.0])
+    (array([3.]), array([2.]))
+    """
+    return gated.backward("reglu", grad, gate, value, axis, gate_half, out)
+
+
+@documented
+def bilinear(
+    grad: ArrayLike, gate: ArrayLike, value: ArrayLike | None = None, /, *, axis: int = -1,
+    gate_half: Literal["first", "second"] = "first", out: Any = None
+) -> Any:
+    """Backward pass of `bilinear`: the gradients with respect to gate and value.
+
+    {gated_backward}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.bilinear([1.0], [2.0], [3.0])
+    (array([3.]), array([2.]))
+    """
+    return gated.backward("bilinear", grad, gate, value, axis, gate_half, out)
+
+
 def __getattr__(name):
     return _fill.lookup(globals(), _fill.BACKWARD, name)
 
 
 def __dir__():
-    return sorted([*_fill.names(), "softmax", "log_softmax", "logsumexp"])
+    return sorted([*_fill.names(), *_WRITTEN])
+
+
+# What is not made from the catalogue
+_WRITTEN = [name for name, item in globals().items()
+            if callable(item) and getattr(item, "__module__", None) == __name__
+            and not name.startswith("_")]

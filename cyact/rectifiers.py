@@ -1,0 +1,373 @@
+"""Rectifiers that need more than an element: a slope for each channel, random numbers, two halves.
+
+Derivatives and backward passes are in `cyact.derivative` and `cyact.backward` under the same
+names. Random functions draw first, in C order, and compute then: the number of threads never
+matters. With ``return_slope=True`` or ``return_noise=True`` they give back what their backward
+pass needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cyact._documented import documented
+from cyact._engine import FINITE, NONNEGATIVE, Function, as_array, check_out, result_dtype
+from cyact._row_engine import normalize_axis
+from cyact.elementwise import _identity, _leaky_relu, _relu, sigmoid
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+_prelu = Function("prelu")
+_relu_of_minus = Function("crelu", kernel="relu_of_minus")
+_negative_part = Function("prelu", kernel="negative_part")
+
+
+@documented
+def prelu(
+    x: ArrayLike, weight: ArrayLike, /, axis: int = 1, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Parametric rectified linear unit: a leaky ReLU with a learned slope for each channel.
+
+    Parameters
+    ----------
+    {x}
+    weight : array_like
+        The slope for negative input: one number, or 1-D with one for each entry of `axis`.
+    axis : int, default 1
+        The channel axis.
+    {keywords}
+
+    {returns}
+
+    {raises}
+    numpy.exceptions.AxisError
+        `axis` is out of bounds (a ValueError); only where `weight` has more than one entry.
+
+    Notes
+    -----
+    ``f(x) = x if x >= 0 else weight * x``. Error at most 0.5 ULP. The derivative at 0 is
+    `weight`.
+
+    References
+    ----------
+    K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers: surpassing human-level
+    performance on ImageNet classification", ICCV 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.prelu([[-2.0, -2.0], [1.0, 1.0]], [0.25, 0.5])
+    array([[-0.5, -1. ],
+           [ 1. ,  1. ]])
+    """
+    x = _array("prelu", x)
+    return _prelu.weighted("prelu", x, _channels("prelu", x, weight, axis), bias, out, dtype)
+
+
+@documented
+def rrelu(
+    x: ArrayLike, /, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+    rng: np.random.Generator | int | None = None, *, return_slope: bool = False,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Randomized leaky rectified linear unit.
+
+    Parameters
+    ----------
+    {x}
+    lower, upper : float, default 1/8 and 1/3
+        Between these the slope for negative input is drawn; finite, ``lower <= upper``.
+    training : bool, default False
+        Whether to draw a slope for each element; otherwise it is ``(lower + upper) / 2``.
+    rng : numpy.random.Generator or seed, optional
+        What to draw from.
+    return_slope : bool, default False
+        Whether to return ``(y, slope)``: what ``cyact.backward.rrelu(grad, x, slope)`` needs.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x if x >= 0 else slope * x``, where slope is
+    ``rng.uniform(lower, upper, x.shape)``, rounded to the dtype that `x` is computed in. Error
+    at most 0.5 ULP in float64 and, given the slope, in float32; 1 ULP outside training. The
+    derivative at 0 is the slope.
+
+    References
+    ----------
+    B. Xu, N. Wang, T. Chen and M. Li, "Empirical evaluation of rectified activations in
+    convolutional network", arXiv:1505.00853.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.rrelu([-2.0, 3.0], lower=0.25, upper=0.75)
+    array([-1.,  3.])
+    >>> y, slope = cyact.rrelu([-1.0, 1.0], training=True, rng=0, return_slope=True)
+    >>> bool(y[0] == -slope[0])
+    True
+    """
+    slope = _mean_slope(lower, upper)
+    if not training:
+        y = _leaky_relu.value(x, bias, out, dtype, slope)
+    else:
+        x = _array("rrelu", x)
+        slope = _working("rrelu", np.random.default_rng(rng).uniform(lower, upper, x.shape),
+                         x, dtype)
+        y = _prelu.weighted("rrelu", x, slope, bias, out, dtype)
+    return (y, slope) if return_slope else y
+
+
+@documented
+def noisy_relu(
+    x: ArrayLike, /, scale: float | Literal["sigmoid"] = 1.0, training: bool = False,
+    rng: np.random.Generator | int | None = None, *, return_noise: bool = False,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Noisy rectified linear unit.
+
+    Parameters
+    ----------
+    {x}
+    scale : float or "sigmoid", default 1.0
+        Standard deviation of the noise; at least 0 and finite. With "sigmoid" the variance is
+        ``sigmoid(x)``.
+    training : bool, default False
+        Whether to add noise; otherwise this is `relu`.
+    rng : numpy.random.Generator or seed, optional
+        What to draw from.
+    return_noise : bool, default False
+        Whether to return ``(y, noise)``: what ``cyact.backward.noisy_relu(grad, x, noise)``
+        needs. Outside training the noise is 0.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = max(x + noise, 0)``, where noise is ``rng.standard_normal(x.shape)`` times the
+    standard deviation, rounded to the dtype that `x` is computed in, as is the sum; with `bias`
+    it is ``max(x + (noise + bias), 0)``.
+
+    References
+    ----------
+    V. Nair and G. E. Hinton, "Rectified linear units improve restricted Boltzmann machines",
+    ICML 2010.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.noisy_relu([-2.0, 3.0])
+    array([0., 3.])
+    >>> y, noise = cyact.noisy_relu([5.0, 6.0], training=True, rng=0, return_noise=True)
+    >>> bool((y == [5.0, 6.0] + noise).all())
+    True
+    """
+    if scale != "sigmoid":
+        scale = NONNEGATIVE.checked("noisy_relu", "scale", scale)
+    if not training:
+        y = _relu.value(x, bias, out, dtype)
+        return (y, 0.0) if return_noise else y
+    x = _array("noisy_relu", x)
+    noise = np.random.default_rng(rng).standard_normal(x.shape)
+    if scale == "sigmoid":
+        noise *= np.sqrt(sigmoid(np.asarray(x), bias=bias, dtype=np.float64))
+    else:
+        noise *= scale
+    noise = _working("noisy_relu", noise, x, dtype)
+    y = _relu.shifted("noisy_relu", x, _shift("noisy_relu", x, noise, bias), out, dtype)
+    return (y, noise) if return_noise else y
+
+
+@documented
+def crelu(
+    x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Concatenated rectified linear unit: relu(x) and relu(-x), one after the other.
+
+    Parameters
+    ----------
+    x : array_like of float16, bfloat16, float32, float64, integers or bool, at least 1-D
+        Input; bfloat16 is that of ml_dtypes. Integers and bool become
+        ``np.result_type(x, np.float32)``.
+    axis : int, default -1
+        Along which the two are concatenated: the result is twice as long there.
+    out : ndarray, optional
+        Where to put the result; must have its shape, and not overlap `x`.
+    dtype : {float16, bfloat16, float32, float64}, optional
+        Compute ``f(x.astype(dtype))``.
+
+    Returns
+    -------
+    ndarray
+        Floating dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    ValueError
+        `out` is read-only, has another shape, or overlaps `x`.
+    numpy.exceptions.AxisError
+        `axis` is out of bounds (a ValueError).
+
+    Notes
+    -----
+    Exact.
+
+    References
+    ----------
+    W. Shang, K. Sohn, D. Almeida and H. Lee, "Understanding and improving convolutional neural
+    networks via concatenated rectified linear units", ICML 2016, arXiv:1603.05201.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.crelu([-2.0, 3.0])
+    array([0., 3., 2., 0.])
+    """
+    x = as_array("crelu", x)
+    result = result_dtype("crelu", x.dtype if dtype is None else np.dtype(dtype))
+    axis = normalize_axis("crelu", x, axis)
+    n = x.shape[axis]
+    shape = (*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+    if out is None:
+        out = np.empty(shape, result)
+    else:
+        check_out("crelu", out, shape, result)
+        if np.may_share_memory(x, out):
+            raise ValueError("crelu: out must not overlap x")
+    first, second = _halves(out, axis)
+    _relu.value(x, None, first, dtype)
+    _relu_of_minus.value(x, None, second, dtype)
+    return out
+
+
+def weight_gradient(function, grad, x, bias, shape, axis):
+    """The gradient of prelu's weight, of this shape: grad * min(x, 0) summed over channels."""
+    grad, x = as_array(function, grad), as_array(function, x)
+    if grad.shape != x.shape:
+        raise ValueError(f"{function}: grad and x must have equal shapes, "
+                         f"got {grad.shape} and {x.shape}")
+    if bias is not None:
+        x = _identity.value(x, bias, None, None if x.dtype.itemsize > 2 else np.float32)
+    dtype = result_dtype(function, x.dtype)
+    if np.prod(shape) == 1:
+        sums = _total(function, grad, x)
+    else:
+        axis = normalize_axis(function, x, axis)
+        sums = _negative_part.summed(function, np.moveaxis(grad, axis, -1),
+                                     np.moveaxis(x, axis, -1))
+    return sums.astype(np.float64 if dtype == np.float64 else np.float32).reshape(shape)[()]
+
+
+def _total(function, grad, x):
+    """grad * min(x, 0) summed over everything."""
+    if not (grad.flags.c_contiguous and x.flags.c_contiguous) and x.ndim > 1:
+        return _negative_part.summed(function, grad, x).sum()
+    # as a table, of which the columns are summed side by side
+    grad, x = grad.reshape(-1), x.reshape(-1)
+    whole = x.size // 256 * 256
+    table = _negative_part.summed(function, *(a[:whole].reshape(-1, 256) for a in (grad, x)))
+    rest = _negative_part.summed(function, *(a[None, whole:] for a in (grad, x)))
+    return table.sum() + rest.sum()
+
+
+def crelu_backward(grad, x, axis, out):
+    """The first half of grad where x > 0, minus the second where x < 0."""
+    name = "backward.crelu"
+    grad, x = as_array(name, grad), as_array(name, x)
+    axis = normalize_axis(name, x, axis)
+    shape = (*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1:])
+    if grad.shape != shape:
+        raise ValueError(f"{name}: grad must have the shape of the output, {shape}, "
+                         f"got {grad.shape}")
+    first, second = _halves(grad, axis)
+    dtype = np.result_type(result_dtype(name, grad.dtype), result_dtype(name, x.dtype))
+    if out is not None:
+        check_out(name, out, x.shape, dtype)
+        if np.may_share_memory(out, grad):
+            raise ValueError(f"{name}: out must not overlap grad")
+    # one of the two is 0 at each element
+    rest = _relu_of_minus.backward(second, x, None, None, None)
+    dx = _relu.backward(first, x, None, None, out)
+    return np.add(dx, rest, out=dx)
+
+
+def _array(function, x):
+    """x as it is if it has a shape, else as an array."""
+    return x if hasattr(x, "__array_ufunc__") and hasattr(x, "shape") else as_array(function, x)
+
+
+def _working(function, a, x, dtype):
+    """Random numbers in the dtype that x is computed in."""
+    if dtype is None:
+        dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    return a if result_dtype(function, np.dtype(dtype)) == np.float64 else a.astype(np.float32)
+
+
+def _shift(function, x, noise, bias):
+    """noise + bias, in the dtype of the noise."""
+    if bias is None:
+        return noise
+    bias = as_array(function, bias)
+    if bias.shape != x.shape[-1:] or bias.ndim == 0:
+        raise ValueError(f"{function}: bias must have one entry for each of x's last axis: "
+                         f"x has shape {x.shape}, bias {bias.shape}")
+    return (noise + bias).astype(noise.dtype)
+
+
+def _noise(function, x, noise, bias):
+    """Given noise, with the bias added."""
+    return _shift(function, x, _like(function, "noise", x, noise), bias)
+
+
+def _slopes(function, x, slope):
+    """Given slopes: one, or one for each element."""
+    return _like(function, "slope", x, slope)
+
+
+def _like(function, name, x, a):
+    a = as_array(function, a)
+    if a.ndim and a.shape != x.shape:
+        raise ValueError(f"{function}: {name} must have the shape of x, {x.shape}, got {a.shape}")
+    return a
+
+
+def _mean_slope(lower, upper):
+    lower = FINITE.checked("rrelu", "lower", lower)
+    upper = FINITE.checked("rrelu", "upper", upper)
+    if lower > upper:
+        raise ValueError(f"rrelu: lower must not be above upper, got {lower!r} and {upper!r}")
+    return lower / 2 + upper / 2
+
+
+def _channels(function, x, weight, axis):
+    """A weight in a shape that broadcasts to x."""
+    weight = as_array(function, weight)
+    if weight.ndim > 1:
+        raise ValueError(f"{function}: weight must be one number or 1-D, got shape {weight.shape}")
+    if weight.size == 1:
+        return weight.reshape((1,) * max(1, len(x.shape)))
+    axis = normalize_axis(function, x, axis)
+    if weight.size != x.shape[axis]:
+        raise ValueError(f"{function}: weight must be one number or have {x.shape[axis]} entries, "
+                         f"one for each of axis {axis} of x, got shape {weight.shape}")
+    return weight.reshape([-1 if i == axis else 1 for i in range(len(x.shape))])
+
+
+def _halves(x, axis):
+    """Views of the two halves of an array along an axis."""
+    n = x.shape[axis] // 2
+    before = (slice(None),) * axis
+    return x[(*before, slice(None, n))], x[(*before, slice(n, None))]
