@@ -1,0 +1,152 @@
+"""float16 and bfloat16: all 65,536 inputs of every function and derivative, correctly rounded."""
+
+import numpy as np
+import pytest
+from cases import ELEMENTWISE, same_bits
+from mpmath import mp, mpf
+from reference import MP, precisely
+
+import cyact
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+
+pytestmark = pytest.mark.levels
+
+HALVES = [np.float16, ml_dtypes.bfloat16]
+by_half = pytest.mark.parametrize("half", HALVES, ids=lambda d: d.__name__)
+by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+ALL = np.arange(65536, dtype=np.uint16)
+
+
+def rounded(y, half):
+    """float64 to the half type, once; ml_dtypes goes by way of float32 and rounds twice."""
+    with np.errstate(all="ignore"):
+        if half is np.float16:
+            return y.astype(half)
+        single = y.astype(np.float32)
+        bits = single.view(np.uint32).copy()
+        inexact = (single != y) & ~np.isnan(y)
+        bits[inexact & (np.abs(single.astype(np.float64)) > np.abs(y))] -= 1
+        bits[inexact] |= 1                       # to odd: the second rounding is then the only one
+        return bits.view(np.float32).astype(half)
+
+
+def expected(exact, wide, case, x, half, absolute):
+    """Correctly rounded true values: the float64 formula, or mpmath where a tie is near."""
+    with np.errstate(all="ignore"):
+        y = np.asarray(wide(x, *case.numbers), np.float64)
+    margin = np.abs(y) * 2.0**-28 + absolute
+    margin[~np.isfinite(margin)] = 0
+    near = rounded(y - margin, half).view(np.uint16) != rounded(y + margin, half).view(np.uint16)
+    near &= np.isfinite(x) & ~np.isnan(y) & (np.abs(y) < 1e30)
+    exact = precisely(exact)
+    y[near] = [to_float64(exact(float(v), *case.numbers)) for v in x[near]]
+    return rounded(y, half)
+
+
+def to_float64(true):
+    """Towards zero, and odd unless exact: so that rounding it is rounding the true value."""
+    with mp.workprec(MP):
+        y = float(true)
+        if mpf(y) == true or not np.isfinite(y):
+            return y
+        if abs(mpf(y)) > abs(true):
+            y = np.nextafter(y, 0.0)
+        bits = np.float64(y).view(np.uint64) | np.uint64(1)
+        return float(bits.view(np.float64))
+
+
+def assert_same(y, true, x, what):
+    """Equal, or both NaN; the sign of a zero is looked at in test_special_values.py."""
+    with np.errstate(invalid="ignore"):
+        found, wanted = y.astype(np.float32), true.astype(np.float32)
+    wrong = (found != wanted) & ~(np.isnan(found) & np.isnan(wanted))
+    assert not wrong.any(), (
+        f"{what}: {wrong.sum()} of {len(x)} wrong, first f({x[wrong][0]!r}) = {y[wrong][0]!r}, "
+        f"not {true[wrong][0]!r}")
+
+
+def finite(x):
+    """Where the formulas hold: finite numbers. Infinities are in test_special_values.py."""
+    with np.errstate(invalid="ignore"):
+        return x[np.isfinite(x.astype(np.float64))]
+
+
+@by_half
+@by_case
+def test_every_value_is_correctly_rounded(case, half):
+    x = finite(ALL.view(half))
+    true = expected(case.reference.value, case.reference.wide, case, x.astype(np.float64), half, 0)
+    y = case.value(x)
+    assert y.dtype == half
+    assert_same(y, true, x, str(case))
+
+
+@by_half
+@by_case
+def test_every_derivative_is_correctly_rounded(case, half):
+    x = finite(ALL.view(half))
+    absolute = 2.0**-38 if case.reference.interior_zero else 0
+    true = expected(case.reference.derivative, case.reference.wide_derivative, case,
+                    x.astype(np.float64), half, absolute)
+    assert_same(case.derivative(x), true, x, f"derivative.{case}")
+
+
+@by_half
+@by_case
+def test_infinities_and_nan_are_those_of_float32(case, half):
+    x = ALL.view(half)
+    with np.errstate(all="ignore"):
+        x = x[~np.isfinite(x.astype(np.float64))]
+    with np.errstate(all="ignore"):
+        single = x.astype(np.float32)
+        assert_same(case.value(x), case.value(single).astype(half), x, str(case))
+        assert_same(case.derivative(x), case.derivative(single).astype(half), x, str(case))
+
+
+@by_half
+@by_case
+def test_backward_is_the_product_in_float32_rounded_once(case, half):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(3000).astype(half)
+    grad = rng.standard_normal(3000).astype(half)
+    slopes = case.derivative(x.astype(np.float32))
+    true = (grad.astype(np.float32) * slopes).astype(half)
+    assert_same(case.backward(grad, x), true, x, f"backward.{case}")
+
+
+@by_half
+def test_results_come_back_in_kind(half):
+    x = np.array([-1.0, 0.5, 2.0], half)
+    room = np.empty_like(x)
+    for y in (cyact.gelu(x), cyact.gelu(x[::-1])[::-1], cyact.gelu(x, out=room), room,
+              cyact.gelu(x.reshape(3, 1), out=room.reshape(3, 1)).ravel(),
+              cyact.gelu(np.ma.masked_array(x)).data,
+              cyact.gelu([-1.0, 0.5, 2.0], dtype=half),
+              np.array([cyact.gelu(v) for v in x])):
+        assert y.dtype == half
+        assert same_bits(y.astype(np.float32), cyact.gelu(x).astype(np.float32))
+    y = x.copy()
+    cyact.gelu(y, out=y)
+    assert same_bits(y.astype(np.float32), room.astype(np.float32))
+
+
+@by_half
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 1023, 1024, 1025, 5000])
+def test_results_do_not_depend_on_length_or_stride(count, half):
+    x = np.random.default_rng(count).standard_normal(2 * count).astype(half)
+    whole = cyact.silu(x)
+    assert (cyact.silu(x[:count]) == whole[:count]).all()
+    assert (cyact.silu(x[::2]) == whole[::2]).all()
+    assert (cyact.silu(x[::-1]) == whole[::-1]).all()
+
+
+@by_half
+def test_byte_swapped_and_mixed_input(half):
+    x = np.linspace(-3, 3, 50).astype(half)
+    if half is np.float16:
+        assert (cyact.tanh(x.astype(">f2")) == cyact.tanh(x)).all()
+    single = np.ones(50, np.float32)
+    assert cyact.backward.tanh(single, x).dtype == np.float32
+    assert cyact.backward.tanh(x, x).dtype == half
+    assert cyact.tanh(x, out=np.empty(50)).dtype == np.float64
