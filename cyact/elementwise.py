@@ -30,8 +30,7 @@ _gelu = Choice("gelu", "approximate",
 
 @documented
 def identity(
-    x: ArrayLike, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Identity: the input, unchanged, in new memory.
 
@@ -54,14 +53,11 @@ def identity(
     >>> cyact.identity([-1.5, 0.0, 2.0])
     array([-1.5,  0. ,  2. ])
     """
-    return _identity.value(x, bias, out, dtype)
+    return _identity.value(x, out, dtype)
 
 
 @documented
-def relu(
-    x: ArrayLike, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Rectified linear unit.
 
     Parameters
@@ -89,13 +85,13 @@ def relu(
     >>> cyact.relu([-1.5, 0.0, 2.0])
     array([0., 0., 2.])
     """
-    return _relu.value(x, bias, out, dtype)
+    return _relu.value(x, out, dtype)
 
 
 @documented
 def leaky_relu(
-    x: ArrayLike, /, negative_slope: float = 0.01, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, negative_slope: float = 0.01, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Leaky rectified linear unit.
 
@@ -126,13 +122,13 @@ def leaky_relu(
     >>> cyact.leaky_relu([-2.0, 0.0, 2.0], 0.25)
     array([-0.5,  0. ,  2. ])
     """
-    return _leaky_relu.value(x, bias, out, dtype, negative_slope)
+    return _leaky_relu.value(x, out, dtype, negative_slope)
 
 
 @documented
 def elu(
-    x: ArrayLike, /, alpha: float = 1.0, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Exponential linear unit.
 
@@ -165,13 +161,12 @@ def elu(
     >>> cyact.elu([-1e-10, 0.0, 2.0])
     array([-1.e-10,  0.e+00,  2.e+00])
     """
-    return _elu.value(x, bias, out, dtype, alpha)
+    return _elu.value(x, out, dtype, alpha)
 
 
 @documented
 def sigmoid(
-    x: ArrayLike, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logistic sigmoid.
 
@@ -196,14 +191,11 @@ def sigmoid(
     >>> cyact.sigmoid([-800.0, -1.0, 0.0, 800.0])
     array([0.        , 0.26894142, 0.5       , 1.        ])
     """
-    return _sigmoid.value(x, bias, out, dtype)
+    return _sigmoid.value(x, out, dtype)
 
 
 @documented
-def tanh(
-    x: ArrayLike, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Hyperbolic tangent.
 
     Parameters
@@ -225,13 +217,13 @@ def tanh(
     >>> cyact.tanh([-1.0, 0.0, 1e-20])
     array([-7.61594156e-01,  0.00000000e+00,  1.00000000e-20])
     """
-    return _tanh.value(x, bias, out, dtype)
+    return _tanh.value(x, out, dtype)
 
 
 @documented
 def softplus(
-    x: ArrayLike, /, beta: float = 1.0, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Softplus, a smooth rectifier.
 
@@ -262,13 +254,12 @@ def softplus(
     >>> cyact.softplus([-40.0, 0.0, 1000.0])
     array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
     """
-    return _softplus.value(x, bias, out, dtype, beta)
+    return _softplus.value(x, out, dtype, beta)
 
 
 @documented
 def softsign(
-    x: ArrayLike, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Softsign.
 
@@ -297,13 +288,13 @@ def softsign(
     >>> cyact.softsign([-1.0, 0.0, 3.0])
     array([-0.5 ,  0.  ,  0.75])
     """
-    return _softsign.value(x, bias, out, dtype)
+    return _softsign.value(x, out, dtype)
 
 
 @documented
 def silu(
-    x: ArrayLike, /, beta: float = 1.0, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Sigmoid linear unit, also called swish.
 
@@ -336,13 +327,13 @@ def silu(
     >>> cyact.silu([-1.0, 0.0, 1.0])
     array([-0.26894142,  0.        ,  0.73105858])
     """
-    return _silu.value(x, bias, out, dtype, beta)
+    return _silu.value(x, out, dtype, beta)
 
 
 @documented
 def gelu(
     x: ArrayLike, /, approximate: Literal["none", "tanh"] = "none", *,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Gaussian error linear unit.
 
@@ -374,7 +365,7 @@ def gelu(
     >>> cyact.gelu([-10.0, -1.0, 1.0])
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
-    return _gelu.value(x, bias, out, dtype, approximate)
+    return _gelu.value(x, out, dtype, approximate)
 
 
 expit = sigmoid
