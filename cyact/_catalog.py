@@ -10,8 +10,18 @@ from typing import Any, NamedTuple
 from cyact import elementwise, gated, rectifiers, rows
 
 
+class _Required:
+    """Stands where a parameter has no default."""
+
+    def __repr__(self):
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+
+
 class Parameter(NamedTuple):
-    """A parameter of a function, with its default and what it may be."""
+    """A parameter of a function, with its default (or REQUIRED) and what it may be."""
 
     name: str
     default: Any
@@ -39,7 +49,7 @@ class Record(NamedTuple):
     """What is known of one function.
 
     The properties are those of the function with its default parameters. They are None where
-    they make no sense: for functions along an axis, or of two arrays.
+    they make no sense: for functions along an axis, of two arrays, or without defaults.
     """
 
     name: str
@@ -104,7 +114,7 @@ def _record(kind, name, formula, aliases=(), importable=(), *, range=None, monot
     engine = getattr(_MODULES[kind], "_" + name, None)
     defaults = _defaults(function)
     domains = getattr(engine, "domains", None) or [tuple(getattr(engine, "options", ()))]
-    parameters = tuple(Parameter(p, defaults[p], d) for p, d in
+    parameters = tuple(Parameter(p, defaults.get(p, REQUIRED), d) for p, d in
                        zip(getattr(engine, "parameters", ()), domains, strict=False))
     if range is None:
         continuity = kinks = identity_at_origin = saturates = None
@@ -165,30 +175,81 @@ catalog = Catalog([
     _record("elementwise", "identity", "x", ("linear",),
             range="(-inf, inf)", monotonic=True, monotonic_derivative=True,
             identity_at_origin=True),
+    _record("elementwise", "step", "1 if x >= threshold else 0", ("binary_step", "heaviside"),
+            range="[0, 1]", monotonic=True, monotonic_derivative=True, continuity=-1, kinks=(0,),
+            saturates="both"),
     _record("elementwise", "relu", "max(x, 0)",
             range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=0, kinks=(0,),
+            saturates="left"),
+    _record("elementwise", "relu6", "min(max(x, 0), 6)",
+            range="[0, 6]", monotonic=True, monotonic_derivative=False, continuity=0, kinks=(0, 6),
+            saturates="both"),
+    _record("elementwise", "relu_k", "min(max(x, 0), n)",
+            range="[0, 6]", monotonic=True, monotonic_derivative=False, continuity=0, kinks=(0, 6),
+            saturates="both"),
+    _record("elementwise", "squared_relu", "max(x, 0)**2", ("relu2",),
+            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=1, kinks=(0,),
             saturates="left"),
     _record("elementwise", "leaky_relu", "x if x >= 0 else negative_slope * x",
             range="(-inf, inf)", monotonic=True, monotonic_derivative=True, continuity=0,
             kinks=(0,)),
+    _record("elementwise", "threshold", "x if x > threshold else value"),
+    _record("elementwise", "thresholded_relu", "x if x > theta else 0",
+            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=-1, kinks=(1,),
+            saturates="left"),
     _record("elementwise", "elu", "x if x > 0 else alpha * (exp(x) - 1)",
             range="(-1, inf)", monotonic=True, monotonic_derivative=True, continuity=1, kinks=(0,),
             identity_at_origin=True, saturates="left"),
     _record("elementwise", "sigmoid", "1 / (1 + exp(-x))", ("logistic",), ("expit",),
             range="(0, 1)", monotonic=True, monotonic_derivative=False, saturates="both"),
+    _record("elementwise", "hard_sigmoid", "min(max(alpha * x + beta, 0), 1)",
+            range="[0, 1]", monotonic=True, monotonic_derivative=False, continuity=0,
+            kinks=(-3, 3), saturates="both"),
+    _record("elementwise", "hard_swish", "x * min(max(x + 3, 0), 6) / 6", ("hard_silu",),
+            range="[-0.375, inf)", monotonic=False, monotonic_derivative=False, continuity=0,
+            kinks=(-3, 3), saturates="left"),
     _record("elementwise", "tanh", "tanh(x)",
             range="(-1, 1)", monotonic=True, monotonic_derivative=False, identity_at_origin=True,
             saturates="both"),
+    _record("elementwise", "hard_tanh", "min(max(x, min_val), max_val)",
+            range="[-1, 1]", monotonic=True, monotonic_derivative=False, continuity=0,
+            kinks=(-1, 1), identity_at_origin=True, saturates="both"),
     _record("elementwise", "softplus", "log(1 + exp(beta * x)) / beta", ("smooth_relu",),
             range="(0, inf)", monotonic=True, monotonic_derivative=True, saturates="left"),
     _record("elementwise", "softsign", "x / (1 + |x|)",
             range="(-1, 1)", monotonic=True, monotonic_derivative=False, continuity=1, kinks=(0,),
             identity_at_origin=True, saturates="both"),
+    _record("elementwise", "squareplus", "(x + sqrt(x**2 + b)) / 2",
+            range="(0, inf)", monotonic=True, monotonic_derivative=True, saturates="left"),
+    _record("elementwise", "algebraic_sigmoid", "x / sqrt(1 + alpha * x**2)", ("isru",),
+            range="(-1, 1)", monotonic=True, monotonic_derivative=False, identity_at_origin=True,
+            saturates="both"),
+    _record("elementwise", "isrlu", "x if x >= 0 else x / sqrt(1 + alpha * x**2)",
+            range="(-1, inf)", monotonic=True, monotonic_derivative=True, continuity=2, kinks=(0,),
+            identity_at_origin=True, saturates="left"),
     _record("elementwise", "silu", "x * sigmoid(beta * x)", (), ("swish",),
             range="[-0.27846454276107379, inf)", monotonic=False, monotonic_derivative=False,
             saturates="left"),
     _record("elementwise", "gelu", "x * Phi(x)",
             range="[-0.16997120747990369, inf)", monotonic=False, monotonic_derivative=False,
+            saturates="left"),
+    _record("elementwise", "bent_identity", "(sqrt(x**2 + 1) - 1) / 2 + x",
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=True,
+            identity_at_origin=True),
+    _record("elementwise", "hard_shrink", "x if |x| > lambd else 0",
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=False, continuity=-1,
+            kinks=(-0.5, 0.5)),
+    _record("elementwise", "soft_shrink", "sign(x) * max(|x| - lambd, 0)",
+            range="(-inf, inf)", monotonic=True, monotonic_derivative=False, continuity=0,
+            kinks=(-0.5, 0.5)),
+    _record("elementwise", "sparse_plus", "0 if x <= -1 else (x + 1)**2 / 4 if x < 1 else x",
+            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=1,
+            kinks=(-1, 1), saturates="left"),
+    _record("elementwise", "sparse_sigmoid", "min(max((x + 1) / 2, 0), 1)",
+            range="[0, 1]", monotonic=True, monotonic_derivative=False, continuity=0,
+            kinks=(-1, 1), saturates="both"),
+    _record("elementwise", "dish", "x/2 * (1 + x / sqrt(1 + x**2))",
+            range="[-0.1501415530003888, inf)", monotonic=False, monotonic_derivative=False,
             saturates="left"),
     _record("rectifiers", "prelu", "x if x >= 0 else weight * x"),
     _record("rectifiers", "rrelu", "x if x >= 0 else slope * x, slope random",

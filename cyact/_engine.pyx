@@ -658,8 +658,12 @@ cdef class Function:
     cdef readonly tuple output_domains
     cdef str kernel
     cdef dict ufuncs
+    cdef readonly tuple ordered        # two parameters of which the first may not exceed the other
+    cdef int smaller, larger           # where they stand
+    cdef bint strictly                 # nor equal it
 
-    def __init__(self, str name, *, output_domains=(), str kernel=None, **domains):
+    def __init__(self, str name, *, output_domains=(), str kernel=None, tuple ordered=(),
+                 tuple strictly_ordered=(), **domains):
         self.kernel = kernel or name
         self.op = find_op(self.kernel.encode())
         if self.op.nparams != len(domains):
@@ -670,6 +674,10 @@ cdef class Function:
         self.output_domains = output_domains or self.domains
         self.ufuncs = {}
         OWNERS[self.kernel] = self
+        self.ordered = ordered or strictly_ordered
+        self.strictly = len(strictly_ordered) > 0
+        if self.ordered:
+            self.smaller, self.larger = map(self.parameters.index, self.ordered)
 
     @property
     def from_output(self):
@@ -699,6 +707,16 @@ cdef class Function:
             p[3] = self.checked(domains, 3, d)
         if count > 4:
             p[4] = self.checked(domains, 4, e)
+        if self.ordered:
+            self.check_order(p[self.smaller], p[self.larger])
+        return 0
+
+    cdef int check_order(self, double small, double large) except -1:
+        if small > large or (self.strictly and small == large):
+            raise ValueError(
+                f"{self.name}: {self.parameters[self.smaller]} must be "
+                f"{'less than' if self.strictly else 'at most'} "
+                f"{self.parameters[self.larger]}, got {small!r} and {large!r}")
         return 0
 
     cdef double checked(self, tuple domains, int i, value) except? -1:

@@ -4,7 +4,7 @@ They are compiled from source text, as namedtuple does, so that each has its fun
 signature and costs no more to call than a function written by hand.
 """
 
-from cyact._catalog import catalog
+from cyact._catalog import REQUIRED, catalog
 
 DERIVATIVE = '''
 def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
@@ -26,7 +26,7 @@ def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
 '''
 
 BACKWARD = '''
-def {name}(grad, x=None, /, {signature}*, output=None, bias=None, out=None):
+def {name}(grad, x{default}, /, {signature}*, output=None, bias=None, out=None):
     """Backward pass of `{name}`: the gradient with respect to x.
 
     Parameters
@@ -85,7 +85,10 @@ def _make(template, record, module):
     source = template.format(
         name=record.name,
         formula=record.formula,
-        signature="".join(f"{p.name}={p.default!r}, " for p in record.parameters),
+        signature="".join(p.name + (", " if p.default is REQUIRED else f"={p.default!r}, ")
+                          for p in record.parameters),
+        # what precedes a parameter without a default can have none
+        default="" if REQUIRED in [p.default for p in record.parameters] else "=None",
         arguments="".join(f", {p}" for p in listed),
         parameters="".join(f"{p}\n        As in `cyact.{record.name}`.\n    " for p in listed),
         output="" if record.engine.from_output else "; not possible for this function")

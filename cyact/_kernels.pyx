@@ -10,7 +10,7 @@ of y = f(x). To add a function, write these and add its line to the table at the
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.float cimport DBL_MAX, FLT_MAX
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 
 from cyact._abi cimport (
     ABI,
@@ -29,7 +29,17 @@ from cyact._abi cimport (
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
 cimport cyact._tile as _tile
-from cyact._math32 cimport at_least, at_most, magnitude, opaque, positive
+from cyact._math32 cimport (
+    at_least,
+    at_most,
+    kernel_t,
+    magnitude,
+    multiply_add,
+    opaque,
+    positive,
+    round_down,
+    round_up,
+)
 
 ctypedef fused real:
     float
@@ -56,6 +66,23 @@ cdef void identity_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
         y[i] = 1 if x[i] == x[i] else x[i]
 
 
+# step: 1 if x >= threshold else 0
+
+cdef void step(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real threshold = p[0]
+    if real is float:
+        threshold = round_up(p[0])
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] < threshold else 1 if x[i] >= threshold else x[i]
+
+
+cdef void step_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] == x[i] else x[i]
+
+
 # relu: max(x, 0); relu(-0.0) = 0.0, relu'(0) = 0
 
 cdef void relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -68,6 +95,61 @@ cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] <= 0 else 1 if x[i] > 0 else x[i]
+
+
+# relu6, relu_k: min(max(x, 0), n); the derivative is 0 at both ends
+
+cdef inline void clipped_relu(const real* x, real* y, Py_ssize_t n, real high) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] <= 0 else high if x[i] > high else x[i]
+
+
+cdef inline void between(const real* x, real* y, Py_ssize_t n,
+                         real low, real high, real inside) noexcept nogil:
+    """`inside` where low < x < high, 0 elsewhere."""
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] <= low else 0 if x[i] >= high else inside if x[i] == x[i] else x[i]
+
+
+cdef inline void between_exactly(const real* x, real* y, Py_ssize_t n,
+                                 double low, double high, double inside) noexcept nogil:
+    """The same for ends that x's type may not hold."""
+    if real is float:
+        between(x, y, n, round_down(low), round_up(high), <float> inside)
+    else:
+        between(x, y, n, low, high, inside)
+
+
+cdef void relu6(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    clipped_relu(x, y, n, <real> 6)
+
+
+cdef void relu6_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    between(x, y, n, <real> 0, <real> 6, <real> 1)
+
+
+cdef void relu_k(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    clipped_relu(x, y, n, <real> p[0])
+
+
+cdef void relu_k_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    between_exactly(x, y, n, 0, p[0], 1)
+
+
+# squared_relu: max(x, 0)^2
+
+cdef void squared_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] <= 0 else x[i] * x[i]
+
+
+cdef void squared_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] <= 0 else x[i] + x[i]
 
 
 # relu_of_minus: max(-x, 0), the other half of crelu
@@ -126,6 +208,35 @@ cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) no
     cdef real slope = <real> p[0]
     for i in range(n & -LANES):
         y[i] = 1 if x[i] > 0 else slope if x[i] <= 0 else x[i]
+
+
+# threshold: x if x > threshold else value; thresholded_relu: value is 0
+
+cdef inline void above(const real* x, real* y, Py_ssize_t n,
+                       double threshold, double value) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real last = threshold, other = <real> value
+    if real is float:
+        last = round_down(threshold)
+    for i in range(n & -LANES):
+        y[i] = other if x[i] <= last else x[i]
+
+
+cdef void threshold(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    above(x, y, n, p[0], p[1])
+
+
+cdef void thresholded_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    above(x, y, n, p[0], 0)
+
+
+cdef void threshold_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real last = p[0]
+    if real is float:
+        last = round_down(p[0])
+    for i in range(n & -LANES):
+        y[i] = 0 if x[i] <= last else 1 if x[i] > last else x[i]
 
 
 # prelu: leaky_relu with a slope for each element, w; a slope of 0 makes 0 of -inf as well.
@@ -234,6 +345,53 @@ cdef void sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexc
             y[i] = x[i] * (1 - x[i])
 
 
+# hard_sigmoid: clip(alpha x + beta, 0, 1)
+
+cdef void hard_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], beta = p[1]
+    cdef real zero = <real> opaque(0), one = <real> opaque(1)
+    cdef real constant = at_most(at_least(<real> beta, zero), one)
+    if alpha == 0:      # of infinities, too
+        for i in range(n & -LANES):
+            y[i] = constant if x[i] == x[i] else x[i]
+    else:
+        for i in range(n & -LANES):
+            y[i] = at_most(at_least(<real> m64.linear(alpha, x[i], beta), zero), one)
+
+
+cdef void hard_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    # The ends in float64. If alpha is 0 they do not matter, even as NaN: alpha is the slope.
+    cdef double zero = m64.zero_of(m64.single(-p[1]), p[0])
+    cdef double one = m64.zero_of(m64.two_sum(1, -p[1]), p[0])
+    between_exactly(x, y, n, at_most(zero, one), at_least(zero, one), p[0])
+
+
+# hard_swish: x hard_sigmoid(x) = x clip(x + 3, 0, 6) / 6; hard_swish'(-3) = 0, '(3) = 1
+
+cdef void hard_swish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real inner
+    for i in range(n & -LANES):
+        if real is float:
+            inner = m32.with_sign(0 if x[i] <= -3 else m32.hard_swish(x[i]), x[i])
+        else:
+            inner = m64.with_sign(0 if x[i] <= -3 else m64.hard_swish(x[i]), x[i])
+        y[i] = x[i] if x[i] >= 3 else inner
+
+
+cdef void hard_swish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real three = <real> 3, two = <real> 2, sum, lost, slope
+    cdef real sixth = <real> (1.0 / 6)
+    cdef real rest = <real> (1.0 / 6 - <double> sixth)  # 0 in double, where it does not matter
+    for i in range(n & -LANES):
+        sum = multiply_add(two, x[i], three)
+        lost = multiply_add(two, x[i], three - sum)
+        slope = multiply_add(sum, sixth, multiply_add(sum, rest, lost * sixth))
+        y[i] = 0 if x[i] <= -three else 1 if x[i] >= three else slope
+
+
 # tanh
 
 cdef void tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -263,6 +421,19 @@ cdef void tanh_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = m32.fmaf(-x[i], x[i], 1)
         else:
             y[i] = (1 - x[i]) * (1 + x[i])
+
+
+# hard_tanh: clip(x, low, high); the derivative is 0 at both ends
+
+cdef void hard_tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real low = <real> p[0], high = <real> p[1]
+    for i in range(n & -LANES):
+        y[i] = at_most(at_least(x[i], low), high)
+
+
+cdef void hard_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    between_exactly(x, y, n, p[0], p[1], 1)
 
 
 # softplus: log(1 + e^(beta x)) / beta = max(x, 0) + log(1 + e^-|beta x|) / beta
@@ -340,6 +511,94 @@ cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = <float> (1 / (root * root))
         else:
             y[i] = m64.softsign_d(x[i])
+
+
+# squareplus: (x + sqrt(x^2 + b)) / 2; b = 0 makes it relu, with the derivative 1/2 at 0
+
+cdef void squareplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double b = p[0], unit = 1
+    if b == 0:
+        relu(x, y, n, p)
+        return
+    if not 2.0**-200 < b < 2.0**200:
+        unit = m64.even_scale(b)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.squareplus(x[i], b)
+        else:
+            y[i] = m64.squareplus(x[i], unit, b * unit * unit)
+
+
+cdef void squareplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double b = p[0], unit = 1, one = opaque(1)
+    cdef real high = <real> opaque(FLT_MAX)
+    if b == 0:
+        for i in range(n & -LANES):
+            y[i] = 0 if x[i] < 0 else 1 if x[i] > 0 else 0.5 if x[i] == 0 else x[i]
+        return
+    if not 2.0**-200 < b < 2.0**200:
+        unit = m64.even_scale(b)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> (one if x[i] > high else m32.squareplus_d(x[i], b))
+        else:
+            y[i] = m64.squareplus_d(x[i], unit, b * unit * unit)
+
+
+# algebraic_sigmoid: x / sqrt(1 + alpha x^2); isrlu: that for x < 0, x for x >= 0
+
+cdef inline double where_flat(double alpha) noexcept nogil:
+    """From here on algebraic_sigmoid no longer changes in float, nor does what it narrows to."""
+    return min(2.0**40 / sqrt(alpha), 1e60)
+
+
+cdef void algebraic_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], scale = m64.even_scale(p[0]), high = where_flat(p[0])
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.algebraic_sigmoid(
+                at_most(at_least(<double> x[i], -high), high), alpha)
+        else:
+            y[i] = m64.algebraic_sigmoid(x[i], 1 / scale, alpha * scale * scale)
+
+
+cdef void algebraic_sigmoid_d(const real* x, real* y, Py_ssize_t n,
+                              const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], scale = m64.even_scale(p[0])
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.algebraic_sigmoid_d(x[i], alpha)
+        else:
+            y[i] = m64.algebraic_sigmoid_d(x[i], 1 / scale, alpha * scale * scale)
+
+
+cdef void isrlu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], scale = m64.even_scale(p[0]), high = where_flat(p[0])
+    cdef real left
+    for i in range(n & -LANES):
+        if real is float:
+            left = <float> m32.algebraic_sigmoid(
+                at_most(at_least(<double> x[i], -high), high), alpha)
+        else:
+            left = m64.algebraic_sigmoid(x[i], 1 / scale, alpha * scale * scale)
+        y[i] = x[i] if x[i] >= 0 else left
+
+
+cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], scale = m64.even_scale(p[0])
+    cdef real left
+    for i in range(n & -LANES):
+        if real is float:
+            left = <float> m32.algebraic_sigmoid_d(x[i], alpha)
+        else:
+            left = m64.algebraic_sigmoid_d(x[i], 1 / scale, alpha * scale * scale)
+        y[i] = 1 if x[i] >= 0 else left
 
 
 # silu: x sigmoid(beta x)
@@ -452,6 +711,112 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = m64.gelu_tanh_d(x[i])
 
 
+# bent_identity: (sqrt(x^2 + 1) - 1) / 2 + x
+
+cdef void bent_identity(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(FLT_MAX)
+    cdef double a
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            y[i] = <float> (0.5 * (sqrt(a * a + 1) - 1) + x[i])
+        else:
+            y[i] = m64.bent_identity(x[i])
+
+
+cdef void bent_identity_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(2.0**40)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.bent_identity_d(at_most(at_least(x[i], -high), high))
+        else:
+            y[i] = m64.bent_identity_d(x[i])
+
+
+# hard_shrink: x if |x| > lambd else 0
+
+cdef void hard_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real lambd = p[0]
+    if real is float:
+        lambd = round_down(p[0])
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = 0 if magnitude(x[i]) <= lambd else x[i]
+        else:
+            y[i] = 0 if m64.absolute(x[i]) <= lambd else x[i]
+
+
+cdef void shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real lambd = p[0], a
+    if real is float:
+        lambd = round_down(p[0])
+    for i in range(n & -LANES):
+        a = m32.magnitude(x[i]) if real is float else m64.absolute(x[i])
+        y[i] = 0 if a <= lambd else 1 if a > lambd else x[i]
+
+
+# soft_shrink: sign(x) max(|x| - lambd, 0)
+
+cdef void soft_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double lambd = p[0]
+    cdef real same = <real> lambd
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.with_sign(at_least(m64.absolute(x[i]) - lambd, 0), x[i])
+    elif same == lambd:
+        for i in range(n & -LANES):
+            y[i] = m32.with_sign(at_least(magnitude(x[i]) - same, 0), x[i])
+    else:
+        for i in range(n & -LANES):
+            y[i] = m32.with_sign(<float> at_least(magnitude(x[i]) - lambd, 0), x[i])
+
+
+# sparse_plus: 0, (x + 1)^2 / 4 from -1 on, x from 1 on; sparse_sigmoid is its derivative
+
+cdef void sparse_plus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real one = <real> 1, sum, lost, half
+    for i in range(n & -LANES):
+        sum = x[i] + one
+        lost = x[i] - (sum - one)
+        half = sum * <real> 0.5
+        half = multiply_add(half, half, half * lost)
+        y[i] = 0 if x[i] <= -1 else x[i] if x[i] >= 1 else half
+
+
+cdef void sparse_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real half
+    for i in range(n & -LANES):
+        half = (x[i] + <real> 1) * <real> 0.5
+        y[i] = 0 if x[i] <= -1 else 1 if x[i] >= 1 else half
+
+
+cdef void sparse_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    between(x, y, n, <real> -1, <real> 1, <real> 0.5)
+
+
+# dish: x / 2 (1 + x / sqrt(1 + x^2))
+
+cdef void dish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double low = opaque(-1e60)
+    for i in range(n & -LANES):
+        y[i] = <float> m32.dish(x[i], low) if real is float else m64.dish(x[i])
+
+
+cdef void dish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double high = opaque(1e60)
+    for i in range(n & -LANES):
+        y[i] = <float> m32.dish_d(x[i], high) if real is float else m64.dish_d(x[i])
+
+
 cdef enum:
     CAPACITY = 128
 
@@ -502,20 +867,39 @@ cdef void run_span(const Span* span) noexcept nogil:
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
+add(b"step", 1, 0.1, step, step, step_d, step_d)
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
+add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
+add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
+add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
 add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
 add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
+add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
+add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
+add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
+add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
+add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
 add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
+add(b"squareplus", 1, 1.2, squareplus, squareplus, squareplus_d, squareplus_d)
+add(b"algebraic_sigmoid", 1, 1.2, algebraic_sigmoid, algebraic_sigmoid,
+    algebraic_sigmoid_d, algebraic_sigmoid_d)
+add(b"isrlu", 1, 1.2, isrlu, isrlu, isrlu_d, isrlu_d)
 add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"bent_identity", 0, 0.8, bent_identity, bent_identity, bent_identity_d, bent_identity_d)
+add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
+add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
+add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
+add(b"sparse_sigmoid", 0, 0.1, sparse_sigmoid, sparse_sigmoid, sparse_sigmoid_d, sparse_sigmoid_d)
+add(b"dish", 0, 1.2, dish, dish, dish_d, dish_d)
 
 KERNELS.abi = ABI
 KERNELS.ops = OPS

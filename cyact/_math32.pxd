@@ -68,6 +68,8 @@ cdef extern from *:
     float fmaf "cyact_fmaf" (float a, float b, float c) noexcept nogil
     double opaque "cyact_opaque" (double x) noexcept nogil
 
+from libc.math cimport sqrt, sqrtf
+
 ctypedef fused number:
     float
     double
@@ -101,6 +103,37 @@ cdef inline float positive(float x, float zero) noexcept nogil:
 
 cdef inline float magnitude(float x) noexcept nogil:
     return from_bits32(bits32(x) & 0x7fffffff)
+
+
+cdef inline number multiply_add(number a, number b, number c) noexcept nogil:
+    if number is float:
+        return fmaf(a, b, c)
+    else:
+        return fma(a, b, c)
+
+
+# A parameter x meets numbers of float's grid: v >= x is v >= round_up(x), v > x is
+# v > round_down(x).
+
+cdef inline float round_up(double x) noexcept nogil:
+    """The smallest float that is not less."""
+    cdef float y = <float> x
+    if y < x:
+        return from_bits32(bits32(y) - 1 if y < 0 else bits32(y) + 1)
+    return y
+
+
+cdef inline float round_down(double x) noexcept nogil:
+    """The largest float that is not greater."""
+    cdef float y = <float> x
+    if y > x:
+        return from_bits32(bits32(y) - 1 if y > 0 else bits32(y) + 1)
+    return y
+
+
+cdef inline float with_sign(float size, float x) noexcept nogil:
+    """size with the sign of x as well."""
+    return from_bits32(bits32(size) | (bits32(x) & ~<uint32> 0x7fffffff))
 
 
 cdef inline double shift(double x, double rounded) noexcept nogil:
@@ -374,3 +407,77 @@ cdef inline float softsign(float x, float a) noexcept nogil:
     cdef float y = a * inverse
     cdef float remainder = fmaf(-y, lost, fmaf(-y, sum, a))
     return from_bits32(bits32(fmaf(remainder, inverse, y)) | (bits32(x) & ~<uint32> 0x7fffffff))
+
+
+cdef inline float hard_swish(float x) noexcept nogil:
+    """x (x + 3) / 6 for |x| < 3: (x + 3) / 6 in two floats, then times x."""
+    cdef float sum = x + <float> 3.0
+    cdef float lost = x - (sum - <float> 3.0)
+    cdef float gate = sum * <float> 0.16666667163372040
+    cdef float low = fmaf(sum, <float> 0.16666667163372040, -gate)
+    low = fmaf(sum, <float> -4.967053731282552e-09, fmaf(lost, <float> 0.16666667163372040, low))
+    return fmaf(x, gate, x * low)
+
+
+# Square roots, for which double has room: x^2 neither overflows nor rounds.
+
+cdef inline double squareplus(double x, double b) noexcept nogil:
+    """(x + r) / 2 with r = sqrt(x^2 + b); for x < 0 that is b / (2 (r - x))."""
+    cdef double a = from_bits64(bits64(x) & <uint64> 0x7fffffffffffffff)
+    cdef double sum = sqrt(fma(a, a, b)) + a
+    return 0.5 * (b / sum if x < 0 else sum)
+
+
+cdef inline double squareplus_d(double x, double b) noexcept nogil:
+    """(1 + x / r) / 2; for x < 0 that is b / (2 r (r - x))."""
+    cdef double a = from_bits64(bits64(x) & <uint64> 0x7fffffffffffffff)
+    cdef double r = sqrt(fma(a, a, b))
+    cdef double sum = r + a
+    return 0.5 * ((b if x < 0 else sum) / (r * sum if x < 0 else r))
+
+
+cdef inline double inverse_root(double v) noexcept nogil:
+    """1 / sqrt(v) to 2^-43, v a normal number of float's range.
+
+    One Newton step from the float root and quotient: faster than those in double.
+    """
+    cdef double y = ONE / sqrtf(<float> v)
+    return y * fma(-0.5 * v * y, y, 1.5)
+
+
+cdef inline double algebraic_sigmoid(double x, double alpha) noexcept nogil:
+    """x / sqrt(1 + alpha x^2) for alpha x^2 up to 2^80."""
+    return x * inverse_root(fma(alpha * x, x, 1))
+
+
+cdef inline double algebraic_sigmoid_d(double x, double alpha) noexcept nogil:
+    """(1 + alpha x^2)^(-3/2)."""
+    cdef double i = inverse_root(at_most(fma(alpha * x, x, 1), 2.0**110))
+    return i * i * i
+
+
+cdef inline double bent_identity_d(double x) noexcept nogil:
+    """1 + x / (2 sqrt(x^2 + 1)) for |x| up to 2^40."""
+    return 1 + 0.5 * x * inverse_root(fma(x, x, 1))
+
+
+cdef inline double dish(double x, double low) noexcept nogil:
+    """x squareplus'(x) with b = 1; below `low` the result is that at `low`."""
+    cdef double a = from_bits64(bits64(x) & <uint64> 0x7fffffffffffffff)
+    cdef double finite = at_most(a, -low)
+    cdef double r = sqrt(fma(finite, finite, 1))
+    cdef double sum = r + finite
+    return 0.5 * at_least(x, low) * ((1 if x < 0 else sum) / (r * sum if x < 0 else r))
+
+
+cdef inline double dish_d(double x, double high) noexcept nogil:
+    """1/2 + x / (2 r) + x / (2 r^3), r = sqrt(1 + x^2), for |x| up to `high`.
+
+    For x = -a that is (1 - a r) / (2 r^3 (r + a)).
+    """
+    cdef double a = at_most(from_bits64(bits64(x) & <uint64> 0x7fffffffffffffff), high)
+    cdef double v = fma(a, a, 1)
+    cdef double r = sqrt(v)
+    cdef double sum = r + a
+    return 0.5 * ((1 - a * r if x < 0 else fma(sum, v, a))
+                  / (v * r * sum if x < 0 else v * r))

@@ -16,7 +16,7 @@ of int64: integers stay in doubles, and 2^n is built by adding a large constant 
 in the low bits.
 """
 
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 
 cdef extern from *:
     """
@@ -636,3 +636,161 @@ cdef inline double softsign_d(double x) noexcept nogil:
     """1/(1 + |x|)^2."""
     cdef pair q = reciprocal(two_sum(1, at_most(absolute(x), 1e170)))
     return madd(q.hi, q.hi, 2 * q.hi * q.lo)
+
+
+# Straight lines
+
+cdef inline double linear(double a, double x, double b) noexcept nogil:
+    """a * x + b, rounded once."""
+    cdef pair sum
+    cdef double p
+    if FUSED:
+        return madd(a, x, b)
+    p = a * x
+    sum = two_sum(p, b)
+    # after an overflow the errors are NaN
+    return sum.hi + (sum.lo + product_error(a, x, p)) if sum.hi - sum.hi == 0 else sum.hi
+
+
+cdef inline double zero_of(pair a, double b) noexcept nogil:
+    """a / b rounded once (but for ties), for the ends of an interval."""
+    cdef double q = a.hi / b
+    cdef double rest = (residual(a.hi, q, b) + a.lo) / b
+    return q + rest if rest - rest == 0 else q
+
+
+cdef inline double hard_swish(double x) noexcept nogil:
+    """x (x + 3) / 6 for |x| < 3."""
+    cdef pair sum = fast_two_sum(3, x)
+    cdef pair product = times(sum, x)
+    return madd(product.hi, 0.16666666666666666,
+                madd(product.hi, 9.25185853854297e-18, product.lo * 0.16666666666666666))
+
+
+# Square roots. x^2 must not overflow: from 2^100 or 2^200 on the root is |x|.
+
+cdef inline double even_scale(double b) noexcept nogil:
+    """A power of two c such that b c^2 is at least 1 and less than 4; b > 0."""
+    cdef bint subnormal = b < 2.0**-960
+    cdef long long exponent = <long long> (bits(b * 2.0**108 if subnormal else b) >> 52) - 1023
+    return power_of_two(<double> ((54 if subnormal else 0) - (exponent >> 1)))
+
+
+cdef inline pair root(pair v) noexcept nogil:
+    cdef pair s
+    s.hi = sqrt(v.hi)
+    s.lo = 0.5 * (residual(v.hi, s.hi, s.hi) + v.lo) / s.hi
+    return s
+
+
+cdef inline pair hypotenuse(double a, double b) noexcept nogil:
+    """sqrt(a^2 + b)."""
+    return root(plus(b, two_prod(a, a)))
+
+
+cdef inline pair mean(pair s, double a) noexcept nogil:
+    """(s + a) / 2, s >= a >= 0."""
+    cdef pair sum = fast_two_sum(s.hi, a)
+    return pair_of(0.5 * sum.hi, 0.5 * (sum.lo + s.lo))
+
+
+cdef inline double squareplus(double x, double unit, double b) noexcept nogil:
+    """h = (a + sqrt(a^2 + b)) / 2, or b / (4 h) for x < 0, a = unit |x|; all this / unit.
+
+    `unit` is a power of two, b from 2^-200 to 2^200.
+    """
+    cdef double t = x * unit, a = absolute(t), clamped = at_most(a, 2.0**200), q
+    cdef pair h = mean(hypotenuse(clamped, b), clamped)
+    h.hi = a if a > 2.0**200 else h.hi
+    h.lo = 0 if a > 2.0**200 else h.lo
+    q = 0.25 * b / h.hi
+    q = madd(-q, h.lo * q * (4 / b), q)
+    q = (q if t < 0 else h.hi + h.lo) * (1 / unit)
+    return x if t > 2.0**200 else q
+
+
+cdef inline double squareplus_d(double x, double unit, double b) noexcept nogil:
+    """h / s, or b / (4 h s) for x < 0, s = sqrt(a^2 + b); the rest as in squareplus."""
+    cdef double t = x * unit, a = at_most(absolute(t), 2.0**700)
+    cdef double clamped = at_most(a, 2.0**200), q
+    cdef pair s = hypotenuse(clamped, b)
+    cdef pair h = mean(s, clamped)
+    cdef bint large = a > 2.0**200
+    s.hi = a if large else s.hi
+    h.hi = a if large else h.hi
+    s.lo = 0 if large else s.lo
+    h.lo = 0 if large else h.lo
+    q = 0.25 * b / h.hi
+    h.lo = (residual(0.25 * b, q, h.hi) - q * h.lo) * q * (4 / b) if t < 0 else h.lo
+    h.hi = q if t < 0 else h.hi
+    return divide(h, s)
+
+
+cdef inline pair algebraic_root(double t, double alpha) noexcept nogil:
+    """sqrt(1 + alpha t^2)."""
+    return root(plus(1, times(two_prod(t, t), alpha)))
+
+
+cdef inline double algebraic_sigmoid(double x, double unit, double alpha) noexcept nogil:
+    """|x| / sqrt(1 + alpha (unit x)^2) with the sign of x, 1 <= alpha < 4, unit a power of two."""
+    cdef double a = at_most(absolute(x), 2.0**40 / unit)
+    return with_sign(divide(single(a), algebraic_root(a * unit, alpha)), x)
+
+
+cdef inline double algebraic_sigmoid_d(double x, double unit, double alpha) noexcept nogil:
+    """i^3, i = 1 / sqrt(1 + alpha (unit x)^2)."""
+    cdef pair i = reciprocal(algebraic_root(at_most(absolute(x) * unit, 2.0**400), alpha))
+    cdef pair square = two_prod(i.hi, i.hi)
+    return madd(square.hi, i.hi, madd(square.lo, i.hi, 3 * square.hi * i.lo))
+
+
+cdef inline double bent_identity(double x) noexcept nogil:
+    """(sqrt(x^2 + 1) - 1) / 2 + x."""
+    cdef double a = absolute(x)
+    cdef double clamped = at_most(at_least(x, -(2.0**100)), 2.0**100)
+    cdef pair s = hypotenuse(clamped, 1)
+    cdef pair rise = fast_two_sum(s.hi, -1)
+    cdef pair sum = two_sum(clamped, 0.5 * rise.hi)
+    cdef double y = sum.hi + (sum.lo + 0.5 * (rise.lo + s.lo))
+    return x + 0.5 * at_most(a, LARGEST) if a > 2.0**100 else y
+
+
+cdef inline double bent_identity_d(double x) noexcept nogil:
+    """1 + x / (2 sqrt(x^2 + 1))."""
+    cdef double clamped = at_most(at_least(x, -(2.0**100)), 2.0**100)
+    return 1 + 0.5 * clamped / sqrt(madd(clamped, clamped, 1))
+
+
+cdef inline double dish(double x) noexcept nogil:
+    """g |x| / s with the sign of x: s = sqrt(1 + x^2), h = (|x| + s) / 2, g = h or 1 / (4 h)."""
+    cdef double a = absolute(x), clamped = at_most(a, 2.0**100), q
+    cdef pair s = hypotenuse(clamped, 1)
+    cdef pair h = mean(s, clamped), y
+    cdef bint large = a > 2.0**100
+    h.hi = a if large else h.hi
+    q = 0.25 / h.hi
+    h.lo = (residual(0.25, q, h.hi) - q * h.lo) * (4 * q) if x < 0 else h.lo
+    h.lo = 0 if large else h.lo
+    h.hi = q if x < 0 else h.hi
+    y = product(h, quotient(single(clamped), s))
+    return x if x > 2.0**100 else with_sign(y.hi + y.lo, x)
+
+
+cdef inline double dish_d(double x) noexcept nogil:
+    """(1 + a i + a i^3) / 2 for a = x >= 0, i = 1 / s; i^3 (1 - a s) / (4 h) for a = -x.
+
+    s and h are those of dish. Far on the left the result is -1 / (4 a^2).
+    """
+    cdef double a = absolute(x), clamped = at_most(a, 2.0**100), q, rising, falling
+    cdef pair s = hypotenuse(clamped, 1)
+    cdef pair h = mean(s, clamped), i = reciprocal(s), square = product(i, i)
+    cdef pair r = times(i, clamped)
+    cdef pair rest = times(s, -clamped)
+    rising = 0.5 + 0.5 * (r.hi + madd(r.hi, square.hi, r.lo))
+    rest = plus(1, rest)
+    falling = divide(product(product(square, i), rest), pair_of(4 * h.hi, 4 * h.lo))
+    rest = two_prod(at_most(a, 2.0**600) * 2.0**-100, at_most(a, 2.0**600) * 2.0**-100)
+    q = 0.25 / rest.hi
+    q = madd(-q, 4 * rest.lo * q, q) * 2.0**-200
+    falling = -q if a > 2.0**100 else falling
+    return falling if x < 0 else rising

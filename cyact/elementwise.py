@@ -9,23 +9,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyact._documented import documented
-from cyact._engine import FINITE, POSITIVE, Choice, Function
+from cyact._engine import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, DTypeLike
 
+EXTENDED = Domain("finite or infinite, not NaN", infinite=True)
+
 _identity = Function("identity")
+_step = Function("step", threshold=FINITE)
 _relu = Function("relu")
+_relu6 = Function("relu6")
+_relu_k = Function("relu_k", n=NONNEGATIVE)
+_squared_relu = Function("squared_relu")
 _leaky_relu = Function("leaky_relu", negative_slope=FINITE, output_domains=(POSITIVE,))
+_threshold = Function("threshold", threshold=EXTENDED, value=EXTENDED)
+_thresholded_relu = Function("thresholded_relu", theta=FINITE)
 _elu = Function("elu", alpha=FINITE, output_domains=(POSITIVE,))
 _sigmoid = Function("sigmoid")
+_hard_sigmoid = Function("hard_sigmoid", alpha=FINITE, beta=FINITE)
+_hard_swish = Function("hard_swish")
 _tanh = Function("tanh")
+_hard_tanh = Function("hard_tanh", min_val=EXTENDED, max_val=EXTENDED,
+                      ordered=("min_val", "max_val"))
 _softplus = Function("softplus", beta=POSITIVE)
 _softsign = Function("softsign")
+_squareplus = Function("squareplus", b=NONNEGATIVE)
+_algebraic_sigmoid = Function("algebraic_sigmoid", alpha=POSITIVE)
+_isrlu = Function("isrlu", alpha=POSITIVE)
 _silu = Function("silu", beta=FINITE)
 _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"))
+_bent_identity = Function("bent_identity")
+_hard_shrink = Function("hard_shrink", lambd=NONNEGATIVE)
+_soft_shrink = Function("soft_shrink", lambd=NONNEGATIVE)
+_sparse_plus = Function("sparse_plus")
+_sparse_sigmoid = Function("sparse_sigmoid")
+_dish = Function("dish")
 
 
 @documented
@@ -54,6 +75,42 @@ def identity(
     array([-1.5,  0. ,  2. ])
     """
     return _identity.value(x, out, dtype)
+
+
+@documented
+def step(
+    x: ArrayLike, /, threshold: float = 0.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Binary step, the Heaviside function.
+
+    Parameters
+    ----------
+    {x}
+    threshold : float, default 0.0
+        Where it steps; finite. Used as the float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = 1 if x >= threshold else 0``, exact. The derivative is 0 everywhere.
+
+    References
+    ----------
+    W. S. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity",
+    Bulletin of Mathematical Biophysics 5, 1943.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.step([-1.5, 0.0, 2.0])
+    array([0., 1., 1.])
+    """
+    return _step.value(x, out, dtype, threshold)
 
 
 @documented
@@ -86,6 +143,106 @@ def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     array([0., 0., 2.])
     """
     return _relu.value(x, out, dtype)
+
+
+@documented
+def relu6(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Rectified linear unit that stops at 6.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = min(max(x, 0), 6)``, exact. The derivative is 0 at 0 and at 6.
+
+    References
+    ----------
+    A. Krizhevsky, "Convolutional deep belief networks on CIFAR-10", unpublished manuscript,
+    2010.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.relu6([-1.5, 2.0, 9.0])
+    array([0., 2., 6.])
+    """
+    return _relu6.value(x, out, dtype)
+
+
+@documented
+def relu_k(
+    x: ArrayLike, /, n: float = 6.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Rectified linear unit that stops at `n`.
+
+    Parameters
+    ----------
+    {x}
+    n : float, default 6.0
+        Largest value; at least 0 and finite.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = min(max(x, 0), n)``, correctly rounded. The derivative is 0 at 0 and at `n`.
+
+    References
+    ----------
+    A. Krizhevsky, "Convolutional deep belief networks on CIFAR-10", unpublished manuscript,
+    2010.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.relu_k([-1.5, 2.0, 9.0], 1)
+    array([0., 1., 1.])
+    """
+    return _relu_k.value(x, out, dtype, n)
+
+
+@documented
+def squared_relu(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Squared rectified linear unit.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = max(x, 0)**2``, correctly rounded; the derivative, ``2 * max(x, 0)``, is exact.
+
+    References
+    ----------
+    D. R. So et al., "Primer: Searching for efficient transformers for language modeling",
+    NeurIPS 2021, arXiv:2109.08668.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.squared_relu([-1.5, 0.5, 3.0])
+    array([0.  , 0.25, 9.  ])
+    """
+    return _squared_relu.value(x, out, dtype)
 
 
 @documented
@@ -123,6 +280,77 @@ def leaky_relu(
     array([-0.5,  0. ,  2. ])
     """
     return _leaky_relu.value(x, out, dtype, negative_slope)
+
+
+@documented
+def threshold(
+    x: ArrayLike, /, threshold: float, value: float, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Input above a threshold, a constant elsewhere.
+
+    Parameters
+    ----------
+    {x}
+    threshold : float
+        What `x` has to exceed; may be infinite. Used as the float64 it is, whatever the dtype
+        of `x`.
+    value : float
+        The result where it does not; may be infinite. Rounded to the dtype of the result.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x if x > threshold else value``, exact. The derivative is 0 at `threshold`. There are
+    no defaults; ``backward.threshold`` therefore needs `x`.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.threshold([-1.5, 0.5, 3.0], 0.5, -1.0)
+    array([-1., -1.,  3.])
+    """
+    return _threshold.value(x, out, dtype, threshold, value)
+
+
+@documented
+def thresholded_relu(
+    x: ArrayLike, /, theta: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Rectified linear unit with a threshold.
+
+    Parameters
+    ----------
+    {x}
+    theta : float, default 1.0
+        What `x` has to exceed; finite. Used as the float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x if x > theta else 0``, exact. The derivative at `theta` is 0.
+
+    References
+    ----------
+    K. Konda, R. Memisevic and D. Krueger, "Zero-bias autoencoders and the benefits of
+    co-adapting features", ICLR 2015, arXiv:1402.3337.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.thresholded_relu([-1.5, 0.5, 3.0])
+    array([0., 0., 3.])
+    """
+    return _thresholded_relu.value(x, out, dtype, theta)
 
 
 @documented
@@ -195,6 +423,80 @@ def sigmoid(
 
 
 @documented
+def hard_sigmoid(
+    x: ArrayLike, /, alpha: float = 1 / 6, beta: float = 0.5, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Piecewise linear sigmoid.
+
+    Parameters
+    ----------
+    {x}
+    alpha : float, default 1 / 6
+        Slope; finite. Used as the float64 it is, whatever the dtype of `x`.
+    beta : float, default 0.5
+        Value at 0; finite. Exact as well.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = min(max(alpha * x + beta, 0), 1)``. {error}, also where
+    ``alpha * x`` and `beta` cancel. With the default, the float64 nearest to 1/6, that is
+    2.8e-17 at -3, not 0. The derivative is 0 at both clip points, ``-beta / alpha`` and
+    ``(1 - beta) / alpha`` rounded to float64. Keras 2 had ``alpha=0.2``.
+
+    References
+    ----------
+    M. Courbariaux, Y. Bengio and J.-P. David, "BinaryConnect: Training deep neural networks with
+    binary weights during propagations", NeurIPS 2015, arXiv:1511.00363.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.hard_sigmoid([-4.0, 0.0, 1.5, 4.0])
+    array([0.  , 0.5 , 0.75, 1.  ])
+    """
+    return _hard_sigmoid.value(x, out, dtype, alpha, beta)
+
+
+@documented
+def hard_swish(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Piecewise quadratic form of silu.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x * min(max(x + 3, 0), 6) / 6``. {error}.
+    ``hard_swish(-inf)`` is the limit, ``-0.0``; the derivative is 0 at -3 and 1 at 3.
+
+    References
+    ----------
+    A. Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.hard_swish([-4.0, -1.5, 0.0, 4.0])
+    array([-0.   , -0.375,  0.   ,  4.   ])
+    """
+    return _hard_swish.value(x, out, dtype)
+
+
+@documented
 def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
     """Hyperbolic tangent.
 
@@ -218,6 +520,44 @@ def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     array([-7.61594156e-01,  0.00000000e+00,  1.00000000e-20])
     """
     return _tanh.value(x, out, dtype)
+
+
+@documented
+def hard_tanh(
+    x: ArrayLike, /, min_val: float = -1.0, max_val: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Input clipped to an interval.
+
+    Parameters
+    ----------
+    {x}
+    min_val : float, default -1.0
+        Smallest value; may be infinite.
+    max_val : float, default 1.0
+        Largest value, at least `min_val`; may be infinite.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = min(max(x, min_val), max_val)``, correctly rounded. The derivative is 0 at
+    `min_val` and at `max_val`.
+
+    References
+    ----------
+    R. Collobert, "Large scale machine learning", PhD thesis, Université Paris VI, 2004.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.hard_tanh([-4.0, 0.5, 4.0])
+    array([-1. ,  0.5,  1. ])
+    """
+    return _hard_tanh.value(x, out, dtype, min_val, max_val)
 
 
 @documented
@@ -289,6 +629,118 @@ def softsign(
     array([-0.5 ,  0.  ,  0.75])
     """
     return _softsign.value(x, out, dtype)
+
+
+@documented
+def squareplus(
+    x: ArrayLike, /, b: float = 4.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Squareplus, an algebraic form of softplus.
+
+    Parameters
+    ----------
+    {x}
+    b : float, default 4.0
+        Roundness, at least 0 and finite. Used as the float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = (x + sqrt(x**2 + b)) / 2``, without cancellation for negative `x` and without overflow.
+    {error}. ``squareplus(-inf)`` is 0. With ``b=0`` this is relu, but the
+    derivative at 0 is 1/2, as it is for every other `b`.
+
+    References
+    ----------
+    J. T. Barron, "Squareplus: A softplus-like algebraic rectifier", arXiv:2112.11687.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.squareplus([-1e10, 0.0, 1.5])
+    array([1.e-10, 1.e+00, 2.e+00])
+    """
+    return _squareplus.value(x, out, dtype, b)
+
+
+@documented
+def algebraic_sigmoid(
+    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Algebraic sigmoid, the inverse square root unit (ISRU).
+
+    Parameters
+    ----------
+    {x}
+    alpha : float, default 1.0
+        The limits are ``-1 / sqrt(alpha)`` and ``1 / sqrt(alpha)``; positive and finite. Used as
+        the float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x / sqrt(1 + alpha * x**2)``, without overflow. {error}.
+
+    References
+    ----------
+    B. Carlile et al., "Improving deep learning by inverse square root linear units (ISRLUs)",
+    arXiv:1710.09967.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.algebraic_sigmoid([-1e200, 0.0, 0.75])
+    array([-1. ,  0. ,  0.6])
+    """
+    return _algebraic_sigmoid.value(x, out, dtype, alpha)
+
+
+@documented
+def isrlu(
+    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Inverse square root linear unit.
+
+    Parameters
+    ----------
+    {x}
+    alpha : float, default 1.0
+        Minus the limit for large negative input is ``1 / sqrt(alpha)``; positive and finite.
+        Used as the float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x if x >= 0 else x / sqrt(1 + alpha * x**2)``, without overflow.
+    {error}.
+
+    References
+    ----------
+    B. Carlile et al., "Improving deep learning by inverse square root linear units (ISRLUs)",
+    arXiv:1710.09967.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.isrlu([-1e200, -0.75, 2.0])
+    array([-1. , -0.6,  2. ])
+    """
+    return _isrlu.value(x, out, dtype, alpha)
 
 
 @documented
@@ -366,6 +818,195 @@ def gelu(
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
     return _gelu.value(x, out, dtype, approximate)
+
+
+@documented
+def bent_identity(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Bent identity.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = (sqrt(x**2 + 1) - 1) / 2 + x``, without cancellation or overflow.
+    {error}.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.bent_identity([-0.75, 0.0, 0.75])
+    array([-0.625,  0.   ,  0.875])
+    """
+    return _bent_identity.value(x, out, dtype)
+
+
+@documented
+def hard_shrink(
+    x: ArrayLike, /, lambd: float = 0.5, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Hard shrinkage.
+
+    Parameters
+    ----------
+    {x}
+    lambd : float, default 0.5
+        Largest magnitude that becomes 0; at least 0 and finite. Used as the float64 it is,
+        whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x if abs(x) > lambd else 0``, exact. The derivative is 0 at ``-lambd`` and `lambd`.
+
+    References
+    ----------
+    D. L. Donoho and I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
+    Biometrika 81(3), 1994.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.hard_shrink([-2.0, 0.5, 1.0])
+    array([-2.,  0.,  1.])
+    """
+    return _hard_shrink.value(x, out, dtype, lambd)
+
+
+@documented
+def soft_shrink(
+    x: ArrayLike, /, lambd: float = 0.5, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Soft shrinkage.
+
+    Parameters
+    ----------
+    {x}
+    lambd : float, default 0.5
+        How much nearer to 0 the result is; at least 0 and finite. Used as the float64 it is,
+        whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = sign(x) * max(abs(x) - lambd, 0)``, error at most 1 ULP in float32, 0.5 in
+    float64. The derivative is 0 at ``-lambd`` and `lambd`; a result of 0 has the sign of `x`.
+
+    References
+    ----------
+    D. L. Donoho, "De-noising by soft-thresholding", IEEE Transactions on Information Theory
+    41(3), 1995.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.soft_shrink([-2.0, 0.5, 1.0])
+    array([-1.5,  0. ,  0.5])
+    """
+    return _soft_shrink.value(x, out, dtype, lambd)
+
+
+@documented
+def sparse_plus(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Piecewise quadratic form of softplus that reaches 0.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = 0`` up to -1, ``(x + 1)**2 / 4`` from there to 1, and `x` beyond.
+    {error}. The derivative is `sparse_sigmoid`.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.sparse_plus([-2.0, 0.0, 2.0])
+    array([0.  , 0.25, 2.  ])
+    """
+    return _sparse_plus.value(x, out, dtype)
+
+
+@documented
+def sparse_sigmoid(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Piecewise linear sigmoid that reaches 0 and 1.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = min(max((x + 1) / 2, 0), 1)``, correctly rounded. It is the derivative of
+    `sparse_plus`; its own derivative is 0 at -1 and 1.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.sparse_sigmoid([-2.0, 0.0, 0.5])
+    array([0.  , 0.5 , 0.75])
+    """
+    return _sparse_sigmoid.value(x, out, dtype)
+
+
+@documented
+def dish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Dish, an algebraic form of silu.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x/2 * (1 + x / sqrt(1 + x**2))``, without cancellation or overflow.
+    {error}. ``dish(-inf)`` is the limit, ``-0.0``.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.dish([-0.75, 0.0, 0.75])
+    array([-0.15,  0.  ,  0.6 ])
+    """
+    return _dish.value(x, out, dtype)
 
 
 expit = sigmoid

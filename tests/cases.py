@@ -15,11 +15,23 @@ DTYPES = [np.float32, np.float64]
 
 # Ordinary values, values float32 cannot hold, signs, zero, and ones that reach the extremes.
 PARAMETERS = {
+    "step": [(0.0,), (0.1,), (-1.7,), (1e300,)],
+    "relu_k": [(6.0,), (0.1,), (0.0,), (1e-3,), (1e300,)],
     "leaky_relu": [(0.01,), (0.1,), (1.5,), (0.0,), (-0.3,)],
+    "threshold": [(1.0, 0.0), (0.1, -0.3), (-1.5, 20.0), (-np.inf, 0.1), (1e300, -1e300)],
+    "thresholded_relu": [(1.0,), (0.1,), (0.0,), (-1.7,)],
     "elu": [(1.0,), (0.1,), (1.7,), (0.0,), (-1.3,)],
+    "hard_sigmoid": [(1 / 6, 0.5), (0.2, 0.5), (0.3, 0.1), (-1.3, 0.7), (0.0, 0.3), (1e-3, -0.2),
+                     (25.0, 1.7)],
+    "hard_tanh": [(-1.0, 1.0), (0.1, 20.0), (-np.inf, 0.3), (-1e-3, np.inf), (0.1, 0.1)],
     "softplus": [(1.0,), (0.1,), (7.3,), (1e-3,)],
+    "squareplus": [(4.0,), (0.1,), (0.0,), (50.0,), (1e-300,), (1e300,)],
+    "algebraic_sigmoid": [(1.0,), (0.1,), (7.3,), (1e-300,), (1e300,)],
+    "isrlu": [(1.0,), (0.1,), (7.3,), (1e-300,), (1e300,)],
     "silu": [(1.0,), (1.702,), (0.1,), (0.0,), (-0.7,), (25.0,)],
     "gelu": [("none",), ("tanh",)],
+    "hard_shrink": [(0.5,), (0.1,), (0.0,), (3.3,), (1e300,)],
+    "soft_shrink": [(0.5,), (0.1,), (0.0,), (3.3,), (1e300,)],
 }
 
 
@@ -110,8 +122,11 @@ def inputs(dtype, count, points=(), seed=1):
 
 
 def neighbours(point, dtype, reach=12):
-    """The numbers next to a point, on both sides of it."""
-    found = [np.array([point], dtype)]
+    """The numbers next to a point, on both sides of it; none if the dtype cannot hold it."""
+    with np.errstate(over="ignore"):
+        found = [np.array([point], dtype)]
+    if not np.isfinite(found[0]).all():
+        return found[0][:0]
     for direction in (-np.inf, np.inf):
         step = found[0]
         for _ in range(reach):

@@ -7,7 +7,9 @@ mpmath's numerical ones, before they are believed.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import erfc as _erfc
+from math import inf
 
 import numpy as np
 from mpmath import mp, mpf
@@ -71,6 +73,57 @@ def _gelu_tanh(x):
     return x * _sigmoid(_gelu_tanh_exponent(x))
 
 
+def _clip_points(alpha, beta):
+    """Where alpha * x + beta reaches 0 and 1, the smaller first, rounded to float64."""
+    alpha, beta = Fraction(float(alpha)), Fraction(float(beta))
+    return sorted(_rounded(end - beta, alpha) for end in (0, 1)) if alpha else (inf, inf)
+
+
+def _rounded(a, b):
+    try:
+        return float(a / b)
+    except OverflowError:
+        return inf if (a > 0) == (b > 0) else -inf
+
+
+def _hard_sigmoid_derivative(x, alpha, beta):
+    low, high = _clip_points(alpha, beta)
+    return alpha if low < x < high else ZERO
+
+
+def _hard_swish_derivative(x):
+    return ZERO if x <= -3 else ONE if x >= 3 else (2 * x + 3) / 6
+
+
+def _squareplus(x, b):
+    if b == 0:
+        return max(x, ZERO)
+    r = mp.sqrt(x * x + b)
+    return b / (2 * (r - x)) if x < 0 else (x + r) / 2
+
+
+def _squareplus_derivative(x, b):
+    if b == 0:
+        return ZERO if x < 0 else HALF if x == 0 else ONE
+    r = mp.sqrt(x * x + b)
+    return b / (2 * r * (r - x)) if x < 0 else (1 + x / r) / 2
+
+
+def _isru(x, alpha):
+    return x / mp.sqrt(1 + alpha * x * x)
+
+
+def _isru_derivative(x, alpha):
+    return (1 + alpha * x * x) ** mpf(-1.5)
+
+
+def _dish_derivative(x):
+    r = mp.sqrt(1 + x * x)
+    if x < 0:
+        return (1 + x * r) / (2 * r**3 * (r - x))
+    return (1 + x / r) / 2 + x / (2 * r**3)
+
+
 # The same in NumPy, in the type of x
 
 def _wide_sigmoid(z):
@@ -115,6 +168,57 @@ def _wide_tanh_derivative(x):
     return 4 * e / (1 + e) ** 2
 
 
+def _wide_hard_sigmoid(x, alpha, beta):
+    """alpha in two parts, so that for float32 x the products are exact, as is what cancels."""
+    x = x.astype(np.longdouble)
+    high = float(np.float32(alpha))
+    return np.clip((beta + high * x) + (alpha - high) * x, 0, 1)
+
+
+def _wide_hard_sigmoid_derivative(x, alpha, beta):
+    low, high = _clip_points(alpha, beta)
+    return np.where((low < x) & (x < high), x.dtype.type(alpha), 0)
+
+
+def _between(low, high):
+    """A function's derivative that is 1 between two points and 0 elsewhere."""
+    return lambda x: ((low < x) & (x < high)).astype(x.dtype)
+
+
+# Square roots are taken in longdouble: there no parameter makes x^2 overflow.
+
+def _wide_squareplus(x, b):
+    x = x.astype(np.longdouble)
+    r = np.sqrt(x * x + b)
+    return np.where(x < 0, b / (2 * (r - x)), (x + r) / 2)
+
+
+def _wide_squareplus_derivative(x, b):
+    x = x.astype(np.longdouble)
+    r = np.sqrt(x * x + b)
+    return np.where(r == 0, 0.5, np.where(x < 0, b / (2 * r * (r - x)), (1 + x / r) / 2))
+
+
+def _wide_isru(x, alpha):
+    x = x.astype(np.longdouble)
+    return x / np.sqrt(1 + alpha * x * x)
+
+
+def _wide_isru_derivative(x, alpha):
+    v = 1 + alpha * x.astype(np.longdouble) ** 2
+    return 1 / (v * np.sqrt(v))
+
+
+def _wide_dish(x):
+    r = np.sqrt(1 + x * x)
+    return np.where(x < 0, x / (2 * r * (r - x)), x / 2 * (1 + x / r))
+
+
+def _wide_dish_derivative(x):
+    r = np.sqrt(1 + x * x)
+    return np.where(x < 0, (1 + x * r) / (2 * r**3 * (r - x)), (1 + x / r + x / r**3) / 2)
+
+
 @dataclass(frozen=True)
 class Reference:
     """A function's mpmath and NumPy formulas, and where to look closely.
@@ -149,16 +253,40 @@ def _only_unit(beta):
 REFERENCES = {
     ("identity",): Reference(
         lambda x: x, lambda x: ONE, lambda x: x, np.ones_like),
+    ("step",): Reference(
+        lambda x, threshold: ONE if x >= threshold else ZERO, lambda x, threshold: ZERO,
+        lambda x, threshold: (x >= threshold).astype(x.dtype),
+        lambda x, threshold: np.zeros_like(x), points=lambda threshold: (threshold,)),
     ("relu",): Reference(
         lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
         lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype),
         from_output=lambda y: ONE if y > 0 else ZERO, output_range=(0, np.inf)),
+    ("relu6",): Reference(
+        lambda x: min(max(x, ZERO), mpf(6)), lambda x: ONE if 0 < x < 6 else ZERO,
+        lambda x: np.clip(x, 0, 6), _between(0, 6), points=(6,)),
+    ("relu_k",): Reference(
+        lambda x, n: min(max(x, ZERO), n), lambda x, n: ONE if 0 < x < n else ZERO,
+        lambda x, n: np.clip(x, 0, x.dtype.type(n)), lambda x, n: _between(0, n)(x),
+        points=lambda n: (n,)),
+    ("squared_relu",): Reference(
+        lambda x: max(x, ZERO) ** 2, lambda x: 2 * max(x, ZERO),
+        lambda x: np.maximum(x, 0) ** 2, lambda x: 2 * np.maximum(x, 0)),
     ("leaky_relu",): Reference(
         lambda x, slope: x if x >= 0 else slope * x,
         lambda x, slope: ONE if x > 0 else slope,
         lambda x, slope: np.where(x >= 0, x, slope * x),
         lambda x, slope: np.where(x > 0, x.dtype.type(1), x.dtype.type(slope)),
         from_output=lambda y, slope: ONE if y > 0 else slope),
+    ("threshold",): Reference(
+        lambda x, threshold, value: x if x > threshold else value,
+        lambda x, threshold, value: ONE if x > threshold else ZERO,
+        lambda x, threshold, value: np.where(x > threshold, x, x.dtype.type(value)),
+        lambda x, threshold, value: (x > threshold).astype(x.dtype),
+        points=lambda threshold, value: (threshold,)),
+    ("thresholded_relu",): Reference(
+        lambda x, theta: x if x > theta else ZERO, lambda x, theta: ONE if x > theta else ZERO,
+        lambda x, theta: np.where(x > theta, x, 0),
+        lambda x, theta: (x > theta).astype(x.dtype), points=lambda theta: (theta,)),
     ("elu",): Reference(
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x),
         lambda x, alpha: ONE if x > 0 else alpha * mp.exp(x),
@@ -170,9 +298,23 @@ REFERENCES = {
         _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x),
         _wide_sigmoid, lambda x: _wide_sigmoid(x) * _wide_sigmoid(-x),
         from_output=lambda y: y * (1 - y), output_range=(0, 1)),
+    ("hard_sigmoid",): Reference(
+        lambda x, alpha, beta: min(max(alpha * x + beta, ZERO), ONE), _hard_sigmoid_derivative,
+        _wide_hard_sigmoid, _wide_hard_sigmoid_derivative, points=_clip_points,
+        in_longdouble=lambda alpha, beta: False),
+    ("hard_swish",): Reference(
+        lambda x: x * min(max(x + 3, ZERO), mpf(6)) / 6, _hard_swish_derivative,
+        lambda x: np.where(x >= 3, x, np.where(x <= -3, 0, x * (x + 3) / 6)),
+        lambda x: np.where(x >= 3, 1, np.where(x <= -3, 0, (2 * x + 3) / 6)),
+        points=(-3, -1.5, 3), interior_zero=True),
     ("tanh",): Reference(
         mp.tanh, _tanh_derivative, np.tanh, _wide_tanh_derivative,
         from_output=lambda y: (1 - y) * (1 + y), output_range=(-1, 1)),
+    ("hard_tanh",): Reference(
+        lambda x, low, high: min(max(x, low), high),
+        lambda x, low, high: ONE if low < x < high else ZERO,
+        lambda x, low, high: np.clip(x, x.dtype.type(low), x.dtype.type(high)),
+        lambda x, low, high: _between(low, high)(x), points=lambda low, high: (low, high)),
     ("softplus",): Reference(
         lambda x, beta: max(x, ZERO) + mp.log1p(mp.exp(-abs(beta * x))) / beta,
         lambda x, beta: _sigmoid(beta * x),
@@ -182,6 +324,14 @@ REFERENCES = {
     ("softsign",): Reference(
         lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2,
         lambda x: x / (1 + np.abs(x)), lambda x: (1 / (1 + np.abs(x))) ** 2),
+    ("squareplus",): Reference(
+        _squareplus, _squareplus_derivative, _wide_squareplus, _wide_squareplus_derivative),
+    ("algebraic_sigmoid",): Reference(_isru, _isru_derivative, _wide_isru, _wide_isru_derivative),
+    ("isrlu",): Reference(
+        lambda x, alpha: x if x >= 0 else _isru(x, alpha),
+        lambda x, alpha: ONE if x >= 0 else _isru_derivative(x, alpha),
+        lambda x, alpha: np.where(x >= 0, x, _wide_isru(x, alpha)),
+        lambda x, alpha: np.where(x >= 0, 1, _wide_isru_derivative(x, alpha))),
     ("silu",): Reference(
         lambda x, beta: x * _sigmoid(beta * x),
         lambda x, beta: _sigmoid(beta * x) * (1 + beta * x * _sigmoid(-beta * x)),
@@ -196,6 +346,32 @@ REFERENCES = {
         _gelu_tanh, _gelu_tanh_derivative,
         lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
         points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
+    ("bent_identity",): Reference(
+        lambda x: x * x / (2 * (mp.sqrt(x * x + 1) + 1)) + x,
+        lambda x: 1 + x / (2 * mp.sqrt(x * x + 1)),
+        lambda x: x * x / (2 * (np.sqrt(x * x + 1) + 1)) + x,
+        lambda x: 1 + x / (2 * np.sqrt(x * x + 1))),
+    ("hard_shrink",): Reference(
+        lambda x, lambd: x if abs(x) > lambd else ZERO,
+        lambda x, lambd: ONE if abs(x) > lambd else ZERO,
+        lambda x, lambd: np.where(np.abs(x) > lambd, x, 0),
+        lambda x, lambd: (np.abs(x) > lambd).astype(x.dtype), points=lambda lambd: (lambd, -lambd)),
+    ("soft_shrink",): Reference(
+        lambda x, lambd: mp.sign(x) * max(abs(x) - lambd, ZERO),
+        lambda x, lambd: ONE if abs(x) > lambd else ZERO,
+        lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - x.dtype.type(lambd), 0),
+        lambda x, lambd: (np.abs(x) > lambd).astype(x.dtype), points=lambda lambd: (lambd, -lambd)),
+    ("sparse_plus",): Reference(
+        lambda x: ZERO if x <= -1 else x if x >= 1 else (x + 1) ** 2 / 4,
+        lambda x: min(max((x + 1) / 2, ZERO), ONE),
+        lambda x: np.where(x <= -1, 0, np.where(x >= 1, x, (x + 1) ** 2 / 4)),
+        lambda x: np.clip((x + 1) / 2, 0, 1)),
+    ("sparse_sigmoid",): Reference(
+        lambda x: min(max((x + 1) / 2, ZERO), ONE), lambda x: HALF if -1 < x < 1 else ZERO,
+        lambda x: np.clip((x + 1) / 2, 0, 1), lambda x: _between(-1, 1)(x) / 2),
+    ("dish",): Reference(
+        lambda x: x * _squareplus_derivative(x, ONE), _dish_derivative,
+        _wide_dish, _wide_dish_derivative, points=(-0.7861513777574233,), interior_zero=True),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from cases import ELEMENTWISE
 
 import cyact
+from cyact._catalog import REQUIRED
 
 RECORDS = list(cyact.catalog.values())
 by_record = pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.name)
@@ -66,7 +67,11 @@ def test_names_and_aliases_find_their_record(record):
 def test_documented_aliases():
     for alias, name in [("linear", "identity"), ("logistic", "sigmoid"), ("expit", "sigmoid"),
                         ("swish", "silu"), ("smooth_relu", "softplus"),
-                        ("LeakyReLU", "leaky_relu")]:
+                        ("LeakyReLU", "leaky_relu"), ("binary_step", "step"),
+                        ("heaviside", "step"), ("relu2", "squared_relu"), ("ReLU6", "relu6"),
+                        ("hard_silu", "hard_swish"), ("hardtanh", "hard_tanh"),
+                        ("Hardsigmoid", "hard_sigmoid"), ("hardshrink", "hard_shrink"),
+                        ("Softshrink", "soft_shrink"), ("isru", "algebraic_sigmoid")]:
         assert cyact.catalog[alias].name == name
     assert cyact.swish is cyact.silu
     assert cyact.expit is cyact.sigmoid
@@ -86,8 +91,12 @@ def test_records_tell_what_the_functions_do(record):
     assert record.summary == record.function.__doc__.splitlines()[0]
     signature = inspect.signature(record.function)
     for parameter in record.parameters:
-        assert signature.parameters[parameter.name].default == parameter.default
-        assert parameter.default in parameter.domain
+        default = signature.parameters[parameter.name].default
+        if parameter.default is REQUIRED:
+            assert default is inspect.Parameter.empty
+        else:
+            assert default == parameter.default
+            assert default in parameter.domain
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {"x", "axis", "keepdims", "bias", "out", "dtype"}
 
@@ -115,9 +124,11 @@ def test_backwards_take_grad_x_the_parameters_output_and_out(record):
     assert [p.kind for p in found[:2]] == [inspect.Parameter.POSITIONAL_ONLY] * 2
     assert [p.kind for p in found[-3:]] == [inspect.Parameter.KEYWORD_ONLY] * 3
     assert found[0].default is inspect.Parameter.empty
-    assert found[1].default is None
+    optional = [p.default is not REQUIRED for p in record.parameters]
+    assert found[1].default is (None if all(optional) else inspect.Parameter.empty)
     for p, parameter in zip(found[2:-3], record.parameters, strict=True):
-        assert p.default == parameter.default
+        assert p.default == (inspect.Parameter.empty if parameter.default is REQUIRED
+                             else parameter.default)
 
 
 @by_record

@@ -99,7 +99,13 @@ def parameters(name):
         else:
             choices.append(st.floats(-50, 50).filter(lambda v: abs(v) > 1e-3)
                            .filter(p.domain.__contains__))
-    return st.tuples(*choices)
+    found = st.tuples(*choices)
+    ordered = getattr(cyact.catalog[name].engine, "ordered", ())
+    names = [p.name for p in cyact.catalog[name].parameters]
+    if ordered:
+        small, large = map(names.index, ordered)
+        found = found.filter(lambda values: values[small] < values[large])
+    return found
 
 
 @pytest.mark.parametrize("name", sorted({case.name for case in KERNELS}))

@@ -16,21 +16,55 @@ INF, NAN = np.inf, np.nan
 # function, parameters: value at -inf, -0.0, 0.0, inf
 VALUES = {
     ("identity",): (-INF, -0.0, 0.0, INF),
+    ("step", 0.0): (0.0, 1.0, 1.0, 1.0),
+    ("step", 0.1): (0.0, 0.0, 0.0, 1.0),
+    ("step", -1.7): (0.0, 1.0, 1.0, 1.0),
+    ("step", 1e300): (0.0, 0.0, 0.0, 1.0),
     ("relu",): (0.0, 0.0, 0.0, INF),
+    ("relu6",): (0.0, 0.0, 0.0, 6.0),
+    ("relu_k", 6.0): (0.0, 0.0, 0.0, 6.0),
+    ("relu_k", 0.1): (0.0, 0.0, 0.0, 0.1),
+    ("relu_k", 0.0): (0.0, 0.0, 0.0, 0.0),
+    ("squared_relu",): (0.0, 0.0, 0.0, INF),
     ("leaky_relu", 0.01): (-INF, -0.0, 0.0, INF),
     ("leaky_relu", 0.1): (-INF, -0.0, 0.0, INF),
     ("leaky_relu", 1.5): (-INF, -0.0, 0.0, INF),
     ("leaky_relu", 0.0): (-0.0, -0.0, 0.0, INF),
     ("leaky_relu", -0.3): (INF, -0.0, 0.0, INF),
+    ("threshold", 1.0, 0.0): (0.0, 0.0, 0.0, INF),
+    ("threshold", 0.1, -0.3): (-0.3, -0.3, -0.3, INF),
+    ("threshold", -1.5, 20.0): (20.0, -0.0, 0.0, INF),
+    ("threshold", -INF, 0.1): (0.1, -0.0, 0.0, INF),
+    ("thresholded_relu", 1.0): (0.0, 0.0, 0.0, INF),
+    ("thresholded_relu", 0.0): (0.0, 0.0, 0.0, INF),
+    ("thresholded_relu", -1.7): (0.0, -0.0, 0.0, INF),
     ("elu", 1.0): (-1.0, -0.0, 0.0, INF),
     ("elu", 0.1): (-0.1, -0.0, 0.0, INF),
     ("elu", 1.7): (-1.7, -0.0, 0.0, INF),
     ("elu", 0.0): (-0.0, -0.0, 0.0, INF),
     ("elu", -1.3): (1.3, 0.0, -0.0, INF),
     ("sigmoid",): (0.0, 0.5, 0.5, 1.0),
+    ("hard_sigmoid", 1 / 6, 0.5): (0.0, 0.5, 0.5, 1.0),
+    ("hard_sigmoid", 0.3, 0.1): (0.0, 0.1, 0.1, 1.0),
+    ("hard_sigmoid", -1.3, 0.7): (1.0, 0.7, 0.7, 0.0),
+    ("hard_sigmoid", 0.0, 0.3): (0.3, 0.3, 0.3, 0.3),
+    ("hard_sigmoid", 1e-3, -0.2): (0.0, 0.0, 0.0, 1.0),
+    ("hard_sigmoid", 25.0, 1.7): (0.0, 1.0, 1.0, 1.0),
+    ("hard_swish",): (-0.0, -0.0, 0.0, INF),
     ("tanh",): (-1.0, -0.0, 0.0, 1.0),
+    ("hard_tanh", -1.0, 1.0): (-1.0, -0.0, 0.0, 1.0),
+    ("hard_tanh", 0.1, 20.0): (0.1, 0.1, 0.1, 20.0),
+    ("hard_tanh", -INF, 0.3): (-INF, -0.0, 0.0, 0.3),
+    ("hard_tanh", -1e-3, INF): (-1e-3, -0.0, 0.0, INF),
+    ("hard_tanh", 0.1, 0.1): (0.1, 0.1, 0.1, 0.1),
     ("softplus", 1.0): (0.0, np.log(2), np.log(2), INF),
     ("softsign",): (-1.0, -0.0, 0.0, 1.0),
+    ("squareplus", 4.0): (0.0, 1.0, 1.0, INF),
+    ("squareplus", 0.0): (0.0, 0.0, 0.0, INF),
+    ("algebraic_sigmoid", 1.0): (-1.0, -0.0, 0.0, 1.0),
+    ("algebraic_sigmoid", 1e300): (-1e-150, -0.0, 0.0, 1e-150),
+    ("isrlu", 1.0): (-1.0, -0.0, 0.0, INF),
+    ("isrlu", 1e300): (-1e-150, -0.0, 0.0, INF),
     ("silu", 1.0): (-0.0, -0.0, 0.0, INF),
     ("silu", 1.702): (-0.0, -0.0, 0.0, INF),
     ("silu", 0.1): (-0.0, -0.0, 0.0, INF),
@@ -39,29 +73,68 @@ VALUES = {
     ("silu", -0.7): (-INF, -0.0, 0.0, 0.0),
     ("gelu", "none"): (-0.0, -0.0, 0.0, INF),
     ("gelu", "tanh"): (-0.0, -0.0, 0.0, INF),
+    ("bent_identity",): (-INF, 0.0, 0.0, INF),
+    ("hard_shrink", 0.5): (-INF, 0.0, 0.0, INF),
+    ("hard_shrink", 0.0): (-INF, 0.0, 0.0, INF),
+    ("hard_shrink", 1e300): (-INF, 0.0, 0.0, INF),
+    ("soft_shrink", 0.5): (-INF, -0.0, 0.0, INF),
+    ("soft_shrink", 0.1): (-INF, -0.0, 0.0, INF),
+    ("soft_shrink", 1e300): (-INF, -0.0, 0.0, INF),
+    ("sparse_plus",): (0.0, 0.25, 0.25, INF),
+    ("sparse_sigmoid",): (0.0, 0.5, 0.5, 1.0),
+    ("dish",): (-0.0, -0.0, 0.0, INF),
 }
 
 # the derivative at the same four points
 DERIVATIVES = {
     ("identity",): (1, 1, 1, 1),
+    ("step", 0.0): (0, 0, 0, 0),
+    ("step", 0.1): (0, 0, 0, 0),
     ("relu",): (0, 0, 0, 1),
+    ("relu6",): (0, 0, 0, 0),
+    ("relu_k", 6.0): (0, 0, 0, 0),
+    ("squared_relu",): (0, 0, 0, INF),
     ("leaky_relu", 0.01): (0.01, 0.01, 0.01, 1),
     ("leaky_relu", 0.1): (0.1, 0.1, 0.1, 1),
     ("leaky_relu", 1.5): (1.5, 1.5, 1.5, 1),
     ("leaky_relu", 0.0): (0, 0, 0, 1),
     ("leaky_relu", -0.3): (-0.3, -0.3, -0.3, 1),
+    ("threshold", 1.0, 0.0): (0, 0, 0, 1),
+    ("threshold", -1.5, 20.0): (0, 1, 1, 1),
+    ("threshold", -INF, 0.1): (0, 1, 1, 1),
+    ("thresholded_relu", 1.0): (0, 0, 0, 1),
+    ("thresholded_relu", 0.0): (0, 0, 0, 1),
+    ("thresholded_relu", -1.7): (0, 1, 1, 1),
     ("elu", 1.0): (0, 1, 1, 1),
     ("elu", 0.1): (0, 0.1, 0.1, 1),
     ("elu", 1.7): (0, 1.7, 1.7, 1),
     ("elu", 0.0): (0, 0, 0, 1),
     ("elu", -1.3): (0, -1.3, -1.3, 1),
     ("sigmoid",): (0, 0.25, 0.25, 0),
+    ("hard_sigmoid", 1 / 6, 0.5): (0, 1 / 6, 1 / 6, 0),
+    ("hard_sigmoid", -1.3, 0.7): (0, -1.3, -1.3, 0),
+    ("hard_sigmoid", 0.0, 0.3): (0, 0, 0, 0),
+    ("hard_swish",): (0, 0.5, 0.5, 1),
     ("tanh",): (0, 1, 1, 0),
+    ("hard_tanh", -1.0, 1.0): (0, 1, 1, 0),
+    ("hard_tanh", 0.1, 20.0): (0, 0, 0, 0),
+    ("hard_tanh", -INF, 0.3): (0, 1, 1, 0),
+    ("hard_tanh", -1e-3, INF): (0, 1, 1, 0),
+    ("hard_tanh", 0.1, 0.1): (0, 0, 0, 0),
     ("softplus", 1.0): (0, 0.5, 0.5, 1),
     ("softplus", 0.1): (0, 0.5, 0.5, 1),
     ("softplus", 7.3): (0, 0.5, 0.5, 1),
     ("softplus", 1e-3): (0, 0.5, 0.5, 1),
     ("softsign",): (0, 1, 1, 0),
+    ("squareplus", 4.0): (0, 0.5, 0.5, 1),
+    ("squareplus", 0.0): (0, 0.5, 0.5, 1),
+    ("squareplus", 1e-300): (0, 0.5, 0.5, 1),
+    ("squareplus", 1e300): (0, 0.5, 0.5, 1),
+    ("algebraic_sigmoid", 1.0): (0, 1, 1, 0),
+    ("algebraic_sigmoid", 1e-300): (0, 1, 1, 0),
+    ("algebraic_sigmoid", 1e300): (0, 1, 1, 0),
+    ("isrlu", 1.0): (0, 1, 1, 1),
+    ("isrlu", 1e-300): (0, 1, 1, 1),
     ("silu", 1.0): (0, 0.5, 0.5, 1),
     ("silu", 1.702): (0, 0.5, 0.5, 1),
     ("silu", 0.1): (0, 0.5, 0.5, 1),
@@ -70,6 +143,14 @@ DERIVATIVES = {
     ("silu", -0.7): (1, 0.5, 0.5, 0),
     ("gelu", "none"): (0, 0.5, 0.5, 1),
     ("gelu", "tanh"): (0, 0.5, 0.5, 1),
+    ("bent_identity",): (0.5, 1, 1, 1.5),
+    ("hard_shrink", 0.5): (1, 0, 0, 1),
+    ("hard_shrink", 0.0): (1, 0, 0, 1),
+    ("soft_shrink", 0.5): (1, 0, 0, 1),
+    ("soft_shrink", 0.0): (1, 0, 0, 1),
+    ("sparse_plus",): (0, 0.5, 0.5, 1),
+    ("sparse_sigmoid",): (0, 0.5, 0.5, 0),
+    ("dish",): (0, 0.5, 0.5, 1),
 }
 
 # from the output: (y, f') pairs, among them the ends of the function's range
@@ -152,14 +233,16 @@ def test_no_finite_input_overflows(case, dtype):
     info = np.finfo(dtype)
     x = np.concatenate([inputs(dtype, 3000), [info.max, -info.max, info.max / 2, -info.max / 2]])
     x = x.astype(dtype)
-    true = np.abs(x.astype(np.longdouble)) * max([1.0, *(abs(n) for n in case.numbers
-                                                        if case.name == "leaky_relu")])
-    assert np.isfinite(case.value(x)[true < info.max]).all()
-    assert np.isfinite(case.derivative(x)).all()
+    with np.errstate(all="ignore"):
+        true = case.reference.wide(x.astype(np.longdouble), *case.numbers)
+        slope = case.reference.wide_derivative(x.astype(np.longdouble), *case.numbers)
+    assert np.isfinite(case.value(x)[np.abs(true) < info.max]).all()
+    assert np.isfinite(case.derivative(x)[np.abs(slope) < info.max]).all()
 
 
 @by_dtype
-@pytest.mark.parametrize("name", ["identity", "leaky_relu", "elu", "tanh", "softsign"])
+@pytest.mark.parametrize("name", ["identity", "leaky_relu", "elu", "tanh", "hard_tanh",
+                                  "softsign", "algebraic_sigmoid", "isrlu", "bent_identity"])
 def test_subnormal_numbers_are_not_flushed(name, dtype):
     """These functions are x near 0 (leaky_relu above it)."""
     tiny = np.finfo(dtype).smallest_subnormal
@@ -197,7 +280,58 @@ def test_negative_zero_through_relu_is_zero(dtype):
 
 
 @by_dtype
-@pytest.mark.parametrize("name", ["tanh", "softsign", "identity"])
+@pytest.mark.parametrize("name", ["tanh", "hard_tanh", "softsign", "algebraic_sigmoid",
+                                  "soft_shrink", "identity"])
 def test_odd_functions_are_odd_to_the_bit(name, dtype):
     x = np.concatenate([special(dtype), inputs(dtype, 3000)])
     assert same_bits(getattr(cyact, name)(-x), -getattr(cyact, name)(x))
+
+
+# function, parameters: where it bends, and the derivative there
+KINKS = {
+    ("relu6",): [(0, 0), (6, 0)],
+    ("relu_k", 6.0): [(0, 0), (6, 0)],
+    ("thresholded_relu", 1.0): [(1, 0)],
+    ("hard_sigmoid", 1 / 6, 0.5): [(-3, 0), (3, 0)],
+    ("hard_sigmoid", 0.2, 0.5): [(-2.5, 0), (2.5, 0)],
+    ("hard_swish",): [(-3, 0), (3, 1)],
+    ("hard_tanh", -1.0, 1.0): [(-1, 0), (1, 0)],
+    ("hard_shrink", 0.5): [(-0.5, 0), (0.5, 0)],
+    ("soft_shrink", 0.5): [(-0.5, 0), (0.5, 0)],
+    ("sparse_plus",): [(-1, 0), (1, 1)],
+    ("sparse_sigmoid",): [(-1, 0), (1, 0)],
+}
+
+
+@by_dtype
+@listed(KINKS)
+def test_derivatives_where_a_function_bends(case, dtype):
+    x, slopes = np.array(KINKS[key(case)], dtype).T
+    np.testing.assert_array_equal(case.derivative(x.copy()), slopes)
+
+
+@by_dtype
+@pytest.mark.parametrize(("alpha", "beta"), [(0.3, 0.1), (-1.3, 0.7), (7.7, 0.5), (1e-3, 33.3)])
+def test_derivative_of_hard_sigmoid_is_0_at_its_clip_points_as_rounded(alpha, beta, dtype):
+    points = np.array([-beta / alpha, (1 - beta) / alpha])
+    same = points.astype(dtype) == points
+    slopes = cyact.derivative.hard_sigmoid(points.astype(dtype), alpha, beta)
+    assert (slopes[same] == 0).all()
+
+
+@by_dtype
+def test_infinite_parameters(dtype):
+    x = np.array([-INF, -2, 0, 3, INF], dtype)
+    assert same_bits(cyact.threshold(x, INF, 1.5), np.full(5, 1.5, dtype))
+    assert same_bits(cyact.threshold(x, 1.0, INF), np.array([INF, INF, INF, 3, INF], dtype))
+    assert same_bits(cyact.threshold(x, 1.0, -INF), np.array([-INF, -INF, -INF, 3, INF], dtype))
+    assert same_bits(cyact.hard_tanh(x, -INF, INF), x)
+    assert same_bits(cyact.hard_tanh(x, INF, INF), np.full(5, INF, dtype))
+    np.testing.assert_array_equal(cyact.derivative.hard_tanh(x, -INF, INF), [0, 1, 1, 1, 0])
+
+
+@by_dtype
+def test_negative_zero_through_the_rectifiers_is_zero(dtype):
+    x = np.array([-0.0], dtype)
+    for y in (cyact.relu6(x), cyact.relu_k(x), cyact.squared_relu(x), cyact.hard_shrink(x)):
+        assert same_bits(y, np.zeros(1, dtype))
