@@ -32,7 +32,6 @@ cimport cyact._tile as _tile
 from cyact._math32 cimport (
     at_least,
     at_most,
-    kernel_t,
     magnitude,
     multiply_add,
     opaque,
@@ -210,6 +209,18 @@ cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) no
         y[i] = 1 if x[i] > 0 else slope if x[i] <= 0 else x[i]
 
 
+# elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
+
+cdef inline void elu_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-20)
+    cdef float zero = <float> opaque(0)
+    cdef float single
+    for i in range(n & -LANES):
+        single = m32.elu1(at_most(at_least(x[i], low), zero))
+        y[i] = x[i] if x[i] >= 0 else single
+
+
 # threshold: x if x > threshold else value; thresholded_relu: value is 0
 
 cdef inline void above(const real* x, real* y, Py_ssize_t n,
@@ -258,8 +269,6 @@ cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
         y[i] = 1 if x[i] > 0 else w[i] if x[i] <= 0 else x[i]
 
 
-# elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
-
 cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0]
@@ -270,9 +279,7 @@ cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept no
         for i in range(n & -LANES):
             y[i] = m64.elu(x[i], alpha)
     elif alpha == 1 and m32.FUSED:
-        for i in range(n & -LANES):
-            single = m32.elu1(at_most(at_least(x[i], low), zero))
-            y[i] = x[i] if x[i] >= 0 else single
+        elu_float(x, y, n)
     else:
         for i in range(n & -LANES):
             single = <float> (alpha * m32.expm1(at_most(at_least(x[i], low), zero)))
@@ -303,6 +310,107 @@ cdef void elu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
     cdef double alpha = p[0]
     for i in range(n & -LANES):
         y[i] = 1 if x[i] > 0 else <real> (x[i] + alpha)
+
+
+# celu: max(0, x) + min(0, alpha (e^(x / alpha) - 1)), which is x if x > 0 else the second term,
+# also for a negative alpha; celu'(0) = 1
+
+cdef inline double moderate(double alpha) noexcept nogil:
+    """alpha, or the nearest number with which celu still is the same in float."""
+    cdef double size = min(max(alpha if alpha > 0 else -alpha, 2.0**-500), 2.0**500)
+    return size if alpha > 0 else -size
+
+
+cdef void celu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = moderate(p[0]), inverse = 1 / alpha
+    cdef m64.divisor divisor = m64.celu_divisor(p[0])
+    # alpha e^high is beyond all floats for any alpha for which it is met
+    cdef double low = opaque(-60), high = opaque(440), t
+    cdef float single
+    if real is double:
+        if p[0] == 1:
+            for i in range(n & -LANES):
+                y[i] = m64.elu(x[i], 1)
+        else:
+            for i in range(n & -LANES):
+                y[i] = m64.celu(x[i], divisor)
+    elif p[0] == 1 and m32.FUSED:
+        elu_float(x, y, n)
+    else:
+        for i in range(n & -LANES):
+            t = at_most(at_least(x[i] * inverse, low), high)
+            single = <float> (alpha * m32.expm1(t))
+            y[i] = x[i] if x[i] >= 0 else single
+
+
+cdef void celu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double inverse = 1 / moderate(p[0])
+    cdef m64.divisor divisor = m64.celu_divisor(p[0])
+    cdef double low = opaque(-110), high = opaque(100), t
+    cdef float single
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.celu_d(x[i], divisor)
+    else:
+        for i in range(n & -LANES):
+            t = at_most(at_least(x[i] * inverse, low), high)
+            single = <float> m32.exp_from(t, m32.ROUND)
+            y[i] = 1 if x[i] > 0 else single
+
+
+cdef void celu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = moderate(p[0]), inverse = 1 / alpha
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = 1 if x[i] > 0 else <float> ((x[i] + alpha) * inverse)
+        else:
+            y[i] = m64.celu_y(x[i], p[0])
+
+
+# selu: lambda x if x > 0 else lambda alpha (e^x - 1); selu'(0) = lambda alpha
+
+cdef void selu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-20), zero = <float> opaque(0)
+    cdef float single
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.selu(x[i])
+    elif m32.FUSED:
+        for i in range(n & -LANES):
+            single = m32.selu_tail1(at_most(at_least(x[i], low), zero))
+            y[i] = m32.selu_line1(x[i]) if x[i] >= 0 else single
+    else:
+        for i in range(n & -LANES):
+            single = <float> (m64.SELU_ALPHA_H
+                              * m32.expm1(at_most(at_least(x[i], low), zero)))
+            y[i] = <float> (m64.SELU_H * x[i]) if x[i] >= 0 else single
+
+
+cdef void selu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-110), zero = <float> opaque(0)
+    cdef float single
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.selu_d(x[i])
+    else:
+        for i in range(n & -LANES):
+            single = <float> (m64.SELU_ALPHA_H
+                              * m32.exp_from(at_most(at_least(x[i], low), zero), m32.ROUND))
+            y[i] = <float> m64.SELU_H if x[i] > 0 else single
+
+
+cdef void selu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m64.SELU_H if x[i] > 0 else <float> (x[i] + m64.SELU_ALPHA_H)
+        else:
+            y[i] = m64.selu_y(x[i])
 
 
 # sigmoid: 1 / (1 + e^-x)
@@ -343,6 +451,115 @@ cdef void sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexc
             y[i] = m32.fmaf(-x[i], x[i], x[i])
         else:
             y[i] = x[i] * (1 - x[i])
+
+
+# generalized_logistic: lower + (upper - lower) (1 + e^-z)^(-1/nu), z = growth (x - midpoint)
+
+cdef inline bint ordinary(const double* p) noexcept nogil:
+    """Whether plain double is enough for float: no cancellation, factors far from the extremes."""
+    cdef double width = p[1] - p[0], factor = width * p[2] / p[4]
+    return (p[0] >= 0 and 2.0**-400 < width < 2.0**400 and p[4] > 2.0**-400
+            and p[1] < 2.0**400 and (2.0**-400 < factor < 2.0**400
+                                     or 2.0**-400 < -factor < 2.0**400))
+
+
+cdef inline bint near1(double x) noexcept nogil:
+    return (x if x > 0 else -x) > 2.0**-20 and (x if x > 0 else -x) < 2.0**20
+
+
+cdef void generalized_logistic(const real* x, real* y, Py_ssize_t n,
+                               const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double lower = p[0], width = p[1] - p[0], growth = p[2], midpoint = p[3], power = -1 / p[4]
+    cdef m64.logistic c = m64.logistic_of(p[0], p[1], p[2], p[3], p[4])
+    cdef m64.pair exact
+    cdef double low = opaque(-600), high = opaque(600), zero = opaque(0), z
+    if real is float and p[4] == 1 and ordinary(p):
+        for i in range(n & -LANES):
+            z = at_most(at_least(growth * (x[i] - midpoint), low), high)
+            y[i] = <real> (lower + width * m32.sigmoid(z))
+    elif real is float and ordinary(p):
+        for i in range(n & -LANES):
+            z = growth * (x[i] - midpoint)
+            z = m64.log1p(m64.exp(m64.minus_absolute(z))) - at_most(z, zero)
+            y[i] = <real> (lower + width * m64.exp(power * z))
+    elif p[4] == 1 and p[0] == -p[1]:
+        for i in range(n & -LANES):
+            y[i] = <real> m64.symmetric_logistic(x[i], c, p[1])
+    elif p[4] == 1 and p[0] >= 0 and near1(width):
+        exact = m64.scaled_pair(c.width, c.width_exponent)
+        for i in range(n & -LANES):
+            y[i] = <real> m64.shifted_logistic(x[i], c, exact)
+    else:
+        for i in range(n & -LANES):
+            y[i] = <real> m64.generalized_logistic(x[i], c)
+
+
+cdef void generalized_logistic_d(const real* x, real* y, Py_ssize_t n,
+                                 const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double factor = (p[1] - p[0]) * p[2] / p[4], growth = p[2], midpoint = p[3]
+    cdef double power = -1 / p[4]
+    cdef m64.logistic c = m64.logistic_of(p[0], p[1], p[2], p[3], p[4])
+    cdef m64.pair exact
+    cdef double low = opaque(-600), high = opaque(600), zero = opaque(0), z, e, log
+    if real is float and p[4] == 1 and ordinary(p):
+        for i in range(n & -LANES):
+            z = m64.absolute(at_most(at_least(growth * (x[i] - midpoint), low), high))
+            y[i] = <real> (factor * m32.sigmoid_d(z))
+    elif real is float and ordinary(p):
+        for i in range(n & -LANES):
+            z = growth * (x[i] - midpoint)
+            e = m64.exp(m64.minus_absolute(z))
+            log = m64.log1p(e) - at_most(z, zero)
+            y[i] = <real> (factor * m64.exp(power * log) * (1 if z < 0 else e) / (1 + e))
+    elif p[4] == 1 and near1(factor):
+        exact = m64.scaled_pair(c.slope, c.slope_exponent)
+        for i in range(n & -LANES):
+            y[i] = <real> m64.shifted_logistic_d(x[i], c, exact)
+    else:
+        for i in range(n & -LANES):
+            y[i] = <real> m64.generalized_logistic_d(x[i], c)
+
+
+# log_sigmoid: -softplus(-x) = min(x, 0) - log(1 + e^-|x|)
+
+cdef void log_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i, count, start = 0
+    cdef double exponential[BLOCK]
+    cdef float zero = <float> opaque(0), high = <float> opaque(110)
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.log_sigmoid(x[i])
+    else:
+        while start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            for i in range(count):
+                exponential[i] = m32.exp_from(-at_most(magnitude(x[start + i]), high), m32.ROUND)
+            for i in range(count):
+                y[start + i] = <float> -(positive(-x[start + i], zero)
+                                         + m32.log1p(exponential[i]))
+            start += BLOCK
+
+
+cdef void log_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-110), high = <float> opaque(110)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.sigmoid(-at_most(at_least(x[i], low), high))
+        else:
+            y[i] = m64.sigmoid(-x[i])
+
+
+cdef void log_sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-60)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> -m32.expm1(at_least(x[i], low))
+        else:
+            y[i] = m64.softplus_y(-x[i], 1)
 
 
 # hard_sigmoid: clip(alpha x + beta, 0, 1)
@@ -513,6 +730,26 @@ cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = m64.softsign_d(x[i])
 
 
+# silu: x sigmoid(beta x)
+
+cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
+                            double bound) noexcept nogil:
+    """beta = -k ln 2; at -bound the result is 0 in float."""
+    cdef Py_ssize_t i, count, start = 0
+    cdef double rounded[BLOCK]
+    cdef double rest[BLOCK]
+    cdef float low = <float> opaque(-bound), high = <float> opaque(bound)
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        for i in range(count):
+            m32.exp2_reduce(at_most(at_least(x[start + i], low), high), k,
+                            &rounded[i], &rest[i])
+        for i in range(count):
+            y[start + i] = <float> m32.gate(at_least(x[start + i], low),
+                                            m32.exp2_reduced(rounded[i], rest[i]))
+        start += BLOCK
+
+
 # squareplus: (x + sqrt(x^2 + b)) / 2; b = 0 makes it relu, with the derivative 1/2 at 0
 
 cdef void squareplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -601,14 +838,9 @@ cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         y[i] = 1 if x[i] >= 0 else left
 
 
-# silu: x sigmoid(beta x)
-
 cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i, count, start = 0
+    cdef Py_ssize_t i
     cdef double beta = p[0]
-    cdef double rounded[BLOCK]
-    cdef double rest[BLOCK]
-    cdef float low = <float> opaque(-120), high = <float> opaque(120)
     # On the side where the sigmoid vanishes x must be finite: the limit there is 0.
     cdef float lowest = <float> opaque(-FLT_MAX if beta > 0 else -INFINITY)
     cdef float highest = <float> opaque(FLT_MAX if beta < 0 else INFINITY)
@@ -618,15 +850,7 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
         for i in range(n & -LANES):
             y[i] = m64.silu(x[i], beta)
     elif beta == 1:
-        while start < n:
-            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
-            for i in range(count):
-                m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
-                                &rounded[i], &rest[i])
-            for i in range(count):
-                y[start + i] = <float> m32.gate(at_least(x[start + i], low),
-                                                m32.exp2_reduced(rounded[i], rest[i]))
-            start += BLOCK
+        silu_float(x, y, n, -m32.LOG2E, 120)
     else:
         for i in range(n & -LANES):
             t = beta * <double> at_most(at_least(x[i], least), most)
@@ -645,6 +869,30 @@ cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = <float> m32.silu_d(at_most(at_least(t, low), high))
         else:
             y[i] = m64.silu_d(x[i], beta)
+
+
+# mish: x tanh(softplus(x))
+
+cdef void mish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-120), high = <float> opaque(30)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.mish(
+                at_least(x[i], low),
+                m32.exp2_ratio(at_most(at_least(x[i], low), high), m32.LOG2E))
+        else:
+            y[i] = m64.mish(x[i])
+
+
+cdef void mish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-120), high = <float> opaque(30)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.mish_d(at_most(at_least(x[i], low), high))
+        else:
+            y[i] = m64.mish_d(x[i])
 
 
 # gelu: x Phi(x) = max(x, 0) - |x| Phi(-|x|), Phi the normal distribution
@@ -709,6 +957,87 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = <float> m32.gelu_tanh_d(at_most(at_least(x[i], low), high))
         else:
             y[i] = m64.gelu_tanh_d(x[i])
+
+
+# gelu_sigmoid: x sigmoid(1.702 x)
+
+cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.silu(x[i], 1.702)
+    else:
+        silu_float(x, y, n, -1.702 * m32.LOG2E, 75)
+
+
+cdef void gelu_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double low = opaque(-130), high = opaque(130)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.silu_d(at_most(at_least(1.702 * x[i], low), high))
+        else:
+            y[i] = m64.silu_d(x[i], 1.702)
+
+
+# exp: e^x, its own derivative
+
+cdef void exp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-104), high = <float> opaque(89)
+    for i in range(n & -LANES):
+        if real is double:
+            y[i] = m64.exp(x[i])
+        elif m32.FUSED:
+            y[i] = m32.exp1(at_most(at_least(x[i], low), high))
+        else:
+            y[i] = <float> m32.exp_from(at_most(at_least(x[i], low), high), m32.ROUND)
+
+
+# expm1: e^x - 1
+
+cdef void expm1(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-20), high = <float> opaque(89)
+    for i in range(n & -LANES):
+        if real is double:
+            y[i] = m64.expm1(x[i])
+        elif m32.FUSED:
+            y[i] = m32.expm1_1(at_most(at_least(x[i], low), high))
+        else:
+            y[i] = <float> m32.expm1(at_most(at_least(x[i], low), high))
+
+
+cdef void expm1_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = x[i] + <real> 1
+
+
+# gaussian: e^(-x^2)
+
+cdef void gaussian(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(11)
+    cdef double a
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            y[i] = <float> m32.exp_from(-a * a, m32.ROUND)
+        else:
+            y[i] = m64.gaussian(x[i])
+
+
+cdef void gaussian_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-11), high = <float> opaque(11)
+    cdef double c
+    for i in range(n & -LANES):
+        if real is float:
+            c = at_most(at_least(x[i], low), high)
+            y[i] = <float> (-2 * c * m32.exp_from(-c * c, m32.ROUND))
+        else:
+            y[i] = m64.gaussian_d(x[i])
 
 
 # bent_identity: (sqrt(x^2 + 1) - 1) / 2 + x
@@ -880,7 +1209,13 @@ add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
+add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
+add(b"selu", 0, 0.4, selu, selu, selu_d, selu_d, selu_y, selu_y)
 add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
+add(b"generalized_logistic", 5, 4, generalized_logistic, generalized_logistic,
+    generalized_logistic_d, generalized_logistic_d)
+add(b"log_sigmoid", 0, 0.9, log_sigmoid, log_sigmoid, log_sigmoid_d, log_sigmoid_d,
+    log_sigmoid_y, log_sigmoid_y)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
@@ -892,8 +1227,18 @@ add(b"algebraic_sigmoid", 1, 1.2, algebraic_sigmoid, algebraic_sigmoid,
     algebraic_sigmoid_d, algebraic_sigmoid_d)
 add(b"isrlu", 1, 1.2, isrlu, isrlu, isrlu_d, isrlu_d)
 add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
+add(b"mish", 0, 0.8, mish, mish, mish_d, mish_d)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
+add(b"exp", 0, 0.4, exp, exp, exp, exp, identity, identity)
+add(b"expm1", 0, 0.4, expm1, expm1, exp, exp, expm1_y, expm1_y)
+add(b"gaussian", 0, 0.5, gaussian, gaussian, gaussian_d, gaussian_d)
+
+KERNELS.abi = ABI
+KERNELS.ops = OPS
+KERNELS.run_span = run_span
+table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
 add(b"bent_identity", 0, 0.8, bent_identity, bent_identity, bent_identity_d, bent_identity_d)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)

@@ -266,6 +266,20 @@ cdef inline double silu_d(double t) noexcept nogil:
     return e.m * fma(t, e.n, sum) / (sum * sum)
 
 
+cdef inline double mish(double x, Ratio e) noexcept nogil:
+    """x tanh(log(1 + e)) = x (e^2 + 2 e)/(e^2 + 2 e + 2), e = n/m."""
+    cdef double g = e.n * (e.n + 2 * e.m)
+    return x * g / fma(2 * e.m, e.m, g)
+
+
+cdef inline double mish_d(double x) noexcept nogil:
+    """e ((e + 2) d + 4 x (1 + e))/d^2 with d = e^2 + 2 e + 2, e = e^x."""
+    cdef Ratio e = exp2_ratio_fine(x, LOG2E)
+    cdef double square = e.m * e.m, sum = fma(2, e.m, e.n)
+    cdef double d = fma(e.n, sum, 2 * square)
+    return e.n * fma(sum, d, 4 * x * square * (e.m + e.n)) / (d * d)
+
+
 cdef inline double gelu_tail(double a) noexcept nogil:
     """a * Phi(-a) for a >= 0, Phi the normal distribution: a e^(-a^2/2) P(a)/Q(a)."""
     cdef Ratio e = exp2_ratio(a * a, -0.7213475204444817)
@@ -314,26 +328,91 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
 # Compensated float: twice as many elements an instruction as double. Here
 # x = n ln2 + high + low; n times the first 15 bits of ln2 is exact, and so is high.
 
-cdef inline float elu1(float x) noexcept nogil:
-    """e^x - 1 for -20 <= x <= 0.
+cdef struct Reduced:
+    float rounded   # n, plus ROUNDF
+    float high
+    float low
+    float tail      # e^(high + low) - 1 - high
 
-    The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
-    """
-    cdef float rounded = fmaf(x, <float> LOG2E, ROUNDF)
-    cdef float n = rounded - ROUNDF
-    cdef float high = fmaf(n, <float> -0.693145751953125, x)
-    cdef float low = n * <float> -1.4286068203094173e-06
-    cdef float r = high + low
-    cdef float q = fmaf(<float> 0.00019918401366039035, r, <float> 0.0013946085944670913)
-    cdef float scale = from_bits32((bits32(rounded) << 23) + 0x3f800000)
-    cdef float base = scale - ONE
-    cdef float step = scale * high
-    cdef float sum = base + step
+
+cdef inline Reduced exp_reduce1(float x) noexcept nogil:
+    cdef Reduced e
+    e.rounded = fmaf(x, <float> LOG2E, ROUNDF)
+    cdef float n = e.rounded - ROUNDF
+    cdef float r, q
+    e.high = fmaf(n, <float> -0.693145751953125, x)
+    e.low = n * <float> -1.4286068203094173e-06
+    r = e.high + e.low
+    q = fmaf(<float> 0.00019918401366039035, r, <float> 0.0013946085944670913)
     q = fmaf(q, r, <float> 0.008333264322926203)
     q = fmaf(q, r, <float> 0.041666269763049546)
     q = fmaf(q, r, <float> 0.1666666686085879)
     q = fmaf(q, r, <float> 0.5000000077958077)
-    return sum + fmaf(scale, fmaf(r * r, q, low), step - (sum - base))
+    e.tail = fmaf(r * r, q, e.low)
+    return e
+
+
+cdef inline float exp1(float x) noexcept nogil:
+    """e^x for -104 <= x <= 89.
+
+    2^n is multiplied in as two factors, neither of which overflows or vanishes.
+    """
+    cdef Reduced e = exp_reduce1(x)
+    cdef float sum = ONE + e.high
+    cdef uint32 bits = bits32(e.rounded), half = bits >> 1
+    cdef float y = sum + ((e.high - (sum - ONE)) + e.tail)
+    y = y * from_bits32((half << 23) + 0x3f800000)
+    return y * from_bits32(((bits - half) << 23) + 0x3f800000)
+
+
+cdef inline void expm1_parts1(float x, float* sum, float* rest) noexcept nogil:
+    """e^x - 1 for -20 <= x <= 0, as a sum of two.
+
+    The sum (2^n - 1) + 2^n high keeps its rounding error; n = 0 leaves x and a small term.
+    """
+    cdef Reduced e = exp_reduce1(x)
+    cdef float scale = from_bits32((bits32(e.rounded) << 23) + 0x3f800000)
+    cdef float base = scale - ONE
+    cdef float step = scale * e.high
+    sum[0] = base + step
+    rest[0] = fmaf(scale, e.tail, step - (sum[0] - base))
+
+
+cdef inline float elu1(float x) noexcept nogil:
+    """e^x - 1 for -20 <= x <= 0."""
+    cdef float sum, rest
+    expm1_parts1(x, &sum, &rest)
+    return sum + rest
+
+
+cdef inline float expm1_1(float x) noexcept nogil:
+    """e^x - 1 for -20 <= x <= 89.
+
+    As 2 ((2^n / 2 - 1/2) + 2^n / 2 high + …): so n = 128 does not overflow. From n = 24 on the
+    first difference is no longer exact, and keeps its rounding error.
+    """
+    cdef Reduced e = exp_reduce1(x)
+    cdef float half = <float> 0.5
+    cdef float scale = from_bits32((bits32(e.rounded) << 23) + 0x3f000000)
+    cdef float base = scale - half
+    cdef float lost = (scale - base) - half
+    cdef float step = scale * e.high
+    cdef float sum = base + step
+    cdef float y = sum + fmaf(scale, e.tail, (step - (sum - base)) + lost)
+    return x if magnitude(x) < <float> 1e-30 else y + y
+
+
+cdef inline float selu_line1(float x) noexcept nogil:
+    """lambda x: lambda - 1 needs no low part."""
+    return fmaf(x, <float> 0.05070098735548049, x)
+
+
+cdef inline float selu_tail1(float x) noexcept nogil:
+    """lambda alpha (e^x - 1) for -20 <= x <= 0, the constant in two floats."""
+    cdef float sum, rest
+    expm1_parts1(x, &sum, &rest)
+    rest = fmaf(<float> 1.7580993175506592, rest, <float> 2.3296717680252718e-08 * sum)
+    return fmaf(<float> 1.7580993175506592, sum, rest)
 
 
 cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:

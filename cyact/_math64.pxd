@@ -486,6 +486,62 @@ cdef inline double silu_d(double x, double beta) noexcept nogil:
     return 0.5 if absolute(x) > end else y
 
 
+cdef inline double log_sigmoid(double x) noexcept nogil:
+    """min(x, 0) - log(1 + e^-|x|), as minus a sum: so that it vanishes as -0.0."""
+    cdef double step
+    cdef pair y = log1p_parts(halved_exp(single(at_least(minus_absolute(x), -1500.0)), &step))
+    return -((-x if x < 0 else 0.0) + (y.hi + y.lo) * step * step)
+
+
+# With e = e^x, mish is x t e/(t e + 2), t = 2 + e. For positive x, with h = e^-x, that is
+# x t/(t + 2 h^2), t = 1 + 2 h.
+
+cdef struct mishing:
+    bint negative
+    pair e      # 2^96 e^-|x|
+    pair h      # e^-|x|
+    pair t
+    pair m      # the numerator; 2^96 of it
+    pair d      # the denominator
+
+
+cdef inline mishing open_mish(double x) noexcept nogil:
+    cdef mishing g
+    cdef pair square
+    g.negative = x < 0
+    g.e = lifted_exp(single(at_least(minus_absolute(x), -760.0)))
+    g.h = pair_of(g.e.hi * UNLIFT, g.e.lo * UNLIFT)
+    square = product(g.h, g.h)
+    g.t = plus(2.0, g.h) if g.negative else one_plus(g.h, 2.0)
+    g.m = product(g.e, g.t) if g.negative else pair_of(g.t.hi * LIFT, g.t.lo * LIFT)
+    g.d = two_sum(g.m.hi * UNLIFT, 2.0 if g.negative else square.hi + square.hi)
+    g.d.lo += g.m.lo * UNLIFT + (0.0 if g.negative else square.lo + square.lo)
+    return g
+
+
+cdef inline double mish(double x) noexcept nogil:
+    """x tanh(log(1 + e^x))."""
+    cdef double c = at_least(x, -760.0)
+    cdef mishing g = open_mish(x)
+    cdef pair q = quotient(g.m, g.d)
+    cdef double y = with_sign(absolute(madd(c, q.hi, c * q.lo) * UNLIFT), x)
+    return y if x < 60 else x
+
+
+cdef inline double mish_d(double x) noexcept nogil:
+    """(t d + 4 x (1 + h) f)/d^2 g: f = 1, g = h for negative x, else f = h^2, g = 1."""
+    cdef double c = at_most(at_least(x, -760.0), 760.0)
+    cdef mishing g = open_mish(x)
+    cdef pair a = product(g.t, g.d)
+    cdef pair b = times(one_plus(g.h, 1.0), 4 * c)
+    cdef double f = 1.0 if g.negative else g.h.hi * g.h.hi
+    cdef double first = g.e.hi if g.negative else LIFT
+    cdef pair sum = two_sum(a.hi, b.hi * f)
+    sum.lo += madd(b.lo, f, a.lo)
+    cdef pair q = quotient(sum, product(g.d, g.d))
+    return madd(q.hi, first, madd(q.hi, g.e.lo if g.negative else 0.0, q.lo * first)) * UNLIFT
+
+
 cdef inline double softplus(double x, double beta) noexcept nogil:
     """max(x, 0) + log(1 + e^-|beta x|)/beta."""
     # 1/beta as a pair; half the exponent of beta is lent to it so that both parts are normal
@@ -624,6 +680,346 @@ cdef inline double elu_d(double x, double alpha) noexcept nogil:
     cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), bound)))
     cdef double y = scale(madd(a, e.hi, a * e.lo), e.n + (128.0 if large else 0.0))
     return 1.0 if x > 0 else y
+
+
+cdef inline double selu(double x) noexcept nogil:
+    """lambda x, or lambda alpha (e^x - 1) where x <= 0."""
+    cdef double c = at_least(at_most(x, 0.0), -60.0)
+    cdef pair m = expm1_parts(single(c))
+    # from here on e^c - 1 is c
+    cdef double first = c if c > -5e-17 else m.hi
+    cdef double second = 0.0 if c > -5e-17 else m.lo
+    second = madd(SELU_ALPHA_H, second, SELU_ALPHA_L * first)
+    return madd(SELU_H, x, SELU_L * x) if x >= 0 else madd(SELU_ALPHA_H, first, second)
+
+
+cdef inline double selu_d(double x) noexcept nogil:
+    """lambda, or lambda alpha e^x where x <= 0."""
+    cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), -760.0)))
+    cdef double low = madd(SELU_ALPHA_H, e.lo, SELU_ALPHA_L * e.hi)
+    return SELU_H if x > 0 else scale(madd(SELU_ALPHA_H, e.hi, low), e.n)
+
+
+cdef inline double selu_y(double y) noexcept nogil:
+    """lambda, or y + lambda alpha where y <= 0."""
+    return SELU_H if y > 0 else (y + SELU_ALPHA_H) + SELU_ALPHA_L
+
+
+# A division by alpha of any magnitude is one by alpha times a power of two.
+cdef struct divisor:
+    double exponent
+    double power
+    double scaled   # alpha 2^exponent
+    pair inverse    # of that
+    double high     # alpha e^high is beyond all doubles
+
+
+cdef inline divisor celu_divisor(double alpha) noexcept nogil:
+    cdef divisor d
+    cdef double a = absolute(alpha)
+    d.exponent = -500.0 if a > 2.0**500 else 500.0 if a < 2.0**-400 else 0.0
+    d.high = 1460.0 if a < 2.0**-400 else 1040.0
+    d.power = power_of_two(d.exponent)
+    d.scaled = alpha * d.power
+    d.inverse = reciprocal(single(d.scaled))
+    return d
+
+
+cdef inline pair celu_ratio(double x, divisor d, double low, double high) noexcept nogil:
+    """x/alpha between two bounds."""
+    cdef double c = x * d.power
+    cdef pair v = two_prod(c, d.inverse.hi), u
+    u.hi = at_most(at_least(v.hi, low), high)
+    u.lo = madd(c, d.inverse.lo, v.lo) if u.hi == v.hi else 0.0
+    return u
+
+
+cdef inline double celu(double x, divisor d) noexcept nogil:
+    """x, or alpha (e^(x/alpha) - 1) where x <= 0; for a negative alpha that grows."""
+    cdef pair v = celu_ratio(x, d, -60.0, d.high), m
+    cdef reduced e = reduce_exp(v)
+    cdef double n = at_most(e.n, 400.0), s = power_of_two(n), y
+    m = plus_small(s - 1, s * e.r, s * e.w)
+    y = scale(madd(d.scaled, m.hi, d.scaled * m.lo), e.n - n - d.exponent)
+    # from here on e^v - 1 is v
+    y = x if absolute(v.hi) < 5e-17 else y
+    return x if x >= 0 else y
+
+
+cdef inline double celu_d(double x, divisor d) noexcept nogil:
+    """1, or e^(x/alpha) where x <= 0."""
+    cdef scaled e = exp_parts(celu_ratio(x, d, -760.0, 720.0))
+    cdef double y = scale(e.hi + e.lo, e.n)
+    return 1.0 if x > 0 else y
+
+
+cdef inline double celu_y(double y, double alpha) noexcept nogil:
+    """1, or (y + alpha)/alpha where y <= 0; only for positive alpha."""
+    return 1.0 if y > 0 else (y + alpha) / alpha
+
+
+cdef inline scaled gaussian_parts(double x) noexcept nogil:
+    cdef pair square = two_prod(x, x)
+    return exp_parts(pair_of(-square.hi, -square.lo))
+
+
+cdef inline double gaussian(double x) noexcept nogil:
+    """e^(-x^2)."""
+    cdef scaled e = gaussian_parts(at_most(absolute(x), 28.0))
+    return scale(e.hi + e.lo, e.n)
+
+
+cdef inline double gaussian_d(double x) noexcept nogil:
+    """-2 x e^(-x^2)."""
+    cdef double c = at_most(at_least(x, -28.0), 28.0)
+    cdef scaled e = gaussian_parts(c)
+    return scale(-madd(c, e.hi, c * e.lo), e.n + 1.0)
+
+
+# Powers of 1 + e^-z: an exponential of an exponential, so what comes first needs some twelve
+# bits more than the result.
+
+# 2^n (1 + a)
+cdef struct expanded:
+    double n
+    pair a
+
+
+cdef inline pair fast_plus(double a, pair b) noexcept nogil:
+    """a + b, |a| >= |b| or a = 0."""
+    cdef pair s = fast_two_sum(a, b.hi)
+    s.lo += b.lo
+    return s
+
+
+cdef inline pair squared1(pair a) noexcept nogil:
+    """(1 + a)^2 - 1."""
+    cdef pair square = product(a, a), s = fast_two_sum(a.hi + a.hi, square.hi)
+    s.lo += square.lo + (a.lo + a.lo)
+    return s
+
+
+cdef inline expanded exp_fine(pair x) noexcept nogil:
+    """e^x to 2^-65 for |x| < 2500: the reduced argument is divided by 16."""
+    cdef expanded e
+    cdef pair r, square
+    cdef double p
+    e.n = madd(x.hi, LOG2E, ROUND) - ROUND
+    r = two_sum(madd(-e.n, LN2_H, x.hi), madd(-e.n, LN2_L, x.lo))
+    r.hi *= 0.0625
+    r.lo *= 0.0625
+    square = product(r, r)
+    p = madd(r.hi, 2.7557319223985893e-06, 2.48015873015873e-05)
+    p = madd(p, r.hi, 0.0001984126984126984)
+    p = madd(p, r.hi, 0.001388888888888889)
+    p = madd(p, r.hi, 0.008333333333333333)
+    p = madd(p, r.hi, 0.041666666666666664)
+    p = madd(p, r.hi, 0.16666666666666666)
+    e.a = fast_two_sum(r.hi, 0.5 * square.hi)
+    # all of the cubic term stands in the low part until here
+    e.a = fast_two_sum(e.a.hi, e.a.lo + (r.lo + madd(r.hi * square.hi, p, 0.5 * square.lo)))
+    e.a = squared1(squared1(squared1(squared1(e.a))))
+    return e
+
+
+cdef inline pair log1p_over(pair e) noexcept nogil:
+    """log(1 + e)/e to 2^-66 for 0 <= e <= 1, by the series of atanh(s)/s, s = e/(2 + e)."""
+    cdef pair d = fast_plus(2.0, e), s = quotient(e, d), z = product(s, s), y
+    cdef double p
+    p = madd(z.hi, 0.07337411054954426, 0.016701824415267977)
+    p = madd(p, z.hi, 0.04128541653754511)
+    p = madd(p, z.hi, 0.03934924726637963)
+    p = madd(p, z.hi, 0.04354634522534315)
+    p = madd(p, z.hi, 0.047614044141153625)
+    p = madd(p, z.hi, 0.052631839050194196)
+    p = madd(p, z.hi, 0.058823519942502456)
+    p = madd(p, z.hi, 0.06666666690118364)
+    p = madd(p, z.hi, 0.0769230769193468)
+    p = madd(p, z.hi, 0.09090909090912487)
+    p = madd(p, z.hi, 0.11111111111111098)
+    y = fast_plus(ONE_OVER_7_H, times(z, p))
+    y.lo += ONE_OVER_7_L
+    y = fast_plus(ONE_OVER_5_H, product(z, y))
+    y.lo += ONE_OVER_5_L
+    y = fast_plus(ONE_OVER_3_H, product(z, y))
+    y.lo += ONE_OVER_3_L
+    y = quotient(fast_plus(1.0, product(z, y)), d)
+    return pair_of(y.hi + y.hi, y.lo + y.lo)
+
+
+# The generalized logistic function, lower + (upper - lower) (1 + e^-z)^(-1/nu) with
+# z = growth (x - midpoint). Factors of any magnitude: powers of two apart from the rest.
+
+cdef struct logistic:
+    double limit         # of |x|
+    double midpoint      # half of it
+    double growth
+    pair inverse         # 1/nu = inverse 2^-nu_exponent
+    double nu_exponent
+    double lower
+    double upper
+    double threshold     # from this logarithm of the power on, subtract from upper
+    pair width           # upper - lower = width 2^width_exponent
+    double width_exponent
+    pair slope           # (upper - lower) growth/nu, likewise
+    double slope_exponent
+
+# The power (1 + e^-z)^(-1/nu) = e^q = 2^p.n (1 + p.a); the exponential e^-|z| likewise.
+cdef struct curve:
+    bint positive        # z
+    expanded e
+    pair exponential     # e^-|z|; 2^-1000 if smaller
+    pair q               # without the factor 2^q_exponent where that is small
+    double q_exponent
+    expanded p
+    double log           # q
+
+
+cdef inline double choose(bint condition, double a, double b) noexcept nogil:
+    """a or b without a jump, which before a loop may turn it into something else."""
+    cdef unsigned long long mask = 0ULL - <unsigned long long> condition
+    return from_bits((bits(a) & mask) | (bits(b) & ~mask))
+
+
+cdef inline double binade(double x) noexcept nogil:
+    """The exponent of x; of 0 some small number."""
+    cdef bint tiny = absolute(x) < 2.2250738585072014e-308
+    cdef double y = x * choose(tiny, LIFT, 1.0)
+    return <double> ((bits(y) >> 52) & 0x7ff) - choose(tiny, 1119.0, 1023.0)
+
+
+cdef inline pair scaled_pair(pair x, double n) noexcept nogil:
+    return pair_of(scale(x.hi, n), scale(x.lo, n))
+
+
+cdef inline logistic logistic_of(double lower, double upper, double growth, double midpoint,
+                                 double nu) noexcept nogil:
+    cdef logistic c
+    cdef bint huge = (upper > 2.0**1000) | (lower < -2.0**1000)
+    cdef double half = choose(huge, 0.5, 1.0), g = binade(growth)
+    c.limit = choose(growth == 0, LARGEST, INFINITY)
+    c.midpoint = 0.5 * midpoint
+    c.growth = growth
+    c.nu_exponent = binade(nu)
+    c.inverse = reciprocal(single(scale(nu, -c.nu_exponent)))
+    c.lower = lower
+    c.upper = choose(upper == 0, -0.0, upper)      # it is approached from below
+    c.threshold = choose(upper <= 0, -INFINITY, choose(lower >= 0, INFINITY, -0.69))
+    c.width = two_sum(half * upper, -half * lower)
+    c.width_exponent = binade(c.width.hi)
+    c.width = scaled_pair(c.width, -c.width_exponent)
+    c.width_exponent += choose(huge, 1.0, 0.0)
+    c.slope = product(times(c.width, scale(growth, -g)), c.inverse)
+    c.slope_exponent = c.width_exponent + g - c.nu_exponent
+    return c
+
+
+cdef inline pair logistic_argument(double x, logistic c) noexcept nogil:
+    """growth (x - midpoint); the difference is halved so that it cannot overflow."""
+    cdef double half = 0.5 * at_most(at_least(x, -c.limit), c.limit)
+    cdef pair z = times(two_sum(half, -c.midpoint), c.growth)
+    return pair_of(z.hi + z.hi, z.lo + z.lo)
+
+
+cdef inline curve logistic_curve(double x, logistic c) noexcept nogil:
+    cdef curve y
+    cdef pair z = logistic_argument(x, c), one_a, over, log, q
+    cdef double n, s
+    y.positive = z.hi >= 0
+    y.e = exp_fine(lower(z, -2400.0))
+    s = power_of_two(at_least(y.e.n, -1000.0))
+    one_a = fast_plus(1.0, y.e.a)
+    y.exponential = pair_of(one_a.hi * s, one_a.lo * s)
+    over = log1p_over(y.exponential)
+    # log(1 + e^-z) = log 2^n
+    log = product(one_a if y.positive else y.exponential, over)
+    q = two_sum(-z.hi, log.hi)
+    log.lo += 0.0 if y.positive else q.lo - z.lo
+    log.hi = log.hi if y.positive else q.hi
+    n = (y.e.n if y.positive else 0.0) - c.nu_exponent
+    y.q = product(pair_of(-log.hi, -log.lo), c.inverse)
+    y.q_exponent = n
+    q = scaled_pair(y.q, at_most(at_least(n, -2000.0), 1000.0))
+    y.log = q.hi
+    log.hi = at_least(q.hi, -2400.0)
+    log.lo = q.lo if log.hi == q.hi else 0.0
+    y.p = exp_fine(log)
+    return y
+
+
+cdef inline double logistic_sum(double end, pair v, logistic c, double n) noexcept nogil:
+    """end + (upper - lower) v 2^n."""
+    cdef double t = at_most(at_least(n + c.width_exponent, -1300.0), 1100.0)
+    cdef pair w = scaled_pair(product(c.width, v), t)
+    cdef pair y = two_sum(end, w.hi)
+    w.lo += y.lo
+    return y.hi + w.lo if w.lo != 0 else y.hi      # -0.0 stays
+
+
+cdef inline double generalized_logistic(double x, logistic c) noexcept nogil:
+    """lower + (upper - lower) e^q, or upper + (upper - lower) (e^q - 1)."""
+    cdef curve y = logistic_curve(x, c)
+    cdef bint above = y.log > c.threshold, small = y.q_exponent < -200
+    cdef double s = power_of_two(at_least(y.p.n, -200.0))
+    # e^q - 1 is q where that is small
+    cdef pair more = plus(s - 1, pair_of(y.p.a.hi * s, y.p.a.lo * s)), less, v
+    more.hi = y.q.hi if small else more.hi
+    more.lo = y.q.lo if small else more.lo
+    less = fast_plus(1.0, y.p.a)
+    v.hi = more.hi if above else less.hi
+    v.lo = more.lo if above else less.lo
+    cdef double n = y.q_exponent if small else 0.0
+    n = n if above else y.p.n
+    return logistic_sum(c.upper if above else c.lower, v, c, n)
+
+
+cdef inline double shifted_logistic(double x, logistic c, pair width) noexcept nogil:
+    """lower + width sigmoid(z), for nu = 1, lower >= 0 and a width between 2^-20 and 2^20."""
+    cdef pair z = logistic_argument(x, c), y
+    cdef gate g = open_gate(lower(z, -760.0), z.hi < 0)
+    cdef pair w = product(width, quotient(g.m, g.d))
+    y = two_sum(c.lower, w.hi * UNLIFT)
+    return y.hi + madd(w.lo, UNLIFT, y.lo)
+
+
+cdef inline double shifted_logistic_d(double x, logistic c, pair slope) noexcept nogil:
+    """slope sigmoid(z) sigmoid(-z), for nu = 1 and a slope between 2^-20 and 2^20."""
+    cdef pair e = lifted_exp(lower(logistic_argument(x, c), -760.0))
+    cdef pair d = one_plus(e, UNLIFT)
+    e = product(slope, quotient(e, product(d, d)))
+    return (e.hi + e.lo) * UNLIFT
+
+
+cdef inline double symmetric_logistic(double x, logistic c, double size) noexcept nogil:
+    """size tanh(z/2) = -size m/(m + 2), m = e^-|z| - 1: for lower = -upper = -size and nu = 1.
+
+    Accurate also where it crosses 0.
+    """
+    cdef double half = 0.5 * at_most(at_least(x, -c.limit), c.limit)
+    cdef pair d = two_sum(half, -c.midpoint), z = times(d, c.growth)
+    cdef pair m = expm1_parts(lower(pair_of(z.hi + z.hi, z.lo + z.lo), -80.0))
+    cdef pair q = quotient(m, plus(2.0, m))
+    # size z/2 where z is small, or has lost digits by underflow
+    cdef bint near = absolute(z.hi) < 1e-20
+    cdef pair line = product(c.slope, d)
+    cdef double factor = 1.0 if near else size
+    cdef double n = c.slope_exponent - 1 if near else 0.0
+    q.hi = line.hi if near else q.hi
+    q.lo = line.lo if near else q.lo
+    n = at_most(at_least(n, -2000.0), 2000.0)
+    return with_sign(absolute(scale(madd(factor, q.hi, factor * q.lo), n)), z.hi)
+
+
+cdef inline double generalized_logistic_d(double x, logistic c) noexcept nogil:
+    """(upper - lower) growth/nu e^q sigmoid(-z)."""
+    cdef curve y = logistic_curve(x, c)
+    cdef pair m = product(c.slope, fast_plus(1.0, y.p.a))
+    cdef pair one_a = fast_plus(1.0, y.e.a)
+    cdef double n = c.slope_exponent + y.p.n + (y.e.n if y.positive else 0.0)
+    one_a.hi = one_a.hi if y.positive else 1.0
+    one_a.lo = one_a.lo if y.positive else 0.0
+    m = quotient(product(m, one_a), fast_plus(1.0, y.exponential))
+    return scale(m.hi + m.lo, at_most(at_least(n, -1300.0), 1100.0))
 
 
 cdef inline double softsign(double x) noexcept nogil:

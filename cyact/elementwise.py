@@ -9,6 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyact._documented import documented
+from cyact._engine import FINITE, POSITIVE, Choice, Domain, Function
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike
+
+NONZERO = Domain("finite and not 0", nonzero=True)
+
 from cyact._engine import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
 
 if TYPE_CHECKING:
@@ -27,7 +35,13 @@ _leaky_relu = Function("leaky_relu", negative_slope=FINITE, output_domains=(POSI
 _threshold = Function("threshold", threshold=EXTENDED, value=EXTENDED)
 _thresholded_relu = Function("thresholded_relu", theta=FINITE)
 _elu = Function("elu", alpha=FINITE, output_domains=(POSITIVE,))
+_celu = Function("celu", alpha=NONZERO, output_domains=(POSITIVE,))
+_selu = Function("selu")
 _sigmoid = Function("sigmoid")
+_generalized_logistic = Function(
+    "generalized_logistic", lower=FINITE, upper=FINITE, growth=FINITE, midpoint=FINITE,
+    nu=POSITIVE, strictly_ordered=("lower", "upper"))
+_log_sigmoid = Function("log_sigmoid")
 _hard_sigmoid = Function("hard_sigmoid", alpha=FINITE, beta=FINITE)
 _hard_swish = Function("hard_swish")
 _tanh = Function("tanh")
@@ -39,8 +53,13 @@ _squareplus = Function("squareplus", b=NONNEGATIVE)
 _algebraic_sigmoid = Function("algebraic_sigmoid", alpha=POSITIVE)
 _isrlu = Function("isrlu", alpha=POSITIVE)
 _silu = Function("silu", beta=FINITE)
+_mish = Function("mish")
 _gelu = Choice("gelu", "approximate",
-               none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"))
+               none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"),
+               sigmoid=Function("gelu", kernel="gelu_sigmoid"))
+_exp = Function("exp")
+_expm1 = Function("expm1")
+_gaussian = Function("gaussian")
 _bent_identity = Function("bent_identity")
 _hard_shrink = Function("hard_shrink", lambd=NONNEGATIVE)
 _soft_shrink = Function("soft_shrink", lambd=NONNEGATIVE)
@@ -393,6 +412,80 @@ def elu(
 
 
 @documented
+def celu(
+    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Continuously differentiable exponential linear unit.
+
+    Parameters
+    ----------
+    {x}
+    alpha : float, default 1.0
+        Minus the limit for large negative input if positive; finite and not 0. Used as the
+        float64 it is, whatever the dtype of `x`.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``, which is ``x`` for positive `x`
+    and the second term for negative `x`. {error}. The derivative at 0 is 1. The formula holds
+    for a negative `alpha`, too: there ``f(x)`` falls exponentially for negative `x`, and
+    ``celu(-inf)`` is ``-inf`` with slope ``inf``; a backward pass from the output needs a
+    positive one.
+
+    References
+    ----------
+    J. T. Barron, "Continuously differentiable exponential linear units", arXiv:1704.07483.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.celu([-1000.0, -1.0, 0.0, 2.0], 0.5)
+    array([-0.5       , -0.43233236,  0.        ,  2.        ])
+    """
+    return _celu.value(x, out, dtype, alpha)
+
+
+@documented
+def selu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Scaled exponential linear unit.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = scale * x if x > 0 else scale * alpha * (exp(x) - 1)`` with
+    ``scale = 1.0507009873554804934...`` and ``alpha = 1.6732632423543772848...``, the solution
+    of the paper's fixed-point equations, not rounded. {error}. ``selu(-inf)`` is
+    ``-scale * alpha``, which is also the derivative at 0 but for its sign.
+
+    References
+    ----------
+    G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural
+    networks", NeurIPS 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.selu([-1.0, 0.0, 1.0])
+    array([-1.11133074,  0.        ,  1.05070099])
+    """
+    return _selu.value(x, out, dtype)
+
+
+@documented
 def sigmoid(
     x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
@@ -420,6 +513,86 @@ def sigmoid(
     array([0.        , 0.26894142, 0.5       , 1.        ])
     """
     return _sigmoid.value(x, out, dtype)
+
+
+@documented
+def generalized_logistic(
+    x: ArrayLike, /, lower: float = 0.0, upper: float = 1.0, growth: float = 1.0,
+    midpoint: float = 0.0, nu: float = 1.0, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Generalized logistic function, also called Richards' curve.
+
+    Parameters
+    ----------
+    {x}
+    lower, upper : float, default 0.0 and 1.0
+        The limits for small and large `x` if `growth` is positive; finite, `lower` less than
+        `upper`.
+    growth : float, default 1.0
+        Growth rate; finite. A negative one exchanges the limits.
+    midpoint : float, default 0.0
+        Shift along x; finite. With `nu` 1 the value there is halfway between the limits.
+    nu : float, default 1.0
+        Asymmetry; positive and finite. The steepest point is at
+        ``midpoint - log(nu) / growth``.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = lower + (upper - lower) / (1 + exp(-growth * (x - midpoint)))**(1 / nu)``. All
+    parameters are used as the float64 they are, whatever the dtype of `x`. {error}, tails
+    included. Exception: where the curve crosses 0, results smaller than
+    ``2**-14 * (upper - lower)`` in float64, ``2**-40 * (upper - lower)`` in float32, have an
+    error of up to ``2**-65 * (upper - lower)``; not so for ``lower = -upper`` and `nu` 1, which
+    is ``upper * tanh(growth * (x - midpoint) / 2)`` and has no exception.
+
+    References
+    ----------
+    F. J. Richards, "A flexible growth function for empirical use", Journal of Experimental
+    Botany 10(2), 1959.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.generalized_logistic([-2.0, 0.0, 2.0], lower=1, upper=5, growth=2, nu=0.5)
+    array([1.00129401, 2.        , 4.85740434])
+    """
+    return _generalized_logistic.value(x, out, dtype, lower, upper, growth, midpoint, nu)
+
+
+@documented
+def log_sigmoid(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Logarithm of the logistic sigmoid.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = -log(1 + exp(-x))``, that is ``-softplus(-x)``. {error}, for every input: it
+    neither overflows nor stops at 0 for large `x`, where it is ``-exp(-x)``.
+    ``log_sigmoid(inf)`` is ``-0.0``.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.log_sigmoid([-1000.0, 0.0, 40.0])
+    array([-1.00000000e+03, -6.93147181e-01, -4.24835426e-18])
+    """
+    return _log_sigmoid.value(x, out, dtype)
 
 
 @documented
@@ -783,8 +956,39 @@ def silu(
 
 
 @documented
+def mish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Mish, a smooth, self-gated unit.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x * tanh(softplus(x))``. {error}. ``mish(-inf)`` is the limit, ``-0.0``.
+
+    References
+    ----------
+    D. Misra, "Mish: A self regularized non-monotonic activation function", BMVC 2020,
+    arXiv:1908.08681.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.mish([-1.0, 0.0, 1.0])
+    array([-0.30340146,  0.        ,  0.86509839])
+    """
+    return _mish.value(x, out, dtype)
+
+
+@documented
 def gelu(
-    x: ArrayLike, /, approximate: Literal["none", "tanh"] = "none", *,
+    x: ArrayLike, /, approximate: Literal["none", "tanh", "sigmoid"] = "none", *,
     out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Gaussian error linear unit.
@@ -792,8 +996,8 @@ def gelu(
     Parameters
     ----------
     {x}
-    approximate : {"none", "tanh"}, default "none"
-        The exact function, or its tanh form.
+    approximate : {"none", "tanh", "sigmoid"}, default "none"
+        The exact function, its tanh form, or its sigmoid form (known as "quick gelu").
     {keywords}
 
     {returns}
@@ -804,7 +1008,8 @@ def gelu(
     -----
     ``"none"``: ``f(x) = x * Phi(x)``, Phi the normal distribution function.
     ``"tanh"``: ``f(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3)))``.
-    Error of either form, against that formula, at most 1 ULP in float32 and 2 ULP in float64,
+    ``"sigmoid"``: ``f(x) = x * sigmoid(1.702 * x)``.
+    Error of each form, against that formula, at most 1 ULP in float32 and 2 ULP in float64,
     also in the negative tail. ``gelu(-inf)`` is the limit, ``-0.0``.
 
     References
@@ -818,6 +1023,87 @@ def gelu(
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
     return _gelu.value(x, out, dtype, approximate)
+
+
+@documented
+def exp(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Exponential function.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = exp(x)``. {error}. It overflows to ``inf`` where the true value rounds beyond the
+    largest number, and decays through the subnormal numbers.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.exp([-745.0, 0.0, 1.0])
+    array([4.94065646e-324, 1.00000000e+000, 2.71828183e+000])
+    """
+    return _exp.value(x, out, dtype)
+
+
+@documented
+def expm1(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Exponential function minus 1.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = exp(x) - 1``, without its cancellation near 0. {error}. ``expm1(-inf)`` is -1.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.expm1([-1e-20, 0.0, 1.0])
+    array([-1.00000000e-20,  0.00000000e+00,  1.71828183e+00])
+    """
+    return _expm1.value(x, out, dtype)
+
+
+@documented
+def gaussian(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Gaussian bell, unnormalised.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = exp(-x**2)``. {error}: the square is not rounded before it is exponentiated.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.gaussian([-1.0, 0.0, 5.0])
+    array([3.67879441e-01, 1.00000000e+00, 1.38879439e-11])
+    """
+    return _gaussian.value(x, out, dtype)
 
 
 @documented

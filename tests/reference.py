@@ -16,6 +16,7 @@ from mpmath import mp, mpf
 
 MP = 160
 ZERO, HALF, ONE = mpf(0), mpf(1) / 2, mpf(1)
+QUICK = mpf(1.702)                 # gelu's sigmoid form has this float64
 
 
 def precisely(function):
@@ -71,6 +72,61 @@ def _gelu_tanh(x):
     if abs(x) > 1000:
         return ZERO if x < 0 else x
     return x * _sigmoid(_gelu_tanh_exponent(x))
+
+
+def _selu_constants():
+    """(scale, scale * alpha), from which the fixed point of mean 0 and variance 1 follows."""
+    q, e = mp.erfc(1 / mp.sqrt(2)), mp.e
+    alpha = -mp.sqrt(2 / mp.pi) / (q * mp.sqrt(e) - 1)
+    scale = (1 - q * mp.sqrt(e)) * mp.sqrt(2 * mp.pi) / mp.sqrt(
+        2 * mp.erfc(mp.sqrt(2)) * e**2 + mp.pi * q**2 * e - 2 * (2 + mp.pi) * q * mp.sqrt(e)
+        + mp.pi + 2)
+    return scale, scale * alpha
+
+
+def _selu(x):
+    scale, product = _selu_constants()
+    return scale * x if x > 0 else product * mp.expm1(x)
+
+
+def _selu_derivative(x):
+    scale, product = _selu_constants()
+    return scale if x > 0 else product * mp.exp(x)
+
+
+def _selu_from_output(y):
+    scale, product = _selu_constants()
+    return scale if y > 0 else y + product
+
+
+def _generalized_logistic(x, lower, upper, growth, midpoint, nu):
+    q = _logistic_log(x, growth, midpoint, nu)
+    if q > -HALF:
+        return upper + (upper - lower) * mp.expm1(q)
+    return lower + (upper - lower) * mp.exp(q)
+
+
+def _logistic_log(x, growth, midpoint, nu):
+    z = growth * (x - midpoint)
+    return -(max(-z, ZERO) + mp.log1p(mp.exp(-abs(z)))) / nu
+
+
+def _generalized_logistic_derivative(x, lower, upper, growth, midpoint, nu):
+    power = mp.exp(_logistic_log(x, growth, midpoint, nu))
+    return (upper - lower) * growth / nu * power * _sigmoid(-growth * (x - midpoint))
+
+
+def _mish(x):
+    if abs(x) > 10_000:            # far beyond the smallest float64
+        return ZERO if x < 0 else x
+    return x * mp.tanh(mp.log1p(mp.exp(x)))
+
+
+def _mish_derivative(x):
+    if abs(x) > 10_000:
+        return ZERO if x < 0 else ONE
+    z = mp.log1p(mp.exp(x))
+    return mp.tanh(z) + x * mp.sech(z) ** 2 * _sigmoid(x)
 
 
 def _clip_points(alpha, beta):
@@ -163,6 +219,71 @@ def _wide_silu_derivative(x, beta):
     return _wide_sigmoid(z) * (1 + z * _wide_sigmoid(-z))
 
 
+SELU_SCALE = "1.0507009873554804934193349852946"
+SELU_PRODUCT = "1.7580993408473768599402175208123"
+
+
+def _wide_selu(x):
+    return np.where(x > 0, x.dtype.type(SELU_SCALE) * x,
+                    x.dtype.type(SELU_PRODUCT) * np.expm1(np.minimum(x, 0)))
+
+
+def _wide_selu_derivative(x):
+    return np.where(x > 0, x.dtype.type(SELU_SCALE),
+                    x.dtype.type(SELU_PRODUCT) * np.exp(np.minimum(x, 0)))
+
+
+def _wide_celu(x, alpha):
+    return np.where(x > 0, x, alpha * np.expm1(x / x.dtype.type(alpha)))
+
+
+def _wide_celu_derivative(x, alpha):
+    return np.where(x > 0, x.dtype.type(1), np.exp(x / x.dtype.type(alpha)))
+
+
+def _wide_logistic_log(x, growth, midpoint, nu):
+    z = growth * (x - midpoint)
+    return -(np.maximum(-z, 0) + np.log1p(np.exp(-np.abs(z)))) / nu
+
+
+def _wide_generalized_logistic(x, lower, upper, growth, midpoint, nu):
+    q = _wide_logistic_log(x, growth, midpoint, nu)
+    return np.where(q > -0.5, upper + (upper - lower) * np.expm1(q),
+                    lower + (upper - lower) * np.exp(q))
+
+
+def _wide_generalized_logistic_derivative(x, lower, upper, growth, midpoint, nu):
+    power = np.exp(_wide_logistic_log(x, growth, midpoint, nu))
+    return (upper - lower) * growth / nu * power * _wide_sigmoid(-growth * (x - midpoint))
+
+
+def _where_generalized_logistic_crosses_0(lower, upper, growth, midpoint, nu):
+    if not lower < 0 < upper or growth == 0:
+        return (midpoint,)
+    with mp.workprec(MP):
+        z = -mp.log(mp.expm1(nu * mp.log1p(mpf(upper) / -mpf(lower))))
+        return (midpoint, float(midpoint + z / growth))
+
+
+def _generalized_logistic_scale(lower, upper, growth, midpoint, nu):
+    return 0.0 if lower >= 0 or upper <= 0 or (nu == 1 and lower == -upper) else upper - lower
+
+
+def _wide_mish(x):
+    x = np.maximum(x, -10_000)
+    e = np.exp(-np.abs(x))
+    small = e * (2 + e)
+    return x * np.where(x < 0, small / (small + 2), (1 + 2 * e) / (1 + 2 * e * (1 + e)))
+
+
+def _wide_mish_derivative(x):
+    x = np.clip(x, -10_000, 10_000)
+    e = np.exp(-np.abs(x))
+    left, right = 2 + e * (2 + e), 1 + 2 * e * (1 + e)
+    return np.where(x < 0, e * ((2 + e) * left + 4 * x * (1 + e)) / left**2,
+                    ((1 + 2 * e) * right + 4 * x * e * e * (1 + e)) / right**2)
+
+
 def _wide_tanh_derivative(x):
     e = np.exp(-2 * np.abs(x))
     return 4 * e / (1 + e) ** 2
@@ -236,6 +357,10 @@ class Reference:
     points: tuple = ()                        # kinks and zeros; a function of the parameters too
     interior_zero: bool = False               # of the derivative: its bound is absolute there
     in_longdouble: object = lambda *params: True
+    in_double: object = lambda *params: True  # the same for float32
+    # Where the formula is a sum that crosses 0 between representable numbers, the size of its
+    # terms: results much smaller have an absolute error.
+    terms: object = lambda *params: 0.0
 
     def interesting(self, *params):
         """Kinks and zeros for these parameters."""
@@ -294,10 +419,29 @@ REFERENCES = {
         lambda x, alpha: np.where(x > 0, x.dtype.type(1), alpha * np.exp(np.minimum(x, 0))),
         from_output=lambda y, alpha: ONE if y > 0 else y + alpha,
         output_range=lambda alpha: (-alpha, np.inf)),
+    ("celu",): Reference(
+        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha),
+        lambda x, alpha: ONE if x > 0 else mp.exp(x / alpha),
+        _wide_celu, _wide_celu_derivative,
+        from_output=lambda y, alpha: ONE if y > 0 else (y + alpha) / alpha,
+        output_range=lambda alpha: (-alpha, np.inf), in_longdouble=_only_unit),
+    ("selu",): Reference(
+        _selu, _selu_derivative, _wide_selu, _wide_selu_derivative,
+        from_output=_selu_from_output, output_range=(-float(SELU_PRODUCT), np.inf)),
     ("sigmoid",): Reference(
         _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x),
         _wide_sigmoid, lambda x: _wide_sigmoid(x) * _wide_sigmoid(-x),
         from_output=lambda y: y * (1 - y), output_range=(0, 1)),
+    ("generalized_logistic",): Reference(
+        _generalized_logistic, _generalized_logistic_derivative,
+        _wide_generalized_logistic, _wide_generalized_logistic_derivative,
+        points=_where_generalized_logistic_crosses_0, in_longdouble=lambda *params: False,
+        in_double=lambda lower, upper, *params: not lower < 0 < upper,
+        terms=_generalized_logistic_scale),
+    ("log_sigmoid",): Reference(
+        lambda x: min(x, ZERO) - mp.log1p(mp.exp(-abs(x))), lambda x: _sigmoid(-x),
+        lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: _wide_sigmoid(-x),
+        from_output=lambda y: -mp.expm1(y), output_range=(-np.inf, 0)),
     ("hard_sigmoid",): Reference(
         lambda x, alpha, beta: min(max(alpha * x + beta, ZERO), ONE), _hard_sigmoid_derivative,
         _wide_hard_sigmoid, _wide_hard_sigmoid_derivative, points=_clip_points,
@@ -338,6 +482,9 @@ REFERENCES = {
         lambda x, beta: x * _wide_sigmoid(x * x.dtype.type(beta)), _wide_silu_derivative,
         points=lambda beta: (-1.2784645427610738 / beta,) if beta else (),
         interior_zero=True, in_longdouble=_only_unit),
+    ("mish",): Reference(
+        _mish, _mish_derivative, _wide_mish, _wide_mish_derivative,
+        points=(-1.1924312145154952,), interior_zero=True),
     ("gelu", "none"): Reference(
         lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_pdf(x),
         lambda x: x * _wide_normal_cdf(x), _wide_gelu_derivative,
@@ -346,6 +493,21 @@ REFERENCES = {
         _gelu_tanh, _gelu_tanh_derivative,
         lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
         points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
+    ("gelu", "sigmoid"): Reference(
+        lambda x: x * _sigmoid(QUICK * x),
+        lambda x: _sigmoid(QUICK * x) * (1 + QUICK * x * _sigmoid(-QUICK * x)),
+        lambda x: x * _wide_sigmoid(x * x.dtype.type(QUICK)),
+        lambda x: _wide_silu_derivative(x, float(QUICK)),
+        points=(-0.7511542554412890,), interior_zero=True, in_longdouble=lambda: False),
+    ("exp",): Reference(
+        mp.exp, mp.exp, np.exp, np.exp, from_output=lambda y: y, output_range=(0, np.inf)),
+    ("expm1",): Reference(
+        mp.expm1, mp.exp, np.expm1, np.exp,
+        from_output=lambda y: y + 1, output_range=(-1, np.inf)),
+    ("gaussian",): Reference(
+        lambda x: mp.exp(-x * x), lambda x: -2 * x * mp.exp(-x * x),
+        lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x),
+        in_longdouble=lambda: False),     # the square is rounded there
     ("bent_identity",): Reference(
         lambda x: x * x / (2 * (mp.sqrt(x * x + 1) + 1)) + x,
         lambda x: 1 + x / (2 * mp.sqrt(x * x + 1)),

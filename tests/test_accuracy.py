@@ -16,6 +16,7 @@ from reference import mp_ulps, precisely, ulps
 pytestmark = pytest.mark.levels
 
 BOUND = {np.float32: 1.0, np.float64: 2.0}
+CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}     # times the terms of the sum
 INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
 FEW = 1500         # points for mpmath
 MANY = 150_000     # points for NumPy formulas
@@ -50,13 +51,18 @@ def floor(case, dtype):
     return INTERIOR_ZERO[dtype] if case.reference.interior_zero else 0.0
 
 
+def crossing(case, dtype):
+    """The size from which on values are as accurate as they have to be, where a sum crosses 0."""
+    return CROSSING[dtype] * case.reference.terms(*case.numbers)
+
+
 @by_dtype
 @by_case
 def test_values_match_mpmath(case, dtype):
     x = points(case, dtype, FEW)
     true = true_values(case.reference.value, x, case.numbers)
     y = case.value(x)
-    assert_within(BOUND[dtype], mp_ulps(y, true), x, y, str(case))
+    assert_within(BOUND[dtype], mp_ulps(y, true, crossing(case, dtype)), x, y, str(case))
     for v, t, at in zip(y.tolist(), true, x, strict=True):
         assert t == 0 or np.signbit(v) == (t < 0), f"wrong sign at {at!r}: {v!r}"
 
@@ -127,6 +133,8 @@ def test_derivatives_match_wider_formulas(case, dtype):
 def skip_unless_wide(case, dtype):
     if dtype is np.float64 and not EXTENDED:
         pytest.skip("longdouble is no wider than float64 here")
+    if dtype is np.float32 and not case.reference.in_double(*case.numbers):
+        pytest.skip("no formula in double is good enough; mpmath's tests cover it")
     if dtype is np.float64 and not case.reference.in_longdouble(*case.numbers):
         pytest.skip("no formula in longdouble is good enough; mpmath's tests cover it")
 
@@ -167,7 +175,8 @@ class TestTheReferencesThemselves:
     @pytest.mark.parametrize("case", [c for c in ELEMENTWISE if c.takes_output], ids=str)
     def test_derivatives_from_the_output_are_those_of_the_values(self, case):
         for x in (-30.0, -2.25, -0.01, 0.01, 0.7, 8.5):
-            with mp.workprec(2 * reference.MP):
+            # outputs come as near the end of their range as e^-30000, in celu(0.001)
+            with mp.workprec(2 * reference.MP + 45_000):
                 numbers = list(map(mpf, case.numbers))
                 y = case.reference.value(mpf(x), *numbers)
                 found = case.reference.from_output(y, *numbers)

@@ -326,6 +326,14 @@ def forms(name):
     yield lambda **k: getattr(cyact.backward, name)(X, X, **k)
 
 
+def with_room(name, parameter, value):
+    """The keyword for the parameter, and one for another that has to stay above or below it."""
+    other, far = {"lower": ("upper", 1000.0), "upper": ("lower", -1000.0)}.get(
+        parameter.name, (None, None))
+    room = {other: far} if other in {p.name for p in cyact.catalog[name].parameters} else {}
+    return {parameter.name: value, **room}
+
+
 @by_parameter
 @pytest.mark.parametrize("value", [np.nan, float("nan"), np.inf, -np.inf, np.float32(np.nan)])
 def test_parameters_that_are_not_finite_are_value_errors(name, parameter, value):
@@ -341,10 +349,10 @@ def test_parameters_out_of_their_domain_are_value_errors(name, parameter):
     for value in (0.0, -1.0, -0.0):
         for call in forms(name):
             if value in parameter.domain:
-                assert call(**{parameter.name: value}).shape == X.shape
+                assert call(**with_room(name, parameter, value)).shape == X.shape
             else:
-                allowed = f"{name}: {parameter.name} must be {parameter.domain.text}"
-                with pytest.raises(ValueError, match=allowed):
+                with pytest.raises(ValueError, match=f"{name}: {parameter.name} must be "
+                                                     f"{re.escape(parameter.domain.text)}, got"):
                     call(**{parameter.name: value})
 
 
@@ -370,12 +378,12 @@ def test_parameters_of_any_number_type_are_taken_at_full_precision(name, paramet
     x = X.astype(np.float32)
     function = getattr(cyact, name)
     for value in (1, np.int8(1), np.float64(0.1), np.float32(0.1), np.array(0.1), Fraction(1, 10)):
-        y = function(x, **{parameter.name: value})
+        y = function(x, **with_room(name, parameter, value))
         assert y.dtype == np.float32
-        assert same_bits(y, function(x, **{parameter.name: float(value)}))
+        assert same_bits(y, function(x, **with_room(name, parameter, float(value))))
     x = np.append(X, [0.1, np.float32(0.1)])       # a parameter may only be what x is compared to
-    assert not same_bits(function(x, **{parameter.name: 0.1}),
-                         function(x, **{parameter.name: float(np.float32(0.1))}))
+    assert not same_bits(function(x, **with_room(name, parameter, 0.1)),
+                         function(x, **with_room(name, parameter, float(np.float32(0.1)))))
 
 
 @by_parameter
@@ -405,11 +413,20 @@ def test_threshold_has_no_defaults():
         cyact.backward.threshold(X, output=X, threshold=0.5, value=-1.0)
 
 
-@pytest.mark.parametrize("choice", ["sigmoid", "", None, 1, ["tanh"], "NONE", {}])
+@pytest.mark.parametrize("choice", ["quick", "", None, 1, ["tanh"], "NONE", {}])
 def test_gelu_names_its_choices(choice):
     for call in forms("gelu"):
-        with pytest.raises(ValueError, match="gelu: approximate must be one of 'none', 'tanh'"):
+        with pytest.raises(ValueError, match="gelu: approximate must be one of 'none', 'tanh', "
+                                             "'sigmoid'"):
             call(approximate=choice)
+
+
+@pytest.mark.parametrize("upper", [1.0, 0.5, -1e300])
+def test_lower_must_be_less_than_upper(upper):
+    for call in forms("generalized_logistic"):
+        with pytest.raises(ValueError, match="generalized_logistic: lower must be less than upper, "
+                                             f"got 1.0 and {re.escape(repr(upper))}"):
+            call(lower=1.0, upper=upper)
 
 
 # Backward
@@ -432,7 +449,7 @@ def test_backward_from_the_output_works_or_says_why_not(case):
 
 
 @pytest.mark.parametrize(("name", "value"), [("leaky_relu", 0.0), ("leaky_relu", -0.1),
-                                             ("elu", 0.0), ("elu", -1.0)])
+                                             ("elu", 0.0), ("elu", -1.0), ("celu", -1.0)])
 def test_backward_from_the_output_needs_an_invertible_function(name, value):
     with pytest.raises(ValueError, match="must be positive"):
         getattr(cyact.backward, name)(X, None, value, output=X)

@@ -7,6 +7,7 @@ only; runs in about a minute. Coefficients are printed constant term first.
 import sys
 from pathlib import Path
 
+from constants64 import selu_constants
 from mpmath import coth, erfc, exp, expm1, linspace, log, log1p, mp, mpf, nstr, pi, sqrt, tanh
 from remez import fit, horner
 
@@ -125,6 +126,10 @@ def sets():
     yield "gelu1, v: P", [mpf(c) for c in GELU_P], worst(gelu_v_error, 0, 14.5 / 15.5)
     reach = LN2 * mpf("1.016")
     yield "gelu1, e^(-r/2)", [mpf(c) for c in GELU_Q], worst(gelu_exp_error, -reach, reach)
+    scale, product = selu_constants()
+    high = mpf(int(product * 2**23)) / 2**23
+    yield "selu: scale - 1", [scale - 1], mpf(0)
+    yield "selu: scale alpha, 24 bits and the rest", [high, product - high], mpf(0)
     yield "1/sqrt(2 pi)", [1 / sqrt(2 * pi)], mpf(0)
     slope = 2 * sqrt(2 / pi)
     yield "gelu_tanh: 2 sqrt(2/pi) (1, 3*0.044715)", [

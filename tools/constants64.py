@@ -38,6 +38,15 @@ def pair(name, x, bits=53):
     show(f"{name}_L", x - high)
 
 
+def selu_constants():
+    """scale and scale * alpha of selu, from the closed form of its fixed point."""
+    q, e = erfc(1 / sqrt(mpf(2))), exp(mpf(1))
+    alpha = -sqrt(2 / pi) / (q * sqrt(e) - 1)
+    scale = (1 - q * sqrt(e)) * sqrt(2 * pi) / sqrt(
+        2 * erfc(sqrt(mpf(2))) * e**2 + pi * q**2 * e - 2 * (2 + pi) * q * sqrt(e) + pi + 2)
+    return scale, scale * alpha
+
+
 def polynomial(name, function, weight, low, high, degree, low_part=False):
     coefficients, _ = minimax(function, weight, low, high, degree)
     rounded = [mpf(float(c)) for c in coefficients]
@@ -63,6 +72,14 @@ def log_rest(z):
         s = sqrt(z)
         return 2 * (atanh(s) / s - 1) / z
     return mpf(2) / 3 + 2 * z / 5 + 2 * z**2 / 7 + 2 * z**3 / 9
+
+
+def atanh_rest(z):
+    """(atanh(s)/s - 1 - z/3 - z^2/5 - z^3/7)/z^4 with s = sqrt(z)."""
+    if z > mpf(2) ** -12:
+        s = sqrt(z)
+        return (atanh(s) / s - 1 - z / 3 - z**2 / 5 - z**3 / 7) / z**4
+    return sum(z**j / (2 * j + 9) for j in range(14))
 
 
 def log1p_ratio(c):
@@ -95,12 +112,22 @@ def main():
     pair("TANH_1", 2 * root)
     pair("TANH_3", 2 * root * mpf("0.044715"))
     pair("TANH_D3", 6 * root * mpf("0.044715"))
+    # both happen to lie above the nearest double: so both parts are positive
+    for name, x in zip(("SELU", "SELU_ALPHA"), selu_constants(), strict=True):
+        pair(name, x)
     # e^r = 1 + r + r^2 E(r); the error is relative to e^r
     polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 9)
     # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
     polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
     # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates
     polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
+    # log(1 + e)/e = 2/(2 + e) (1 + z/3 + z^2/5 + z^3/7 + z^4 A(z)), z = (e/(2 + e))^2 <= 1/9
+    polynomial("A", atanh_rest, lambda z: z**4, 0, mpf(1) / 9, 11)
+    for n in (3, 5, 7):
+        pair(f"ONE_OVER_{n}", mpf(1) / n)
+    # e^r = 1 + r + r^2/2 + r^3 F(r) for |r| < ln2/32: Taylor's
+    for n in range(3, 10):
+        show(f"F{n - 3}", 1 / mp.factorial(n))
     end = (TAIL_END - TAIL_CENTRE) / (TAIL_END + TAIL_CENTRE)
     polynomial("T", tail, lambda t: 1 / tail(t), -1, end, 22, low_part=True)
     numbers = {float(n) for n in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", SOURCE.read_text())}
