@@ -112,20 +112,25 @@ cdef const Op* find_op(bytes name) except NULL:
 # Parameters
 
 cdef class Domain:
-    """The values a parameter may take; NaN never is one of them."""
+    """The values a parameter may take; NaN never is one of them.
 
-    cdef double low, high
+    `none` is the number that kernels get where None is given; without it None is refused.
+    """
+
+    cdef readonly double low, high
     cdef bint open_low, infinite, nonzero
+    cdef readonly object none
     cdef readonly str text
 
     def __init__(self, text, *, low=-np.inf, high=np.inf, open_low=False, infinite=False,
-                 nonzero=False):
+                 nonzero=False, none=None):
         self.text = text
         self.low = low
         self.high = high
         self.open_low = open_low
         self.infinite = infinite
         self.nonzero = nonzero
+        self.none = none
 
     cdef bint holds(self, double v) noexcept:
         if not (self.low <= v <= self.high) or (self.open_low and v == self.low):
@@ -135,7 +140,7 @@ cdef class Domain:
         return not (self.nonzero and v == 0)
 
     def __contains__(self, v):
-        return self.holds(v)
+        return self.none is not None if v is None else self.holds(v)
 
     def checked(self, function, name, value):
         """The value as a float, or an error that says what is allowed."""
@@ -145,6 +150,8 @@ cdef class Domain:
         cdef double v
         if type(value) is float:
             v = value
+        elif value is None and self.none is not None:
+            return self.none
         else:
             v = as_double(function, name, value)
         if not self.holds(v):

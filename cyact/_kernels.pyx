@@ -10,7 +10,7 @@ of y = f(x). To add a function, write these and add its line to the table at the
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.float cimport DBL_MAX, FLT_MAX
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY, NAN, sqrt
 
 from cyact._abi cimport (
     ABI,
@@ -959,6 +959,177 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = m64.gelu_tanh_d(x[i])
 
 
+# tanh_shrink: x - tanh(x); tanh_shrink' = tanh^2
+
+cdef void tanh_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-9.02), high = <float> opaque(9.02), inner
+    for i in range(n & -LANES):
+        if real is float:
+            inner = at_most(at_least(x[i], low), high)
+            # beyond, tanh no longer grows; the sign is for -0.0
+            y[i] = m32.with_sign(<float> (<double> x[i] - inner + m32.tanh_shrink(inner)), x[i])
+        else:
+            y[i] = m64.tanh_shrink(x[i])
+
+
+cdef void tanh_shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(10)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.tanh_squared(at_most(magnitude(x[i]), high))
+        else:
+            y[i] = m64.tanh_squared(x[i])
+
+
+# arctan
+
+cdef void arctan(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = m32.arctan(x[i])
+        else:
+            y[i] = m64.arctan(x[i])
+
+
+cdef void arctan_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> (1 / m32.fma(x[i], x[i], 1))
+        else:
+            y[i] = m64.arctan_d(x[i])
+
+
+# gudermannian: 2 atan(tanh(x/2)); gudermannian' = 1/cosh
+
+cdef void gudermannian(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(20)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = m32.with_sign(<float> m32.gudermannian(at_most(magnitude(x[i]), high)), x[i])
+        else:
+            y[i] = m64.gudermannian(x[i])
+
+
+cdef void gudermannian_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float high = <float> opaque(110)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.sech(at_most(magnitude(x[i]), high))
+        else:
+            y[i] = m64.sech(x[i])
+
+
+# log1p: log(1 + x); -inf at -1 and NaN below
+
+cdef void log1p(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real pole = <real> opaque(-INFINITY), undefined = <real> opaque(NAN), single
+    cdef real end = <real> opaque(INFINITY)
+    for i in range(n & -LANES):
+        if real is float:
+            single = m32.log1p_any(x[i])
+        else:
+            single = m64.with_sign(m64.log1p_any(x[i]), x[i])
+        single = single if x[i] < end else x[i]
+        y[i] = single if x[i] > -1 else pole if x[i] == -1 else undefined
+
+
+cdef void log1p_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real undefined = <real> opaque(NAN)
+    for i in range(n & -LANES):
+        y[i] = <real> (1 / (1 + <double> x[i])) if x[i] >= -1 else undefined
+
+
+# log1mexp: log(1 - e^-x); -inf at 0 and NaN below
+
+cdef void log1mexp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real pole = <real> opaque(-INFINITY), undefined = <real> opaque(NAN), single
+    cdef real high = <real> opaque(110 if real is float else 800)
+    for i in range(n & -LANES):
+        if real is float:
+            single = <float> m32.log1mexp(at_most(x[i], high))
+        else:
+            single = m64.log1mexp(at_most(x[i], high))
+        y[i] = single if x[i] > 0 else pole if x[i] == 0 else undefined
+
+
+cdef void log1mexp_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real undefined = <real> opaque(NAN), single
+    cdef real high = <real> opaque(110 if real is float else 800)
+    for i in range(n & -LANES):
+        if real is float:
+            single = <float> m32.log1mexp_d(at_most(magnitude(x[i]), high))
+        else:
+            single = m64.log1mexp_d(at_most(m64.absolute(x[i]), high))
+        y[i] = single if x[i] >= 0 else undefined
+
+
+# logit: log(x / (1 - x)), x clipped to [eps, 1 - eps]; where it is clipped logit' is 0. An eps
+# that is NaN clips nothing: then both are undefined outside [0, 1]. What is compared with eps
+# is the smaller of x and 1 - x, exact where it matters: 1 - eps would have to be rounded.
+
+cdef inline real not_below(double eps, real unit) noexcept nogil:
+    """The smallest number of unit's type that is not below eps; 0 if eps is NaN."""
+    cdef real least = <real> (eps if eps == eps else 0)
+    if real is float and least < eps:
+        least = m32.from_bits32(m32.bits32(least) + 1)
+    return least
+
+
+cdef inline real below(real least) noexcept nogil:
+    """The largest number below `least`; 0 if that is 0."""
+    if real is float:
+        return m32.from_bits32(m32.bits32(least) - 1) if least > 0 else least
+    else:
+        return m64.from_bits(m64.bits(least) - 1) if least > 0 else least
+
+
+cdef void logit(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double eps = p[0]
+    cdef real least = not_below(eps, <real> 1)
+    cdef double clipped = opaque(m64.absolute(m64.logit(eps)))
+    cdef real top = <real> opaque(INFINITY if eps == 0 else clipped)
+    cdef real pole = <real> opaque(top if eps > 0 else INFINITY)
+    cdef real zero = <real> opaque(0), other, nearer, end, inside
+    cdef real edge = below(least)
+    for i in range(n & -LANES):
+        other = m32.ONE - x[i]
+        nearer = other if other < x[i] else x[i]
+        end = pole if nearer >= zero else top
+        if real is float:
+            inside = <float> m32.logit(x[i])
+            end = zero + m32.with_sign(end, x[i] - other)
+        else:
+            inside = m64.logit(x[i])
+            end = zero + m64.with_sign(end, x[i] - other)
+        y[i] = end if nearer <= edge else inside
+
+
+cdef void logit_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double eps = p[0]
+    cdef real least = not_below(eps, <real> 1)
+    cdef real clipped = <real> opaque(0 if eps == eps else NAN), other, nearer, inside
+    for i in range(n & -LANES):
+        other = m32.ONE - x[i]
+        nearer = other if other < x[i] else x[i]
+        if real is float:
+            inside = m32.logit_d(magnitude(x[i]))
+        else:
+            inside = m64.logit_d(m64.absolute(x[i]))
+        y[i] = clipped if nearer < least else inside
+
+
 # gelu_sigmoid: x sigmoid(1.702 x)
 
 cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -1230,6 +1401,17 @@ add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
 add(b"mish", 0, 0.8, mish, mish, mish_d, mish_d)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
+add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
+add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)
+add(b"log1p", 0, 0.7, log1p, log1p, log1p_d, log1p_d)
+add(b"log1mexp", 0, 1.2, log1mexp, log1mexp, log1mexp_d, log1mexp_d)
+add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
+
+KERNELS.abi = ABI
+KERNELS.ops = OPS
+KERNELS.run_span = run_span
+table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
 add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
 add(b"exp", 0, 0.4, exp, exp, exp, exp, identity, identity)
 add(b"expm1", 0, 0.4, expm1, expm1, exp, exp, expm1_y, expm1_y)

@@ -80,8 +80,10 @@ cdef extern from *:
     #define CYACT_ROUND 6755399441055744.0
     #define CYACT_ROUNDF 12582912.0f
     #define CYACT_LOG2E 1.4426950408889634
+    #define CYACT_LN2 0.6931471805599453
     """
     const double LOG2E "CYACT_LOG2E"
+    const double LN2 "CYACT_LN2"
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
     # Cython writes the literal 1 in a float expression as the double 1.0.
@@ -237,6 +239,30 @@ cdef inline double tanh(double x) noexcept nogil:
     return x * p / q
 
 
+cdef inline Ratio tanh_ratio(double x) noexcept nogil:
+    """tanh to 2^-28, for |x| <= 10."""
+    cdef Ratio e
+    cdef double z = x * x
+    cdef double n = fma(71.31038699311969, z, 46654.35236854723)
+    cdef double m = z + 2337.491238085933
+    n = fma(n, z, 6082859.133869345)
+    m = fma(m, z, 631392.5662545848)
+    n = fma(n, z, 211696441.9597746)
+    m = fma(m, z, 42402578.32239376)
+    n = fma(n, z, 1541061456.735647)
+    m = fma(m, z, 725383554.8436973)
+    e.n = n * x
+    e.m = fma(m, z, 1541061461.2009852)
+    return e
+
+
+cdef inline double tanh_squared(double x) noexcept nogil:
+    """For |x| <= 10."""
+    cdef Ratio e = tanh_ratio(x)
+    cdef double y = e.n / e.m
+    return y * y
+
+
 cdef inline double tanh_d(double magnitude) noexcept nogil:
     """1 - tanh^2 = 4 e^2x / (1 + e^2x)^2, given |x|."""
     cdef Ratio e = exp2_ratio(magnitude, -2 * LOG2E)
@@ -254,6 +280,86 @@ cdef inline double log1p(double e) noexcept nogil:
     return e * p / q
 
 
+# Logarithms. w = 2^k m with m between 3/4 and 3/2; k is kept as an integer 1024 too large, for
+# below AVX-512 there is no arithmetic shift of int64.
+
+cdef inline uint64 exponent_of(double w) noexcept nogil:
+    """k + 1024 of a positive w."""
+    return (bits64(w) - 0x3fe8000000000000ULL + (1024ULL << 52)) >> 52
+
+
+cdef inline double unbiased(uint64 k) noexcept nogil:
+    """k - 1024 as a double."""
+    return from_bits64(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
+
+
+cdef inline double log_of(uint64 k, double f) noexcept nogil:
+    """log(2^(k - 1024) (1 + f)) for -1/4 <= f <= 1/2; the logarithm of 1 + f is good to 2^-30."""
+    cdef double p = fma(0.03713237921517784, f, -0.09113617180146211)
+    p = fma(p, f, 0.11762482294598944)
+    p = fma(p, f, -0.12756973920254985)
+    p = fma(p, f, 0.14272317558047276)
+    p = fma(p, f, -0.16651573403258196)
+    p = fma(p, f, 0.19999538536599196)
+    p = fma(p, f, -0.25000316510420534)
+    p = fma(p, f, 0.3333334547943682)
+    p = fma(p, f, -0.4999999813657536)
+    p = fma(p, f, 0.9999999997109126)
+    return fma(unbiased(k), LN2, f * p)
+
+
+cdef inline double exp_rest(double x, double* rounded) noexcept nogil:
+    """q with e^x = 2^n (1 + q), to 2^-31 of q; `rounded` becomes ROUND + n."""
+    cdef double r, p
+    exp2_reduce(x, LOG2E, rounded, &r)
+    p = fma(1.5252729197399263e-05, r, 0.00015461353516129736)
+    p = fma(p, r, 0.0013333669495172926)
+    p = fma(p, r, 0.00961805697787705)
+    p = fma(p, r, 0.05550410727495013)
+    p = fma(p, r, 0.2402265092032954)
+    p = fma(p, r, 0.6931471805815818)
+    return p * r
+
+
+cdef inline double log1mexp(double x) noexcept nogil:
+    """log(1 - e^-x) for 0 < x <= 110."""
+    cdef double rounded
+    cdef double q = exp_rest(-x, &rounded)
+    cdef double scale = shift(1, rounded)
+    cdef double e = fma(scale, q, scale)
+    cdef double w = fma(-scale, q, 1 - scale)
+    cdef uint64 k = exponent_of(w)
+    cdef double s = from_bits64((2047ULL - k) << 52)
+    # next to 1, w has lost the digits of e
+    return log_of(k, fma(w, s, -1) if w < 0.75 else -e)
+
+
+cdef inline double log1mexp_d(double x) noexcept nogil:
+    """1/(e^x - 1) for 0 <= x <= 110."""
+    cdef double rounded
+    cdef double q = exp_rest(x, &rounded)
+    cdef double scale = shift(1, rounded)
+    return 1 / fma(scale, q, scale - 1)
+
+
+cdef inline double logit(double x) noexcept nogil:
+    """log(x/(1 - x)) for 0 < x < 1, as k ln2 + 2 atanh(s).
+
+    s = (x - 2^k (1 - x))/(x + 2^k (1 - x)): one division, and no cancellation at 1/2.
+    """
+    cdef double u = 1 - x
+    # the difference of two bit patterns is 2^52 log2 of the ratio, to 0.087
+    cdef uint64 k = (bits64(x) - bits64(u) + (1ULL << 51) + (1024ULL << 52)) >> 52
+    cdef double v = u * from_bits64((k - 1) << 52)
+    cdef double s = (x - v) / (x + v)
+    cdef double z = s * s
+    cdef double p = fma(0.24172869512847964, z, 0.28500961738969643)
+    p = fma(p, z, 0.40001029292491636)
+    p = fma(p, z, 0.6666666142377603)
+    p = fma(p, z, 2.0000000000426574)
+    return fma(unbiased(k), LN2, s * p)
+
+
 cdef inline double gate(double x, Ratio e) noexcept nogil:
     """x / (1 + e)."""
     return x * e.m / (e.m + e.n)
@@ -264,6 +370,44 @@ cdef inline double silu_d(double t) noexcept nogil:
     cdef Ratio e = exp2_ratio_fine(t, -LOG2E)
     cdef double sum = e.m + e.n
     return e.m * fma(t, e.n, sum) / (sum * sum)
+
+
+cdef inline double tanh_shrink(double x) noexcept nogil:
+    """x - tanh(x), |x| <= 9.02."""
+    cdef double z = x * x
+    cdef double p = fma(1.0099032333550231e-05, z, 0.9758160834451407)
+    cdef double q = z + 298.4878112305354
+    p = fma(p, z, 277.03674756657057)
+    q = fma(q, z, 20392.090327155194)
+    p = fma(p, z, 17482.37287564702)
+    q = fma(q, z, 350199.8187657457)
+    p = fma(p, z, 248127.25234722663)
+    q = fma(q, z, 744381.7574066363)
+    return x * z * p / q
+
+
+cdef inline double gudermannian(double a) noexcept nogil:
+    """2 atan(tanh(a/2)), 0 <= a <= 20: tanh(a/2) is n/d, and if it is large its arctangent is
+    pi/4 + atan((n - d)/(n + d)).
+    """
+    cdef Ratio r = tanh_ratio(0.5 * a)
+    cdef double numerator, denominator, base, t, z, p
+    numerator = r.n - r.m if a > 0.88 else r.n
+    denominator = r.n + r.m if a > 0.88 else r.m
+    base = 1.5707963267948966 if a > 0.88 else 0.0
+    t = 2 * numerator / denominator
+    z = 0.25 * t * t
+    p = fma(-0.06081738497542703, z, 0.10595357593290491)
+    p = fma(p, z, -0.14243766440600533)
+    p = fma(p, z, 0.1999848535720656)
+    p = fma(p, z, -0.333333154436185)
+    return base + fma(t * z, p, t)
+
+
+cdef inline double sech(double magnitude) noexcept nogil:
+    """1/cosh = 2 e^x/(1 + e^2x), given |x|."""
+    cdef Ratio e = exp2_ratio(magnitude, LOG2E)
+    return 2 * e.m * e.n / fma(e.m, e.m, e.n * e.n)
 
 
 cdef inline double mish(double x, Ratio e) noexcept nogil:
@@ -470,6 +614,65 @@ cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
     low = (e - product) + low
     product = fmaf(z, product, fmaf(z, low, z_low * product)) * scale
     return fmaf(-product, <float> 5.421010862427522e-20, positive(x, minus_zero))
+
+
+cdef inline float log1p_any(float x) noexcept nogil:
+    """log(1 + x) for a finite x > -1: x + 1 = 2^k (1 + f), 1 + f between 3/4 and 3/2.
+
+    f is exact, and so is k times the first 15 bits of ln2. That it is -k which is computed, as
+    the bits of 2^-k, keeps the sign of zero in every step.
+    """
+    cdef uint32 bits = (<uint32> 0x3fbfffff - bits32(x + ONE)) & <uint32> 0xff800000
+    cdef float f = (from_bits32(bits32(x) + bits)
+                    - (ONE - <float> 0.5 * from_bits32(bits + <uint32> 0x40000000)))
+    cdef float n = <float> <int> bits
+    cdef float whole = n * <float> 8.262941264547408e-08
+    cdef float sum = f - whole
+    cdef float lost = f - (sum + whole)
+    cdef float p = fmaf(<float> -0.04491652135378041, f, <float> 0.10449810080212754)
+    p = fmaf(p, f, <float> -0.1316311930528172)
+    p = fmaf(p, f, <float> 0.14482137733536946)
+    p = fmaf(p, f, <float> -0.16647694333753457)
+    p = fmaf(p, f, <float> 0.19990593326582354)
+    p = fmaf(p, f, <float> -0.2500005605700903)
+    p = fmaf(p, f, <float> 0.33333454718260264)
+    p = fmaf(p, f, <float> -0.5000000081621622)
+    return sum + fmaf(f * f, p, fmaf(n, <float> -1.7030320409648624e-13, lost))
+
+
+cdef inline float logit_d(float x) noexcept nogil:
+    """1/(x (1 - x)) for 0 <= x <= 1: one division, corrected for all that was rounded."""
+    cdef float u = ONE - x
+    cdef float product = x * u
+    cdef float lost = fmaf(x, u, -product) + x * ((ONE - u) - x)
+    cdef float inverse = ONE / product
+    cdef float remainder = fmaf(-inverse, lost, fmaf(-inverse, product, ONE))
+    cdef float y = fmaf(inverse, remainder, inverse)
+    return y if product > <float> 1e-30 else inverse
+
+
+cdef inline float arctan(float x) noexcept nogil:
+    """atan of |x| up to 3/4; then pi/4 + atan((a - 1)/(a + 1)) up to 7/4; then pi/2 - atan(1/a).
+
+    Where the division's error would count, its argument is small next to the result.
+    """
+    cdef float a = magnitude(x)
+    cdef bint middle = a > <float> 0.75, large = a > <float> 1.75
+    cdef float n = -ONE if large else a - ONE if middle else a
+    cdef float d = a if large else a + ONE if middle else ONE
+    cdef float base = (<float> 1.5707963705062866 if large
+                       else <float> 0.7853981852531433 if middle else <float> 0)
+    cdef float t = n / d
+    cdef float z = t * t
+    cdef float sum = base + t
+    cdef float lost = (base - sum) + t + base * <float> -2.782753437848454e-08
+    cdef float p = fmaf(<float> -0.012966640688343118, z, <float> 0.04396715333736494)
+    p = fmaf(p, z, <float> -0.0783375161500754)
+    p = fmaf(p, z, <float> 0.10826003695152077)
+    p = fmaf(p, z, <float> -0.14249780499790596)
+    p = fmaf(p, z, <float> 0.1999780966828367)
+    p = fmaf(p, z, <float> -0.33333287730756783)
+    return with_sign(sum + fmaf(t * z, p, lost), x)
 
 
 cdef inline float softsign(float x, float a) noexcept nogil:

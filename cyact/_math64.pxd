@@ -113,7 +113,7 @@ cdef inline double minus_absolute(double x) noexcept nogil:
 
 
 cdef inline double with_sign(double magnitude, double x) noexcept nogil:
-    """magnitude, whose own sign is not set, with the sign of x."""
+    """magnitude, whose own sign is not set or that of x, with the sign of x."""
     return from_bits(bits(magnitude) | (bits(x) & 0x8000000000000000ULL))
 
 
@@ -334,6 +334,111 @@ cdef inline double log(double x) noexcept nogil:
     return sum.hi + (sum.lo + (exponent * LN2_L + (madd(s.hi * z, log_rest(z), s.lo + s.lo))))
 
 
+# Here w = 2^k (1 + f) with 1 + f between 3/4 and 3/2, and k is kept 1024 too large.
+
+cdef inline double atanh_rest(double z) noexcept nogil:
+    """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0405."""
+    cdef double u = z * z
+    cdef double p = madd(z, 0.1386713205303178, 0.1316998931438702)
+    p = madd(p, u, madd(z, 0.15391330129764424, 0.18181659073307196))
+    p = madd(p, u, madd(z, 0.22222224412412242, 0.28571428554777595))
+    p = madd(p, u, madd(z, 0.40000000000061164, 0.6666666666666659))
+    return p
+
+
+cdef inline unsigned long long exponent_of(double w) noexcept nogil:
+    """k + 1024 of a positive w."""
+    return (bits(w) - 0x3fe8000000000000ULL + (1024ULL << 52)) >> 52
+
+
+cdef inline double unbiased(unsigned long long k) noexcept nogil:
+    """k - 1024 as a double."""
+    return from_bits(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
+
+
+cdef inline double log_of(double exponent, pair f) noexcept nogil:
+    """exponent ln2 + log(1 + f), the latter as f - f^2/2 + s (f^2/2 + ...), s = f/(2 + f)."""
+    cdef double s = f.hi / (2 + f.hi)
+    cdef double z = s * s
+    cdef double half = 0.5 * f.hi * f.hi
+    cdef double rest = madd(exponent, LN2_L, f.lo * (1 - f.hi))
+    rest = half - madd(s, madd(z, atanh_rest(z), half), rest)
+    return exponent * LN2_H - (rest - f.hi)
+
+
+cdef inline double log1p_any(double x) noexcept nogil:
+    """log(1 + x) for a finite x > -1; that of -0.0 is 0.0."""
+    cdef unsigned long long k = exponent_of(1 + x)
+    # f = 2^-k x + (2^-k - 1) is exact
+    cdef double scaled_x = from_bits(bits(x) - ((k - 1024ULL) << 52))
+    cdef double twice = from_bits((2048ULL - k) << 52)
+    return log_of(unbiased(k), single(scaled_x + (0.5 * twice - 1)))
+
+
+cdef inline double log1mexp(double x) noexcept nogil:
+    """log(1 - e^-x) for 0 < x <= 800."""
+    cdef reduced e = reduce_exp(single(-x))
+    cdef double s = power_of_two(at_least(e.n, -1000.0))
+    cdef pair one = plus_small(1, e.r, e.w)         # e^-x = 2^n one
+    cdef pair w = plus_small(s - 1, s * e.r, s * e.w)
+    # a w near the subnormal numbers is lifted by 2^128
+    cdef bint tiny = x < 1e-280
+    cdef double lift = -3.402823669209385e+38 if tiny else -1.0
+    cdef unsigned long long k
+    cdef double step
+    cdef pair f
+    w.hi *= lift
+    w.lo *= lift
+    k = exponent_of(w.hi)
+    step = from_bits((2047ULL - k) << 52)
+    # next to 1, w has lost the digits of e^-x
+    f.hi = w.hi * step - 1 if w.hi < 0.75 else -s * one.hi
+    f.lo = w.lo * step if w.hi < 0.75 else -s * one.lo
+    cdef double y = log_of(unbiased(k) - (128.0 if tiny else 0.0), f)
+    return -scale(one.hi + one.lo, e.n) if x > 40 else y
+
+
+cdef inline double log1mexp_d(double x) noexcept nogil:
+    """1/(e^x - 1) = e^-x/(1 - e^-x) for 0 <= x <= 800."""
+    cdef reduced e = reduce_exp(single(-x))
+    cdef double s = power_of_two(at_least(e.n, -1000.0))
+    cdef pair one = plus_small(1, e.r, e.w)
+    cdef pair w = plus_small(1 - s, -s * e.r, -s * e.w)
+    cdef double y = scale(divide(one, w), e.n)
+    return 1 / x if x < 1e-30 else y
+
+
+cdef inline double logit(double x) noexcept nogil:
+    """log(x/(1 - x)) for 0 < x < 1, as k ln2 + 2 atanh((x - 2^k (1 - x))/(x + 2^k (1 - x)))."""
+    # an x near the subnormal numbers is lifted by 2^128
+    cdef bint tiny = x < 1e-280
+    cdef double v = x * 3.402823669209385e+38 if tiny else x
+    cdef pair u = fast_two_sum(1, -x), n, d, s, sum
+    # the difference of two bit patterns is 2^52 log2 of the ratio, to 0.087
+    cdef unsigned long long k = (bits(v) - bits(u.hi) + (1ULL << 51) + (1024ULL << 52)) >> 52
+    cdef double step = from_bits((k - 1) << 52)
+    cdef double exponent = unbiased(k) - (128.0 if tiny else 0.0)
+    cdef double z
+    u.hi *= step
+    u.lo *= step
+    n = pair_of(v - u.hi, -u.lo)                    # exact: neither is twice the other
+    d = fast_two_sum(u.hi, v)                       # nearly exact, for the same reason
+    d.lo += u.lo
+    s = quotient(n, d)
+    z = s.hi * s.hi
+    sum = fast_two_sum(exponent * LN2_H, s.hi + s.hi)
+    return sum.hi + (sum.lo + madd(exponent, LN2_L, madd(s.hi * z, atanh_rest(z), s.lo + s.lo)))
+
+
+cdef inline double logit_d(double x) noexcept nogil:
+    """1/(x (1 - x)) for 0 <= x <= 1."""
+    cdef pair d
+    if FUSED:
+        return 1 / madd(-x, x, x)
+    d = times(fast_two_sum(1, -x), x)
+    return 1 / (d.hi + d.lo)
+
+
 cdef inline pair log1p_parts(pair e) noexcept nogil:
     """log(1 + e), 0 <= e <= 1: e times a polynomial, and what e.lo adds."""
     # halves of the polynomial in x^4, of pairs: a short chain where there is nothing to overlap
@@ -458,6 +563,39 @@ cdef inline double tanh_d(double x) noexcept nogil:
     return bell(x + x, 4)
 
 
+cdef inline pair tanh_parts(double a) noexcept nogil:
+    """tanh(a) for 0 <= a <= 20."""
+    cdef pair m = expm1_parts(single(a + a))
+    return quotient(m, plus(2, m))
+
+
+cdef inline double tanh_squared(double x) noexcept nogil:
+    cdef pair y = tanh_parts(at_most(absolute(x), 20.0))
+    return madd(y.hi, y.hi, 2 * y.hi * y.lo)
+
+
+cdef inline double tanh_shrink(double x) noexcept nogil:
+    """x - tanh(x): up to 3/4 as x^3 (1/3 + x^2 P(x^2)), beyond by subtraction."""
+    cdef double a = at_most(absolute(x), 1e17)
+    cdef double z = a * a, u = z * z
+    # a result near the subnormal numbers is lifted by 2^600
+    cdef bint tiny = a < 1e-60
+    cdef double b = a * 1.6069380442589903e+60 if tiny else a
+    cdef pair y = times(two_prod(b, b), b), t = tanh_parts(at_most(a, 20.0)), third
+    cdef double difference = a - t.hi
+    cdef double p = madd(z, 1.6490785141482102e-06, -1.0077044325191558e-05)
+    p = madd(p, u, madd(z, 3.453971254086888e-05, -9.428800838023015e-05))
+    p = madd(p, u, madd(z, 0.00023811724928511242, -0.0005897558844747955))
+    p = madd(p, u, madd(z, 0.0014557841306316016, -0.003592121790053478))
+    p = madd(p, u, madd(z, 0.008863235033052058, -0.021869488512904205))
+    p = madd(p, u, madd(z, 0.053968253967706506, -0.13333333333332884))
+    difference += ((a - difference) - t.hi) - t.lo
+    third = fast_two_sum(THIRD_H, madd(p, z, THIRD_L))
+    y = product(y, third)
+    b = (y.hi + y.lo) * (2.409919865102884e-181 if tiny else 1.0)
+    return x if absolute(x) > 1e16 else with_sign(difference if a > 0.75 else b, x)
+
+
 cdef inline double silu(double x, double beta) noexcept nogil:
     """x sigmoid(beta x)."""
     cdef pair v = two_prod(beta, x)
@@ -568,6 +706,70 @@ cdef inline double softplus_y(double y, double beta) noexcept nogil:
     v.hi = at_least(at_most(v.hi, 690.0), -60.0)
     m = expm1_parts(v)
     return 0.0 - (m.hi + m.lo)
+
+
+# Arctangents
+
+cdef inline double atan_rest(double z) noexcept nogil:
+    """(atan(t) - t)/t^3, z = t^2 <= 1/4."""
+    cdef double u = z * z
+    cdef double p = madd(z, 0.010131676701092074, -0.027457429701593705)
+    p = madd(p, u, madd(z, 0.041879937431621585, -0.05122571956753786))
+    p = madd(p, u, madd(z, 0.058584351672252614, -0.06663832225333906))
+    p = madd(p, u, madd(z, 0.07692076191169031, -0.0909089640212194))
+    p = madd(p, u, madd(z, 0.11111110666470553, -0.1428571427655825))
+    p = madd(p, u, madd(z, 0.19999999999905277, -0.33333333333332993))
+    return p
+
+
+cdef inline double atan_sum(double base, double base_low, double t, double t_low) noexcept nogil:
+    """base + atan(t), |t| <= 1/2 and either less than base or base 0."""
+    cdef double z = t * t
+    cdef double sum = base + t
+    return sum + ((base - sum) + t + madd(t * z, atan_rest(z), base_low + t_low))
+
+
+cdef inline double arctan(double x) noexcept nogil:
+    """atan of |x| up to 1/2; then pi/4 + atan((a - 1)/(a + 1)) up to 2; then pi/2 - atan(1/a)."""
+    cdef double a = absolute(x)
+    cdef bint middle = a > 0.5, large = a > 2
+    cdef double n = -1.0 if large else a - 1 if middle else a
+    cdef double d = a if large else a + 1 if middle else 1.0
+    cdef double base = PI_2_H if large else PI_4_H if middle else 0.0
+    cdef double low = PI_2_L if large else PI_4_L if middle else 0.0
+    return with_sign(atan_sum(base, low, n / d, 0), x)
+
+
+cdef inline double arctan_d(double x) noexcept nogil:
+    """1/(1 + x^2)."""
+    cdef double a = at_most(absolute(x), 1e170)
+    cdef bint large = a > 1e100                     # then x^2 is lowered by 2^-800
+    cdef double unit = 3.8725919148493183e-121 if large else 1.0
+    cdef pair d = two_prod(a * unit, a * unit)
+    d = plus(0.0 if large else 1.0, d)
+    return 1 / (d.hi + d.lo) * unit * unit
+
+
+cdef inline double gudermannian(double x) noexcept nogil:
+    """2 atan(tanh(x/2)), tanh(x/2) = m/(m + 2); where that is large, pi/2 - 2 atan(1/(m + 1)).
+
+    m = e^|x| - 1.
+    """
+    cdef double a = at_most(absolute(x), 40.0)
+    cdef bint large = a > 0.88
+    cdef pair m = expm1_parts(single(a)), d = plus(1.0 if large else 2.0, m), t
+    m.hi = -1.0 if large else m.hi
+    m.lo = 0.0 if large else m.lo
+    t = quotient(m, d)
+    cdef double y = 2 * atan_sum(PI_4_H if large else 0.0, PI_4_L if large else 0.0, t.hi, t.lo)
+    return x if absolute(x) < 1e-9 else with_sign(y, x)
+
+
+cdef inline double sech(double x) noexcept nogil:
+    """1/cosh(x) = 2 e/(1 + e^2), e = e^-|x|."""
+    cdef pair e = lifted_exp(single(at_least(minus_absolute(x), -760.0)))
+    cdef pair low = pair_of(e.hi * UNLIFT, e.lo * UNLIFT)
+    return divide(e, plus(1, product(low, low))) * (2 * UNLIFT)
 
 
 # The normal distribution

@@ -9,14 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyact._documented import documented
-from cyact._engine import FINITE, POSITIVE, Choice, Domain, Function
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, DTypeLike
-
-NONZERO = Domain("finite and not 0", nonzero=True)
-
 from cyact._engine import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
 
 if TYPE_CHECKING:
@@ -24,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 EXTENDED = Domain("finite or infinite, not NaN", infinite=True)
+NONZERO = Domain("finite and not 0", nonzero=True)
 
 _identity = Function("identity")
 _step = Function("step", threshold=FINITE)
@@ -57,6 +50,14 @@ _mish = Function("mish")
 _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"),
                sigmoid=Function("gelu", kernel="gelu_sigmoid"))
+# the kernels take an eps that is NaN for none
+_logit = Function("logit", eps=Domain("None or between 0 and 1/2", low=0, high=0.5,
+                                      none=float("nan")))
+_arctan = Function("arctan")
+_gudermannian = Function("gudermannian")
+_log1p = Function("log1p")
+_log1mexp = Function("log1mexp")
+_tanh_shrink = Function("tanh_shrink")
 _exp = Function("exp")
 _expm1 = Function("expm1")
 _gaussian = Function("gaussian")
@@ -1023,6 +1024,201 @@ def gelu(
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
     return _gelu.value(x, out, dtype, approximate)
+
+
+@documented
+def logit(
+    x: ArrayLike, /, eps: float | None = None, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Logit, the log-odds of a probability; the inverse of `sigmoid`.
+
+    Parameters
+    ----------
+    {x}
+    eps : float, optional
+        Clip `x` to ``[eps, 1 - eps]`` first; at least 0 and at most 1/2. Used as the float64 it
+        is, and ``1 - eps`` unrounded, whatever the dtype of `x`. Without it nothing is clipped.
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = log(x / (1 - x))``, without cancellation near 1/2, where it crosses 0. {error}.
+    ``logit(0)`` is ``-inf``, ``logit(1)`` is ``inf``, and outside [0, 1] both `f` and its
+    derivative are NaN unless `eps` is given. Where `eps` clips, the derivative is 0; at `eps` and
+    ``1 - eps`` themselves it is not.
+
+    References
+    ----------
+    J. Berkson, "Application of the logistic function to bio-assay", Journal of the American
+    Statistical Association 39(227), 1944.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.logit([0.0, 0.25, 0.5, 1.0])
+    array([       -inf, -1.09861229,  0.        ,         inf])
+    >>> cyact.logit([0.0, 0.25, 0.5, 1.0], eps=1e-20)
+    array([-46.05170186,  -1.09861229,   0.        ,  46.05170186])
+    """
+    return _logit.value(x, out, dtype, eps)
+
+
+@documented
+def arctan(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Inverse tangent.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = atan(x)``. {error}. ``arctan(inf)`` is pi/2; ``f'(x) = 1 / (1 + x**2)``.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.arctan([-1.0, 0.0, float("inf")])
+    array([-0.78539816,  0.        ,  1.57079633])
+    """
+    return _arctan.value(x, out, dtype)
+
+
+@documented
+def gudermannian(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Gudermannian function, a sigmoid from -pi/2 to pi/2.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = 2 * atan(tanh(x / 2))``, also ``atan(sinh(x))``. {error}. ``f'(x) = 1 / cosh(x)``.
+
+    References
+    ----------
+    NIST Digital Library of Mathematical Functions, section 4.23(viii),
+    https://dlmf.nist.gov/4.23#viii.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.gudermannian([-1.0, 0.0, float("inf")])
+    array([-0.86576948,  0.        ,  1.57079633])
+    """
+    return _gudermannian.value(x, out, dtype)
+
+
+@documented
+def log1p(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Logarithm of 1 + x, accurate also for small x.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = log(1 + x)``. {error}.
+    ``log1p(-1)`` is ``-inf``; below -1 both `f` and its derivative ``1 / (1 + x)`` are NaN.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.log1p([-1.0, 1e-20, 1.0])
+    array([          -inf, 1.00000000e-20, 6.93147181e-01])
+    """
+    return _log1p.value(x, out, dtype)
+
+
+@documented
+def log1mexp(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Logarithm of 1 - exp(-x), accurate for small and for large x.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = log(1 - exp(-x))``: about ``log(x)`` near 0, and ``-exp(-x)`` for large `x`, down to
+    the subnormal numbers. {error}. ``log1mexp(0)`` is ``-inf``, ``log1mexp(inf)`` is ``-0.0``;
+    below 0 both `f` and its derivative ``1 / (exp(x) - 1)`` are NaN.
+
+    References
+    ----------
+    M. Mächler, "Accurately computing log(1 - exp(-|a|)), assessed by the Rmpfr package", 2012,
+    vignette of the R package Rmpfr.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.log1mexp([0.0, 1e-20, 1.0, 50.0])
+    array([           -inf, -4.60517019e+01, -4.58675145e-01, -1.92874985e-22])
+    """
+    return _log1mexp.value(x, out, dtype)
+
+
+@documented
+def tanh_shrink(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Tanh shrinkage.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = x - tanh(x)``, without the cancellation near 0, where it is about ``x**3 / 3``.
+    {error}. An odd function, also at 0: ``tanh_shrink(-0.0)`` is ``-0.0``.
+    ``f'(x) = tanh(x)**2``.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.tanh_shrink([-1.0, 0.0, 1e-5])
+    array([-2.38405844e-01,  0.00000000e+00,  3.33333333e-16])
+    """
+    return _tanh_shrink.value(x, out, dtype)
 
 
 @documented

@@ -272,7 +272,7 @@ def weight_gradient(function, grad, x, bias, shape, axis):
 
 
 def _total(function, grad, x):
-    """grad * min(x, 0) summed over everything."""
+    """Grad * min(x, 0) summed over everything."""
     if not (grad.flags.c_contiguous and x.flags.c_contiguous) and x.ndim > 1:
         return _negative_part.summed(function, grad, x).sum()
     # as a table, of which the columns are summed side by side
@@ -305,7 +305,7 @@ def crelu_backward(grad, x, axis, out):
 
 
 def _array(function, x):
-    """x as it is if it has a shape, else as an array."""
+    """X as it is if it has a shape, else as an array."""
     return x if hasattr(x, "__array_ufunc__") and hasattr(x, "shape") else as_array(function, x)
 
 
@@ -317,7 +317,7 @@ def _working(function, a, x, dtype):
 
 
 def _shift(function, x, noise, bias):
-    """noise + bias, in the dtype of the noise."""
+    """Noise + bias, in the dtype of the noise."""
     if bias is None:
         return noise
     bias = as_array(function, bias)

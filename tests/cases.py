@@ -35,6 +35,7 @@ PARAMETERS = {
     "isrlu": [(1.0,), (0.1,), (7.3,), (1e-300,), (1e300,)],
     "silu": [(1.0,), (1.702,), (0.1,), (0.0,), (-0.7,), (25.0,)],
     "gelu": [("none",), ("tanh",), ("sigmoid",)],
+    "logit": [(None,), (0.0,), (1e-6,), (0.1,), (0.5,), (1e-20,)],
     "hard_shrink": [(0.5,), (0.1,), (0.0,), (3.3,), (1e300,)],
     "soft_shrink": [(0.5,), (0.1,), (0.0,), (3.3,), (1e300,)],
 }
@@ -50,7 +51,7 @@ class Case:
     @property
     def numbers(self):
         """The parameters that are numbers: what the reference formulas take."""
-        return tuple(p for p in self.params if not isinstance(p, str))
+        return tuple(p for p in self.params if isinstance(p, float))
 
     @property
     def reference(self):

@@ -74,6 +74,53 @@ def _gelu_tanh(x):
     return x * _sigmoid(_gelu_tanh_exponent(x))
 
 
+def _tanh_shrink(x):
+    if abs(x) < mpf(2) ** -30:
+        z = x * x
+        return x * z * (ONE / 3 - z * (mpf(2) / 15 - z * (mpf(17) / 315 - z * mpf(62) / 2835)))
+    with mp.workprec(mp.prec + 128):
+        return x - mp.tanh(x)
+
+
+def _sech(x):
+    e = mp.exp(-abs(x))
+    return 2 * e / (1 + e * e)
+
+
+def _log1p(x):
+    return mp.log1p(x) if x > -1 else -mp.inf if x == -1 else mp.nan
+
+
+def _log1mexp(x):
+    if x <= 0:
+        return -mp.inf if x == 0 else mp.nan
+    return mp.log(-mp.expm1(-x)) if x < 1 else mp.log1p(-mp.exp(-x))
+
+
+def _log1mexp_derivative(x):
+    if x <= 0:
+        return mp.inf if x == 0 else mp.nan
+    return mp.exp(-x) / -mp.expm1(-x)
+
+
+def _logit(x, eps=None):
+    if eps is not None and x < eps:
+        return _logit(eps)
+    if eps is not None and 1 - x < eps:
+        return -_logit(eps)
+    if 0 < x < 1:
+        return mp.log(x / (1 - x))
+    return -mp.inf if x == 0 else mp.inf if x == 1 else mp.nan
+
+
+def _logit_derivative(x, eps=None):
+    if eps is not None and min(x, 1 - x) < eps:
+        return ZERO
+    if 0 < x < 1:
+        return 1 / (x * (1 - x))
+    return mp.inf if x in (0, 1) else mp.nan
+
+
 def _selu_constants():
     """(scale, scale * alpha), from which the fixed point of mean 0 and variance 1 follows."""
     q, e = mp.erfc(1 / mp.sqrt(2)), mp.e
@@ -289,6 +336,59 @@ def _wide_tanh_derivative(x):
     return 4 * e / (1 + e) ** 2
 
 
+# Taylor's coefficients of tanh: of x^3, x^5, …
+with mp.workprec(MP):
+    _TANH = [mpf(4) ** k * (mpf(4) ** k - 1) * mp.bernoulli(2 * k) / mp.factorial(2 * k)
+             for k in range(2, 62)]
+
+
+def _wide_tanh_shrink(x):
+    # Taylor's series up to 1, where it still gains 1.3 bits a term
+    z = np.minimum(x * x, 1)
+    series = np.zeros_like(x)
+    for c in reversed(_TANH):
+        high = x.dtype.type(float(c))
+        series = series * z - (high + x.dtype.type(float(c - mpf(float(c)))))
+    return np.where(np.abs(x) < 1, x * (z * series), x - np.tanh(x))
+
+
+def _wide_sech(x):
+    e = np.exp(-np.abs(x))
+    return 2 * e / (1 + e * e)
+
+
+def _wide_log1p(x):
+    return np.where(x >= -1, np.log1p(x), np.nan)
+
+
+def _wide_log1p_derivative(x):
+    return np.where(x >= -1, 1 / (1 + x), np.nan)
+
+
+def _wide_log1mexp(x):
+    y = np.where(x < 0.7, np.log(-np.expm1(-x)), np.log1p(-np.exp(-x)))
+    return np.where(x >= 0, y, np.nan)
+
+
+def _wide_log1mexp_derivative(x):
+    return np.where(x >= 0, 1 / np.expm1(np.abs(x)), np.nan)
+
+
+def _wide_logit(x, eps=None):
+    if eps is not None:
+        eps = x.dtype.type(eps)
+        end = _wide_logit(np.array([eps], x.dtype))
+        return np.where(x < eps, end, np.where(1 - x < eps, -end, _wide_logit(x)))
+    y = np.where(x > 0.25, np.log1p((2 * x - 1) / (1 - x)), np.log(x) - np.log1p(-x))
+    y = np.where(x == 0, -np.inf, np.where(x == 1, np.inf, y))
+    return np.where((x < 0) | (x > 1), np.nan, y)
+
+
+def _wide_logit_derivative(x, eps=None):
+    outside = np.minimum(x, 1 - x) < (0 if eps is None else x.dtype.type(eps))
+    return np.where(outside, np.nan if eps is None else 0, 1 / np.abs(x * (1 - x)))
+
+
 def _wide_hard_sigmoid(x, alpha, beta):
     """alpha in two parts, so that for float32 x the products are exact, as is what cancels."""
     x = x.astype(np.longdouble)
@@ -354,6 +454,7 @@ class Reference:
     wide_derivative: object
     from_output: object = None
     output_range: tuple = (-np.inf, np.inf)   # a function of the parameters, or a pair
+    domain: tuple = (-np.inf, np.inf)         # NaN outside; a function of the parameters too
     points: tuple = ()                        # kinks and zeros; a function of the parameters too
     interior_zero: bool = False               # of the derivative: its bound is absolute there
     in_longdouble: object = lambda *params: True
@@ -365,6 +466,11 @@ class Reference:
     def interesting(self, *params):
         """Kinks and zeros for these parameters."""
         return self.points(*params) if callable(self.points) else self.points
+
+    def defined(self, x, *params):
+        """Where f(x) is a number, if x is."""
+        low, high = self.domain(*params) if callable(self.domain) else self.domain
+        return (x >= low) & (x <= high)
 
     def outputs(self, *params):
         """The smallest and largest value of the function for these parameters."""
@@ -493,6 +599,25 @@ REFERENCES = {
         _gelu_tanh, _gelu_tanh_derivative,
         lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
         points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
+    ("logit",): Reference(
+        _logit, _logit_derivative, _wide_logit, _wide_logit_derivative,
+        domain=lambda eps=None: (0, 1) if eps is None else (-np.inf, np.inf),
+        points=lambda eps=None: (0.5, 1.0) if eps is None else (0.5, 1.0, eps, 1 - eps)),
+    ("arctan",): Reference(
+        mp.atan, lambda x: 1 / (1 + x * x), np.arctan, lambda x: 1 / (1 + x * x),
+        points=(0.5, 0.75, 1.75, 2.0)),
+    ("gudermannian",): Reference(
+        lambda x: 2 * mp.atan(mp.tanh(x / 2)), _sech,
+        lambda x: 2 * np.arctan(np.tanh(x / 2)), _wide_sech, points=(0.88, 20.0)),
+    ("log1p",): Reference(
+        _log1p, lambda x: 1 / (1 + x) if x > -1 else mp.inf if x == -1 else mp.nan,
+        _wide_log1p, _wide_log1p_derivative, domain=(-1, np.inf), points=(-0.25, 0.5)),
+    ("log1mexp",): Reference(
+        _log1mexp, _log1mexp_derivative, _wide_log1mexp, _wide_log1mexp_derivative,
+        domain=(0, np.inf), points=(np.log(2), np.log(4), 40.0)),
+    ("tanh_shrink",): Reference(
+        _tanh_shrink, lambda x: mp.tanh(x) ** 2, _wide_tanh_shrink, lambda x: np.tanh(x) ** 2,
+        points=(0.75, 9.02)),
     ("gelu", "sigmoid"): Reference(
         lambda x: x * _sigmoid(QUICK * x),
         lambda x: _sigmoid(QUICK * x) * (1 + QUICK * x * _sigmoid(-QUICK * x)),
@@ -605,6 +730,15 @@ def _others(z, axis):
     return e.sum(axis, keepdims=True)
 
 
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+
+
+def in_wider(function, x, numbers):
+    """A NumPy formula in the type that is one wider than x's."""
+    with np.errstate(all="ignore"):
+        return function(x.astype(WIDER[x.dtype.type]), *numbers)
+
+
 # Errors in units in the last place
 
 def ulps(y, true, floor=0.0):
@@ -636,8 +770,8 @@ def mp_ulps(y, true, floor=0.0, dtype=None):
     with mp.workprec(2 * MP):
         limit, least = mp.ldexp(ONE, int(info.maxexp)), max(mpf(floor), mpf(float(info.tiny)))
         for i, (v, t) in enumerate(zip(y, true, strict=True)):
-            if np.isnan(v):
-                errors[i] = np.inf
+            if np.isnan(v) or mp.isnan(t):
+                errors[i] = 0 if np.isnan(v) and mp.isnan(t) else np.inf
                 continue
             v = exactly(v) if np.isfinite(v) else limit * int(np.sign(v))
             if abs(t) >= limit:

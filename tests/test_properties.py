@@ -98,8 +98,9 @@ def parameters(name):
         if isinstance(p.domain, tuple):
             choices.append(st.sampled_from(p.domain))
         else:
-            choices.append(st.floats(-50, 50).filter(lambda v: abs(v) > 1e-3)
-                           .filter(p.domain.__contains__))
+            allowed = (st.floats(max(-50, p.domain.low), min(50, p.domain.high))
+                       .filter(lambda v: abs(v) > 1e-3).filter(p.domain.__contains__))
+            choices.append(allowed | st.none() if None in p.domain else allowed)
     return st.tuples(*choices).filter(lambda values: in_order(name, values))
 
 

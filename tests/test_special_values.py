@@ -87,6 +87,14 @@ VALUES = {
     ("silu", -0.7): (-INF, -0.0, 0.0, 0.0),
     ("gelu", "none"): (-0.0, -0.0, 0.0, INF),
     ("gelu", "tanh"): (-0.0, -0.0, 0.0, INF),
+    ("logit", None): (NAN, -INF, -INF, NAN),
+    ("logit", 0.0): (-INF, -INF, -INF, INF),
+    ("logit", 0.5): (0.0, 0.0, 0.0, 0.0),
+    ("arctan",): (-np.pi / 2, -0.0, 0.0, np.pi / 2),
+    ("gudermannian",): (-np.pi / 2, -0.0, 0.0, np.pi / 2),
+    ("log1p",): (NAN, -0.0, 0.0, INF),
+    ("log1mexp",): (NAN, -INF, -INF, -0.0),
+    ("tanh_shrink",): (-INF, -0.0, 0.0, INF),
     ("gelu", "sigmoid"): (-0.0, -0.0, 0.0, INF),
     ("mish",): (-0.0, -0.0, 0.0, INF),
     ("exp",): (0.0, 1.0, 1.0, INF),
@@ -172,6 +180,17 @@ DERIVATIVES = {
     ("silu", -0.7): (1, 0.5, 0.5, 0),
     ("gelu", "none"): (0, 0.5, 0.5, 1),
     ("gelu", "tanh"): (0, 0.5, 0.5, 1),
+    ("logit", None): (NAN, INF, INF, NAN),
+    ("logit", 0.0): (0, INF, INF, 0),
+    ("logit", 1e-6): (0, 0, 0, 0),
+    ("logit", 0.1): (0, 0, 0, 0),
+    ("logit", 0.5): (0, 0, 0, 0),
+    ("logit", 1e-20): (0, 0, 0, 0),
+    ("arctan",): (0, 1, 1, 0),
+    ("gudermannian",): (0, 1, 1, 0),
+    ("log1p",): (NAN, 1, 1, 0),
+    ("log1mexp",): (NAN, INF, INF, 0),
+    ("tanh_shrink",): (1, 0, 0, 1),
     ("gelu", "sigmoid"): (0, 0.5, 0.5, 1),
     ("mish",): (0, 0.6, 0.6, 1),
     ("exp",): (0, 1, 1, INF),
@@ -246,10 +265,11 @@ def test_derivatives_from_outputs_at_the_ends_of_their_range(case, dtype):
 
 @by_dtype
 @by_case
-def test_nan_gives_nan_and_nothing_else_does(case, dtype):
-    x = np.concatenate([special(dtype), inputs(dtype, 2000)])
+def test_nan_comes_from_nan_or_from_outside_the_domain_alone(case, dtype):
+    points = case.reference.interesting(*case.numbers)
+    x = np.concatenate([special(dtype), inputs(dtype, 2000, points)])
     for y in (case.value(x), case.derivative(x)):
-        np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+        np.testing.assert_array_equal(np.isnan(y), ~case.reference.defined(x, *case.numbers))
 
 
 @by_dtype
@@ -285,7 +305,7 @@ def test_no_finite_input_overflows(case, dtype):
 @by_dtype
 @pytest.mark.parametrize("name", ["identity", "leaky_relu", "elu", "celu", "tanh", "hard_tanh",
                                   "softsign", "algebraic_sigmoid", "isrlu", "bent_identity",
-                                  "expm1"])
+                                  "expm1", "arctan", "gudermannian", "log1p"])
 def test_subnormal_numbers_are_not_flushed(name, dtype):
     """These functions are x near 0 (leaky_relu above it)."""
     tiny = np.finfo(dtype).smallest_subnormal
@@ -296,11 +316,13 @@ def test_subnormal_numbers_are_not_flushed(name, dtype):
 
 
 @by_dtype
-@pytest.mark.parametrize("name", ["sigmoid", "softplus", "exp"])
-def test_tails_decay_through_the_subnormal_numbers(name, dtype):
+@pytest.mark.parametrize("function", [
+    cyact.sigmoid, cyact.softplus, cyact.exp, lambda x: -cyact.log1mexp(-x),
+], ids=["sigmoid", "softplus", "exp", "log1mexp"])
+def test_tails_decay_through_the_subnormal_numbers(function, dtype):
     lowest = np.log(np.finfo(dtype).smallest_subnormal.astype(np.float64))
     x = np.linspace(np.log(float(np.finfo(dtype).tiny)), lowest + 0.1, 50).astype(dtype)
-    y = getattr(cyact, name)(x)
+    y = function(x)
     assert (y > 0).all()
     assert (y[1:] < np.finfo(dtype).tiny).all()
     assert (np.diff(y) <= 0).all()
@@ -324,10 +346,40 @@ def test_negative_zero_through_relu_is_zero(dtype):
 
 @by_dtype
 @pytest.mark.parametrize("name", ["tanh", "hard_tanh", "softsign", "algebraic_sigmoid",
-                                  "soft_shrink", "identity"])
+                                  "soft_shrink", "identity", "arctan", "gudermannian",
+                                  "tanh_shrink"])
 def test_odd_functions_are_odd_to_the_bit(name, dtype):
     x = np.concatenate([special(dtype), inputs(dtype, 3000)])
     assert same_bits(getattr(cyact, name)(-x), -getattr(cyact, name)(x))
+
+
+@by_dtype
+def test_logit_clips_without_rounding_its_bounds(dtype):
+    eps = 1e-20                                       # 1 - eps is 1 in float64
+    x = np.array([-INF, -3, 0, 0.5, 1, 3, INF, NAN], dtype)
+    end = dtype(np.log(eps))
+    np.testing.assert_array_equal(cyact.logit(x, eps), [end, end, end, 0, -end, -end, -end, NAN])
+    np.testing.assert_array_equal(cyact.derivative.logit(x, eps), [0, 0, 0, 4, 0, 0, 0, NAN])
+    tenth = np.nextafter(dtype(0.1), dtype(1)) if float(dtype(0.1)) < 0.1 else dtype(0.1)
+    below = np.nextafter(tenth, dtype(0))
+    slopes = cyact.derivative.logit(np.array([below, tenth], dtype), 0.1)
+    assert slopes[0] == 0
+    assert slopes[1] > 11
+
+
+def test_logit_takes_none_for_eps_in_all_forms():
+    x = np.array([-0.5, 0.25, 1.5])
+    expected = [NAN, 16 / 3, NAN]
+    for given in ({}, {"eps": None}):
+        np.testing.assert_allclose(cyact.logit(x, **given), [NAN, -np.log(3), NAN])
+        np.testing.assert_allclose(cyact.derivative.logit(x, **given), expected)
+        np.testing.assert_allclose(cyact.backward.logit(np.ones(3), x, **given), expected)
+        np.testing.assert_allclose(cyact.backward.logit(np.ones(3), x[::-1], **given), expected)
+    for eps in (-0.1, 0.6, NAN, -INF):
+        with pytest.raises(ValueError, match="logit: eps must be None or between 0 and 1/2"):
+            cyact.logit(x, eps)
+    with pytest.raises(TypeError, match="softplus: beta must be a real number, got NoneType"):
+        cyact.softplus(x, None)
 
 
 # function, parameters: where it bends, and the derivative there

@@ -6,9 +6,26 @@ only; runs in about a minute. Coefficients are printed constant term first.
 
 import sys
 from pathlib import Path
+from struct import pack, unpack
 
 from constants64 import selu_constants
-from mpmath import coth, erfc, exp, expm1, linspace, log, log1p, mp, mpf, nstr, pi, sqrt, tanh
+from mpmath import (
+    atan,
+    atanh,
+    coth,
+    erfc,
+    exp,
+    expm1,
+    linspace,
+    log,
+    log1p,
+    mp,
+    mpf,
+    nstr,
+    pi,
+    sqrt,
+    tanh,
+)
 from remez import fit, horner
 
 mp.dps = 40
@@ -50,6 +67,31 @@ def log1p_over(e):
     return log1p(e) / e if e else mpf(1)
 
 
+def log1p_rest(f):
+    """(log(1 + f) - f)/f^2."""
+    return (log1p(f) - f) / f**2 if abs(f) > mpf("1e-12") else f / 3 - HALF
+
+
+def atanh_over(z):
+    """2 atanh(s)/s with s = sqrt(z)."""
+    s = sqrt(z)
+    return 2 * atanh(s) / s if z else mpf(2)
+
+
+def atan_rest(z):
+    """(atan(t) - t)/t^3 with t = sqrt(z)."""
+    if z < mpf("1e-12"):
+        return -mpf(1) / 3 + z / 5
+    return (atan(sqrt(z)) / sqrt(z) - 1) / z
+
+
+def tanh_shrink_over(z):
+    """(x - tanh(x))/x^3 with x = sqrt(z)."""
+    if z < mpf("1e-12"):
+        return mpf(1) / 3 - 2 * z / 15
+    return (1 - tanh_over(z)) / z
+
+
 # gelu1: (1 + a) erfcx(a / sqrt 2) 2^(5/64) = 1 + D + z P(t), t = (a - C) / (a + 3.5).
 # A weighted minimax fit of degree 9 whose coefficients were rounded to float one after
 # another, the highest first, the others fitted anew each time: 2^-28.2 before. Fits as good
@@ -81,6 +123,11 @@ def gelu_exp_error(r):
 
 def worst(error, lo, hi):
     return max(abs(error(x)) for x in linspace(mpf(lo), mpf(hi), 1001))
+
+
+def float32(x):
+    """x rounded to float32."""
+    return unpack("f", pack("f", float(x)))[0]
 
 
 def monic(p, q):
@@ -117,6 +164,39 @@ def sets():
     p, q = monic(p, q)
     yield "log1p(e)/e, 2/3, P", p, error
     yield "log1p(e)/e, 2/3, Q", q[:-1], error
+    p, _, error = fit(exp2m1_over, -half, half, 6)
+    yield "(2^r - 1)/r, degree 6", p, error
+    p, _, error = fit(log1p_over, mpf("-0.2501"), mpf("0.5001"), 10)
+    yield "log1p(f)/f, degree 10", p, error
+    # error relative to log(1 + f)
+    p, _, error = fit(log1p_rest, mpf("-0.2501"), mpf("0.5001"), 8,
+                      weight=lambda f, _: log1p_over(f) / max(abs(f), mpf("1e-2")))
+    yield "(log1p(f) - f)/f^2, degree 8, float", p, error
+    # s = (m - 1)/(m + 1), |log2 m| < 0.587
+    p, _, error = fit(atanh_over, mpf(0), mpf("0.0405"), 4)
+    yield "2 atanh(s)/s in s^2, degree 4", p, error
+    # errors relative to atan's leading term t
+    p, _, error = fit(atan_rest, mpf(0), mpf("0.5626"), 6,
+                      weight=lambda z, _: 1 / max(z, mpf("1e-4")))
+    yield "(atan(t) - t)/t^3 in t^2, t <= 3/4, float", p, error
+    p, _, error = fit(atan_rest, mpf(0), mpf("0.1717"), 4,
+                      weight=lambda z, _: 1 / max(z, mpf("1e-4")))
+    yield "(atan(t) - t)/t^3 in t^2, t <= sqrt(2) - 1", p, error
+    p, q, error = fit(tanh_over, mpf(0), mpf(100), 4, 5, bend=30)
+    p, q = monic(p, q)
+    yield "tanh(v)/v in v^2, 4/5, P", p, error
+    yield "tanh(v)/v in v^2, 4/5, Q", q[:-1], error
+    p, q, error = fit(tanh_shrink_over, mpf(0), mpf("9.02") ** 2, 4, 4, bend=30)
+    p, q = monic(p, q)
+    yield "(x - tanh(x))/x^3 in x^2, 4/4, P", p, error
+    yield "(x - tanh(x))/x^3 in x^2, 4/4, Q", q[:-1], error
+    yield "ln 2", [LN2], mpf(0)
+    right = mpf(float32(pi / 2))
+    yield "pi/2", [pi / 2], mpf(0)
+    yield "pi/2 and pi/4 as floats, and what they lack, relative", [
+        right, right / 2, (pi / 2 - right) / right], mpf(0)
+    high = mpf(int(LN2 * 2**15)) / 2**15
+    yield "ln 2, 15 bits and the rest, times 2^-23", [high / 2**23, (LN2 - high) / 2**23], mpf(0)
     yield "1/ln 2", [1 / LN2], mpf(0)
     yield "1/(2 ln 2)", [1 / (2 * LN2)], mpf(0)
     high = mpf(int(LN2 * 2**15)) / 2**15

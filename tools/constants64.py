@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from mpmath import atanh, erfc, exp, log, mp, mpf, pi, sqrt
+from mpmath import atan, atanh, erfc, exp, log, mp, mpf, pi, sqrt, tanh
 from remez64 import largest_error, minimax
 
 mp.prec = 200
@@ -74,6 +74,22 @@ def log_rest(z):
     return mpf(2) / 3 + 2 * z / 5 + 2 * z**2 / 7 + 2 * z**3 / 9
 
 
+def atan_rest(z):
+    """(atan(t)/t - 1)/z with t = sqrt(z)."""
+    if z > mpf(2) ** -40:
+        t = sqrt(z)
+        return (atan(t) / t - 1) / z
+    return -mpf(1) / 3 + z / 5 - z**2 / 7 + z**3 / 9
+
+
+def tanh_shrink_rest(z):
+    """((x - tanh(x))/x^3 - 1/3)/z with x = sqrt(z)."""
+    if z > mpf(2) ** -20:
+        x = sqrt(z)
+        return ((x - tanh(x)) / x**3 - mpf(1) / 3) / z
+    return -mpf(2) / 15 + 17 * z / 315 - 62 * z**2 / 2835 + 1382 * z**3 / 155925
+
+
 def atanh_rest(z):
     """(atanh(s)/s - 1 - z/3 - z^2/5 - z^3/7)/z^4 with s = sqrt(z)."""
     if z > mpf(2) ** -12:
@@ -119,6 +135,16 @@ def main():
     polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 9)
     # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
     polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
+    # the same for |s| <= 0.2012, where 1 + f is between 3/4 and 3/2 or in logit
+    polynomial("M", log_rest, lambda z: z / 2, 0, mpf("0.0405"), 7)
+    # atan(t) = t + t z A(z), z = t^2 <= 1/4; error relative to t
+    polynomial("A", atan_rest, lambda z: z, 0, mpf("0.2501"), 11)
+    pair("PI_2", pi / 2)
+    pair("PI_4", pi / 4)
+    # x - tanh(x) = x^3 (1/3 + z H(z)), |x| <= 3/4
+    polynomial("H", tanh_shrink_rest, lambda z: z / (mpf(1) / 3 + z * tanh_shrink_rest(z)), 0,
+               mpf("0.5626"), 11)
+    pair("THIRD", mpf(1) / 3)
     # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates
     polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
     # log(1 + e)/e = 2/(2 + e) (1 + z/3 + z^2/5 + z^3/7 + z^4 A(z)), z = (e/(2 + e))^2 <= 1/9

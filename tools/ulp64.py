@@ -56,9 +56,37 @@ quad elu_d(quad x, quad p) { return x > 0 ? 1 : p * expq(x); }
 quad softsign(quad x, quad p) { return x / (1 + fabsq(x)); }
 quad softsign_d(quad x, quad p) { quad d = 1 + fabsq(x); return 1 / (d * d); }
 
+
+quad logit(quad x, quad p) {
+    if (x < p) x = p;
+    if (1 - x < p) return -logit(p, 0);
+    return x < 0.25Q ? logq(x) - log1pq(-x) : log1pq((2 * x - 1) / (1 - x));
+}
+quad logit_d(quad x, quad p) { return x < p || 1 - x < p ? 0 : 1 / (fabsq(x) * (1 - x)); }
+quad arctan(quad x, quad p) { return atanq(x); }
+quad arctan_d(quad x, quad p) { return 1 / (1 + x * x); }
+quad gudermannian(quad x, quad p) { return 2 * atanq(tanhq(x / 2)); }
+quad gudermannian_d(quad x, quad p) { return 1 / coshq(fminq(fabsq(x), 5000)); }
+quad log1p_(quad x, quad p) { return log1pq(x); }
+quad log1p_d(quad x, quad p) { return x < -1 ? NAN : 1 / (1 + x); }
+quad log1mexp(quad x, quad p) {
+    return x < 0.7Q ? logq(-expm1q(-x)) : log1pq(-expq(-x));
+}
+quad log1mexp_d(quad x, quad p) { return x < 0 ? NAN : 1 / expm1q(fabsq(x)); }
+quad tanh_shrink(quad x, quad p) {
+    static const quad c[] = {1 / 3.Q, -2 / 15.Q, 17 / 315.Q, -62 / 2835.Q, 1382 / 155925.Q,
+                             -21844 / 6081075.Q};
+    quad z = x * x, sum = 0;
+    if (z > 1e-6Q) return x - tanhq(x);
+    for (int i = 5; i >= 0; i--) sum = sum * z + c[i];
+    return x * z * sum;
+}
+quad tanh_shrink_d(quad x, quad p) { quad t = tanhq(x); return t * t; }
+
 static double ulps(double y, quad truth, double least) {
     quad size = fmaxq(fabsq(truth), least);
     int e = -1022;
+    if (isnanq(truth)) return isnan(y) ? 0 : INFINITY;
     if (size >= 0x1p1024Q - 0x1p970Q) return isinf(y) ? 0 : INFINITY;
     if (isnan(y) || isinf(y)) return INFINITY;
     if (size >= 0x1p-1022Q) { frexpq(size, &e); e -= 1; }
@@ -82,15 +110,18 @@ PARAMETERS = {
     "softplus_y": (1, 0.7, 1e-300, 1e300),
     "silu": (1, 1.702, -0.9, 0, 1e-300, 1e300, 3e-306),
     "silu_d": (1, 1.702, -0.9, 0, 1e-300, 1e300),
+    "logit": (0, 1e-6, 0.1), "logit_d": (0, 1e-6, 0.1),
     "elu": (1, 0.37, -2.7, 1e308, 1e-308), "elu_d": (1, 0.37, -2.7, 1.7e308, 1e-310),
 }
 LEAST = dict.fromkeys(("silu_d", "gelu_d", "gelu_tanh_d"), 0.25)
 NAMES = ["sigmoid", "sigmoid_d", "tanh", "tanh_d", "softplus", "softplus_d", "softplus_y",
          "silu", "silu_d", "gelu", "gelu_d", "gelu_tanh", "gelu_tanh_d", "elu", "elu_d",
-         "softsign", "softsign_d"]
+         "softsign", "softsign_d", "logit", "logit_d", "arctan", "arctan_d", "gudermannian",
+         "gudermannian_d", "log1p", "log1p_d", "log1mexp", "log1mexp_d", "tanh_shrink",
+         "tanh_shrink_d"]
 # zeros of derivatives, ends of ranges, where a reduction changes
 SPECIAL = (-0.7517915, -1.2784645, -0.7525, -38.5, -21.2, -745.1, -708.4, 37, 20, 39, 0.3466,
-           0.1733, 1, 1e-8, 1e-16)
+           0.1733, 1, 1e-8, 1e-16, 0.5, 0.75, 0.88, 2, 0.6931, 1e-30, 1e-60, 1e-280)
 
 
 class Op(ctypes.Structure):
@@ -146,6 +177,9 @@ def points(name, parameter, count, rng):
         rng.normal(0, 1, part), rng.choice(SPECIAL, part) * (1 + rng.normal(0, 0.01, part))])
     if name == "softplus_y":
         x = np.abs(x)
+    if name.startswith(("logit", "log1")):            # next to poles and zeros, on both sides
+        near = patterns(1e-17, 0.5, 2 * part)
+        x = np.concatenate([x, np.abs(near), 1 - np.abs(near), 0.5 + near / 2, np.abs(near) - 1])
     if name.startswith(("silu", "softplus")) and parameter and not 1e-9 < abs(parameter) < 1e9:
         with np.errstate(over="ignore"):
             x = x / parameter
@@ -178,6 +212,18 @@ def against_mpmath(name, parameter, x, value, rest):
         "elu": lambda x: x if x > 0 else p * mpmath.expm1(x),
         "elu_d": lambda x: mpmath.mpf(1) if x > 0 else p * mpmath.exp(x),
         "softsign": lambda x: x / (1 + abs(x)), "softsign_d": lambda x: (1 + abs(x)) ** -2,
+        "logit": lambda x: mpmath.log(x / (1 - x)) if p <= x <= 1 - p else
+            mpmath.log(p / (1 - p)) * (1 if x < p else -1),
+        "logit_d": lambda x: 1 / (x * (1 - x)) if p <= x <= 1 - p else mpmath.mpf(0),
+        "arctan": mpmath.atan, "arctan_d": lambda x: 1 / (1 + x * x),
+        "gudermannian": lambda x: 2 * mpmath.atan(mpmath.tanh(x / 2)),
+        "gudermannian_d": mpmath.sech,
+        "log1p": mpmath.log1p, "log1p_d": lambda x: 1 / (1 + x),
+        "log1mexp": lambda x: (mpmath.log(-mpmath.expm1(-x)) if x < 1 else
+                               mpmath.log1p(-mpmath.exp(-x))),
+        "log1mexp_d": lambda x: 1 / mpmath.expm1(x),
+        "tanh_shrink": lambda x: x - mpmath.tanh(x) if abs(x) > 1e-30 else x**3 / 3,
+        "tanh_shrink_d": lambda x: mpmath.tanh(x) ** 2,
     }
     # below 2^-970 the second part of the reference is itself not exact
     least, largest = LEAST.get(name, mpmath.mpf(2) ** -970), mpmath.mpf(0)
@@ -212,7 +258,7 @@ def main():
 def measure(name, parameter, levels, quad, arguments, rng):
     x = points(name, parameter, arguments.points, rng)
     error, value, rest = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-    function = getattr(quad, "tanh_" if name == "tanh" else name)
+    function = getattr(quad, name + "_" if name in {"tanh", "log1p"} else name)
     results = {}
     for level, table in levels.items():
         if name not in table:
