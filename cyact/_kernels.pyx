@@ -312,6 +312,14 @@ cdef void elu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
         y[i] = 1 if x[i] > 0 else <real> (x[i] + alpha)
 
 
+cdef inline void exp_ratio_block(const double* x, double* n, double* m,
+                                 Py_ssize_t count) noexcept nogil:
+    """e^-|x| as a quotient."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        m64.exp_ratio(m64.at_least(m64.minus_absolute(x[i]), -760.0), &n[i], &m[i])
+
+
 # celu: max(0, x) + min(0, alpha (e^(x / alpha) - 1)), which is x if x > 0 else the second term,
 # also for a negative alpha; celu'(0) = 1
 
@@ -420,18 +428,19 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
     cdef double rounded[BLOCK]
     cdef double rest[BLOCK]
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
-    if real is double:
-        for i in range(n & -LANES):
-            y[i] = m64.sigmoid(x[i])
-    else:
-        while start < n:
-            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        if real is double:
+            exp_ratio_block(x + start, rounded, rest, count)
+            for i in range(count):
+                y[start + i] = m64.sigmoid(rounded[i], rest[i], x[start + i])
+        else:
             for i in range(count):
                 m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
                                 &rounded[i], &rest[i])
             for i in range(count):
                 y[start + i] = <float> m32.gate(1, m32.exp2_reduced(rounded[i], rest[i]))
-            start += BLOCK
+        start += BLOCK
 
 
 cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -544,12 +553,15 @@ cdef void log_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noe
 
 cdef void log_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
+    cdef double numerator, denominator
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> m32.sigmoid(-at_most(at_least(x[i], low), high))
         else:
-            y[i] = m64.sigmoid(-x[i])
+            m64.exp_ratio(m64.at_least(m64.minus_absolute(x[i]), -760.0), &numerator,
+                          &denominator)
+            y[i] = m64.sigmoid(numerator, denominator, -x[i])
 
 
 cdef void log_sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -839,18 +851,27 @@ cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
 
 
 cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count, start = 0
     cdef double beta = p[0]
+    cdef double numerator[BLOCK]
+    cdef double denominator[BLOCK]
     # On the side where the sigmoid vanishes x must be finite: the limit there is 0.
     cdef float lowest = <float> opaque(-FLT_MAX if beta > 0 else -INFINITY)
     cdef float highest = <float> opaque(FLT_MAX if beta < 0 else INFINITY)
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
     cdef double bottom = opaque(-600), top = opaque(600), t
-    if real is double:
+    if beta == 1 and real is float:
+        silu_float(x, y, n, -m32.LOG2E, 120)
+    elif beta == 1:
+        while start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            exp_ratio_block(x + start, numerator, denominator, count)
+            for i in range(count):
+                y[start + i] = m64.silu1(numerator[i], denominator[i], x[start + i])
+            start += BLOCK
+    elif real is double:
         for i in range(n & -LANES):
             y[i] = m64.silu(x[i], beta)
-    elif beta == 1:
-        silu_float(x, y, n, -m32.LOG2E, 120)
     else:
         for i in range(n & -LANES):
             t = beta * <double> at_most(at_least(x[i], least), most)
@@ -957,6 +978,117 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = <float> m32.gelu_tanh_d(at_most(at_least(x[i], low), high))
         else:
             y[i] = m64.gelu_tanh_d(x[i])
+
+
+# erf: the error function; erf' = 2/sqrt(pi) e^(-x^2)
+
+cdef void erf(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float low = <float> opaque(-3.93), high = <float> opaque(3.93)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.erf(at_most(at_least(x[i], low), high))
+        else:
+            y[i] = m64.erf(x[i])
+
+
+cdef void erf_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double a
+    cdef float high = <float> opaque(10.5)
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            y[i] = <float> (m32.TWO_INV_SQRT_PI * m32.exp_from(-a * a, m32.ROUND))
+        else:
+            y[i] = m64.erf_d(x[i])
+
+
+# erfc: 1 - erf(x) = 2 Phi(-sqrt(2) x)
+
+cdef void erfc(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef m32.Ratio tail
+    cdef double single
+    cdef float high = <float> opaque(10.6)
+    for i in range(n & -LANES):
+        if real is float:
+            tail = m32.normal_tail(m32.SQRT2 * at_most(magnitude(x[i]), high))
+            single = (tail.n + tail.n) / tail.m
+            y[i] = <float> (2 - single if x[i] < 0 else single)
+        else:
+            y[i] = m64.erfc(x[i])
+
+
+cdef void erfc_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double a
+    cdef float high = <float> opaque(10.5)
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            y[i] = <float> (-m32.TWO_INV_SQRT_PI * m32.exp_from(-a * a, m32.ROUND))
+        else:
+            y[i] = -m64.erf_d(x[i])
+
+
+# ndtr: Phi(x), the normal distribution function; ndtr' = phi(x) = e^(-x^2/2)/sqrt(2 pi)
+
+cdef void ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef m32.Ratio tail
+    cdef double single
+    cdef float high = <float> opaque(15)
+    for i in range(n & -LANES):
+        if real is float:
+            tail = m32.normal_tail(at_most(magnitude(x[i]), high))
+            single = tail.n / tail.m
+            y[i] = <float> (1 - single if x[i] > 0 else single)
+        else:
+            y[i] = m64.ndtr(x[i])
+
+
+cdef void ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double a
+    cdef float high = <float> opaque(15)
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            y[i] = <float> (m32.INV_SQRT_2PI * m32.exp_from(-0.5 * a * a, m32.ROUND))
+        else:
+            y[i] = m64.ndtr_d(x[i])
+
+
+# log_ndtr: log Phi(x); log_ndtr' = phi(x)/Phi(x)
+
+cdef void log_ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double a, e
+    cdef float high = <float> opaque(15), most = <float> opaque(FLT_MAX)
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            e = m32.exp_from(-0.5 * a * a, m32.ROUND)
+            y[i] = <float> m32.log_ndtr(x[i], at_most(magnitude(x[i]), most), e)
+        else:
+            y[i] = m64.log_ndtr(x[i])
+
+
+cdef void log_ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double a, e
+    cdef float single
+    # below -far the derivative is -x
+    cdef float high = <float> opaque(15), far = <float> opaque(1e18)
+    for i in range(n & -LANES):
+        if real is float:
+            a = at_most(magnitude(x[i]), high)
+            e = m32.exp_from(-0.5 * a * a, m32.ROUND)
+            single = <float> m32.log_ndtr_d(x[i], at_most(magnitude(x[i]), far), e)
+            y[i] = -x[i] if x[i] < -far else single
+        else:
+            y[i] = m64.log_ndtr_d(x[i])
 
 
 # tanh_shrink: x - tanh(x); tanh_shrink' = tanh^2
@@ -1401,6 +1533,15 @@ add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
 add(b"mish", 0, 0.8, mish, mish, mish_d, mish_d)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"erf", 0, 0.6, erf, erf, erf_d, erf_d)
+add(b"erfc", 0, 0.8, erfc, erfc, erfc_d, erfc_d)
+add(b"ndtr", 0, 0.8, ndtr, ndtr, ndtr_d, ndtr_d)
+add(b"log_ndtr", 0, 1.2, log_ndtr, log_ndtr, log_ndtr_d, log_ndtr_d)
+
+KERNELS.abi = ABI
+KERNELS.ops = OPS
+KERNELS.run_span = run_span
+table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
 add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)

@@ -81,9 +81,15 @@ cdef extern from *:
     #define CYACT_ROUNDF 12582912.0f
     #define CYACT_LOG2E 1.4426950408889634
     #define CYACT_LN2 0.6931471805599453
+    #define CYACT_SQRT2 1.4142135623730951
+    #define CYACT_INV_SQRT_2PI 0.3989422804014327
+    #define CYACT_TWO_INV_SQRT_PI 1.1283791670955126
     """
     const double LOG2E "CYACT_LOG2E"
     const double LN2 "CYACT_LN2"
+    const double SQRT2 "CYACT_SQRT2"
+    const double INV_SQRT_2PI "CYACT_INV_SQRT_2PI"
+    const double TWO_INV_SQRT_PI "CYACT_TWO_INV_SQRT_PI"
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
     # Cython writes the literal 1 in a float expression as the double 1.0.
@@ -372,6 +378,23 @@ cdef inline double silu_d(double t) noexcept nogil:
     return e.m * fma(t, e.n, sum) / (sum * sum)
 
 
+cdef inline Ratio normal_tail(double a) noexcept nogil:
+    """Phi(-a) for 0 <= a <= 15, Phi the normal distribution: e^(-a^2/2) P(a)/Q(a)."""
+    cdef Ratio e = exp2_ratio(a * a, -0.7213475204444817)
+    cdef double p = fma(0.3989465595117252, a, 3.9269128452608384)
+    cdef double q = a + 9.84389830077048
+    p = fma(p, a, 17.67148863951629)
+    q = fma(q, a, 45.28201730621743)
+    p = fma(p, a, 42.19614726010047)
+    q = fma(q, a, 115.80108215321192)
+    p = fma(p, a, 48.02836229129833)
+    q = fma(q, a, 161.034514407621)
+    q = fma(q, a, 96.0567239773841)
+    e.n *= p
+    e.m *= q
+    return e
+
+
 cdef inline double tanh_shrink(double x) noexcept nogil:
     """x - tanh(x), |x| <= 9.02."""
     cdef double z = x * x
@@ -425,18 +448,9 @@ cdef inline double mish_d(double x) noexcept nogil:
 
 
 cdef inline double gelu_tail(double a) noexcept nogil:
-    """a * Phi(-a) for a >= 0, Phi the normal distribution: a e^(-a^2/2) P(a)/Q(a)."""
-    cdef Ratio e = exp2_ratio(a * a, -0.7213475204444817)
-    cdef double p = fma(0.3989465595117252, a, 3.9269128452608384)
-    cdef double q = a + 9.84389830077048
-    p = fma(p, a, 17.67148863951629)
-    q = fma(q, a, 45.28201730621743)
-    p = fma(p, a, 42.19614726010047)
-    q = fma(q, a, 115.80108215321192)
-    p = fma(p, a, 48.02836229129833)
-    q = fma(q, a, 161.034514407621)
-    q = fma(q, a, 96.0567239773841)
-    return e.n * a * p / (e.m * q)
+    """a Phi(-a) for a >= 0."""
+    cdef Ratio tail = normal_tail(a)
+    return a * tail.n / tail.m
 
 
 cdef inline double gelu_d_tail(double a) noexcept nogil:
@@ -453,7 +467,75 @@ cdef inline double gelu_d_tail(double a) noexcept nogil:
     p = fma(p, a, 222.3710205836628)
     q = fma(q, a, 807.0429845224409)
     q = fma(q, a, 444.74204120701194)
-    return e.n * fma(-0.3989422804014327 * a, q, p) / (e.m * q)
+    return e.n * fma(-INV_SQRT_2PI * a, q, p) / (e.m * q)
+
+
+cdef inline double erf(double x) noexcept nogil:
+    """|x| < 3.93; beyond, erf rounds to 1 in float."""
+    cdef double z = x * x
+    cdef double p = fma(-0.00020572294211358014, z, 0.07391974668496226)
+    cdef double q = z + 20.838336589201667
+    p = fma(p, z, 6.03460846374245)
+    q = fma(q, z, 246.95516164812037)
+    p = fma(p, z, 61.44411842238579)
+    q = fma(q, z, 1822.1752850753094)
+    p = fma(p, z, 868.0679795522683)
+    q = fma(q, z, 7958.592604786151)
+    p = fma(p, z, 2962.337847596766)
+    q = fma(q, z, 15999.86357517241)
+    p = fma(p, z, 18053.912767910133)
+    return x * p / q
+
+
+cdef inline Ratio erfcx_half(double a) noexcept nogil:
+    """erfcx(a / sqrt 2)/2 for a >= 0: Phi(-a) = e^(-a^2/2) times it."""
+    cdef Ratio r
+    cdef double p = fma(0.39894227997797804, a, 4.683485448863839)
+    cdef double q = a + 11.739756279297596
+    p = fma(p, a, 26.451384396087843)
+    q = fma(q, a, 67.3038758160393)
+    p = fma(p, a, 86.6851332111688)
+    q = fma(q, a, 229.02336706166528)
+    p = fma(p, a, 164.62116690914374)
+    q = fma(q, a, 477.0320939751444)
+    p = fma(p, a, 149.92019527001807)
+    q = fma(q, a, 568.4803260454007)
+    r.n = p
+    r.m = fma(q, a, 299.84039085806495)
+    return r
+
+
+cdef inline double log_ndtr(double x, double a, double e) noexcept nogil:
+    """log Phi(x), given a = |x| and e = e^(-a^2/2).
+
+    Minus the logarithm of (1 + s)/(1 - s), which is 1/(1 - e R) for positive x, and
+    2^-k/R for negative, with R = erfcx(a / sqrt 2)/2 and k so that s stays small.
+    """
+    cdef Ratio r = erfcx_half(a)
+    # 1/R is nearly 1.5 + sqrt(2 pi) a: scale is 2^k
+    cdef unsigned long long exponent = bits64(fma(a, 3.4, 2.5)) & 0x7ff0000000000000ULL
+    cdef double scale = from_bits64(exponent)
+    cdef double k = from_bits64((exponent >> 52) | 0x4330000000000000ULL) - 4503599627371519.0
+    cdef bint positive = x > 0
+    cdef double other = (e if positive else scale) * r.n
+    cdef double start = 0.0 if positive else fma(0.5 * a, a, k * LN2)
+    cdef double s = (other if positive else r.m - other) / (
+        2 * r.m - other if positive else r.m + other)
+    cdef double z = s * s
+    cdef double p = fma(0.2441906054101273, z, 0.21391751406074763)
+    p = fma(p, z, 0.28620851778455614)
+    p = fma(p, z, 0.3999868639727646)
+    p = fma(p, z, 0.6666667936107953)
+    p = fma(p, z, 1.9999999998018212)
+    return -fma(s, p, start)
+
+
+cdef inline double log_ndtr_d(double x, double a, double e) noexcept nogil:
+    """phi(x)/Phi(x), likewise; for negative x e divides out."""
+    cdef Ratio r = erfcx_half(a)
+    cdef bint positive = x > 0
+    return INV_SQRT_2PI * (e if positive else 1.0) * r.m / (
+        fma(-e, r.n, r.m) if positive else r.n)
 
 
 cdef inline double gelu_tanh_exponent(double x) noexcept nogil:

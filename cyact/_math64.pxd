@@ -309,16 +309,16 @@ cdef inline double expm1(double x) noexcept nogil:
 # Logarithms
 
 cdef inline double log_rest(double z) noexcept nogil:
-    """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0295."""
+    """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0394."""
     cdef double p
-    p = 0.13267118642869224
-    p = madd(p, z, 0.1324838238431388)
-    p = madd(p, z, 0.15387167702455593)
-    p = madd(p, z, 0.1818177390663852)
-    p = madd(p, z, 0.22222222668764266)
-    p = madd(p, z, 0.28571428568940144)
-    p = madd(p, z, 0.400000000000067)
-    p = madd(p, z, 0.6666666666666666)
+    p = 0.13804373553807905
+    p = madd(p, z, 0.13179305823829598)
+    p = madd(p, z, 0.15390772387503862)
+    p = madd(p, z, 0.18181676291877844)
+    p = madd(p, z, 0.2222222412196267)
+    p = madd(p, z, 0.28571428557380196)
+    p = madd(p, z, 0.40000000000050195)
+    p = madd(p, z, 0.6666666666666661)
     return p
 
 
@@ -520,10 +520,52 @@ cdef inline gate open_gate(pair u, bint negative) noexcept nogil:
     return g
 
 
-cdef inline double sigmoid(double x) noexcept nogil:
-    """1/(1 + e^-x)."""
-    cdef gate g = open_gate(single(at_least(minus_absolute(x), -760.0)), x < 0)
-    return divide(g.m, g.d) * UNLIFT
+cdef inline void exp_ratio(double t, double* n, double* m) noexcept nogil:
+    """e^t = n/(2^96 m) for -760 <= t <= 0: the whole range of sigmoid, and n is normal.
+
+    With t = k log 2 + r, m = u - c r and n = 2^k (u + c r), u = c r coth(r/2) and c = 27/32.
+    Computed as 2^k (m + 2 c r), n makes up for the rounding of m.
+    """
+    cdef double rounded = madd(t, LOG2E, ROUND), k = rounded - ROUND
+    cdef double r = madd(-k, LN2_L, madd(-k, LN2_H, t)), z = r * r
+    cdef double u = madd(3.488277705082108e-08, z, -1.3950372090403696e-06)
+    u = madd(u, z, 5.580356767026327e-05)
+    u = madd(u, z, -0.0023437499998680816)
+    u = madd(u, z, 0.140624999999998)
+    u = madd(u, z, 1.6875)
+    m[0] = madd(-0.84375, r, u)
+    u = madd(1.6875, r, m[0])
+    n[0] = from_bits(bits(u) + (bits(rounded) << 52) + (96ULL << 52))
+
+
+cdef inline corrected sigmoid_from(double n, double m, bint negative) noexcept nogil:
+    """2^96/(1 + e^-|x|), or 2^96/(1 + e^|x|) where negative, given e^-|x| = n/(2^96 m)."""
+    cdef double d = madd(n, UNLIFT, m), low = madd(n, UNLIFT, m - d)
+    cdef double c = n if negative else from_bits(bits(m) + (96ULL << 52))
+    cdef corrected q
+    q.inverse = 1 / d
+    q.hi = c * q.inverse
+    q.rest = madd(-q.hi, low, residual(c, q.hi, d))
+    return q
+
+
+cdef inline double sigmoid(double n, double m, double x) noexcept nogil:
+    """1/(1 + e^-x) given e^-|x| = n/(2^96 m)."""
+    cdef corrected q = sigmoid_from(n, m, x < 0)
+    return madd(q.inverse, q.rest, q.hi) * UNLIFT
+
+
+cdef inline double silu1(double n, double m, double x) noexcept nogil:
+    """x sigmoid(x), likewise."""
+    cdef corrected q = sigmoid_from(n, m, x < 0)
+    cdef double c = at_least(x, -760.0), low = c * (q.inverse * q.rest), y = c * q.hi
+    if FUSED:
+        y = madd(c, q.hi, low)
+    else:
+        # the sum of -0.0 and an error of 0.0 has lost the sign
+        y = with_sign(absolute(y + (product_error(c, q.hi, y) + low)), x)
+    # x from where sigmoid rounds to 1
+    return y * UNLIFT if x < 60 else x
 
 
 cdef inline double gated_d(pair w, gate g) noexcept nogil:
@@ -780,39 +822,54 @@ cdef inline scaled normal_exp(double a) noexcept nogil:
     return exp_parts(pair_of(-0.5 * square.hi, -0.5 * square.lo))
 
 
-cdef inline pair normal_tail(double a, scaled e) noexcept nogil:
-    """(1 - Phi(a)) / 2^e.n for 0 <= a <= 39 and e = e^(-a^2/2), as e erfcx(a/sqrt 2)/2.
+cdef inline double density(pair square, pair height) noexcept nogil:
+    """height e^-square."""
+    cdef scaled e = exp_parts(pair_of(-square.hi, -square.lo))
+    cdef pair y = product(pair_of(e.hi, e.lo), height)
+    return scale(y.hi + y.lo, e.n)
 
-    erfcx(a/sqrt 2)/2 is a polynomial in (a - 5)/(a + 5) divided by a + 1.25, with which it
-    varies little (after Shepherd and Laframboise, "Chebyshev approximation of
-    (1 + 2x) exp(x^2) erfc x", 1981).
+
+cdef inline pair tail_numerator(double a) noexcept nogil:
+    """(a + 1.3125) erfcx(a / sqrt 2) / 2 for a >= 0.
+
+    Divided by a + 1.3125, erfcx varies little: a polynomial in (a - 5.5) / (a + 5.5) (after
+    Shepherd and Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x in
+    0 <= x < inf", 1981).
     """
-    cdef double t = (a - 5) / (a + 5), u = t * t, even, odd
-    cdef pair p
-    even = 6.311097088398601e-10
-    even = madd(even, u, 9.427100556268402e-10)
-    even = madd(even, u, -2.4663947428822733e-08)
-    even = madd(even, u, 1.4373467382289146e-07)
-    even = madd(even, u, -2.374658092512764e-07)
-    even = madd(even, u, -8.235498684973964e-06)
-    even = madd(even, u, 0.0001672273725843068)
-    even = madd(even, u, -0.0016211846717202913)
-    even = madd(even, u, -0.01292257276410531)
-    even = madd(even, u, -0.014437204895289508)
-    even = madd(even, u, 0.06004757139746477)
-    odd = 3.6977421841077838e-09
-    odd = madd(odd, u, -3.0051920914303276e-08)
-    odd = madd(odd, u, 1.883571923448267e-07)
-    odd = madd(odd, u, -1.2485647468159657e-06)
-    odd = madd(odd, u, 8.743406542053396e-06)
-    odd = madd(odd, u, -5.3367628983448034e-05)
-    odd = madd(odd, u, 4.13608864887955e-05)
-    odd = madd(odd, u, 0.005927289568878314)
-    odd = madd(odd, u, 0.01868348812241761)
-    odd = madd(odd, u, -0.01021861693082303)
-    odd = madd(odd, u, -0.12741667065001183)
-    p = fast_two_sum(0.48074565609378933, madd(t, odd, madd(u, even, 1.5838423449653187e-17)))
-    return quotient(product(pair_of(e.hi, e.lo), p), two_sum(a, 1.25))
+    cdef double t = (a - 5.5) / (a + 5.5), u = t * t, even, odd
+    even = -1.3630350490877494e-10
+    even = madd(even, u, 2.4377489655552376e-09)
+    even = madd(even, u, -3.246715048421649e-08)
+    even = madd(even, u, 3.9573992428494555e-07)
+    even = madd(even, u, -4.335300912785322e-06)
+    even = madd(even, u, 3.729301666783625e-05)
+    even = madd(even, u, -9.834930828650184e-05)
+    even = madd(even, u, -0.003787443747770866)
+    even = madd(even, u, -0.013832219989408364)
+    even = madd(even, u, -0.004796546552086698)
+    even = madd(even, u, 0.07086777346211072)
+    odd = 3.5751083582096925e-10
+    odd = madd(odd, u, -4.4141719518379234e-09)
+    odd = madd(odd, u, 3.3330891479160964e-08)
+    odd = madd(odd, u, -2.1089378681547044e-07)
+    odd = madd(odd, u, 1.0876768296282696e-06)
+    odd = madd(odd, u, -1.29201345964329e-06)
+    odd = madd(odd, u, -7.931160735165738e-05)
+    odd = madd(odd, u, 0.001096969798707384)
+    odd = madd(odd, u, 0.008544745805554307)
+    odd = madd(odd, u, 0.014998955659444207)
+    odd = madd(odd, u, -0.023428314487612917)
+    odd = madd(odd, u, -0.12978651901183852)
+    return fast_two_sum(0.4792096030461837, madd(t, odd, madd(u, even, 2.5346186299296578e-17)))
+
+
+cdef inline pair tail_denominator(double a) noexcept nogil:
+    return two_sum(a, 1.3125)
+
+
+cdef inline pair normal_tail(double a, scaled e) noexcept nogil:
+    """(1 - Phi(a)) / 2^e.n for 0 <= a <= 39 and e = e^(-a^2/2), as e erfcx(a/sqrt 2)/2."""
+    return quotient(product(pair_of(e.hi, e.lo), tail_numerator(a)), tail_denominator(a))
 
 
 cdef inline double gelu(double x) noexcept nogil:
@@ -859,6 +916,148 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     cdef pair w = cubic(c, TANH_1_H, TANH_1_L, TANH_D3_H, TANH_D3_L)
     return gated_d(w, open_gate(lower(v, -760.0), v.hi < 0))
+
+
+# The error function and the normal distribution function
+
+cdef inline double erf(double x) noexcept nogil:
+    """x + x p(x^2) for |x| < 7/8; from there on 1 - e^-q(|x|)."""
+    cdef double a = at_most(absolute(x), 6.0), z = a * a, p, q
+    cdef reduced e
+    p = -8.655111561760374e-10
+    p = madd(p, z, 1.4118056982563494e-08)
+    p = madd(p, z, -1.6288380353435115e-07)
+    p = madd(p, z, 1.6456518552641008e-06)
+    p = madd(p, z, -1.4925381488623572e-05)
+    p = madd(p, z, 0.00012055324326086586)
+    p = madd(p, z, -0.0008548326839444819)
+    p = madd(p, z, 0.005223977622956138)
+    p = madd(p, z, -0.026866170644932613)
+    p = madd(p, z, 0.11283791670954303)
+    p = madd(p, z, -0.37612638903183737)
+    p = madd(p, z, 0.1283791670955126)
+    q = -1.4514653143697885e-12
+    q = madd(q, a, 6.453780363523112e-11)
+    q = madd(q, a, -1.3439208499182097e-09)
+    q = madd(q, a, 1.7403208380746002e-08)
+    q = madd(q, a, -1.5675291732155773e-07)
+    q = madd(q, a, 1.0383479195414056e-06)
+    q = madd(q, a, -5.1927954876024224e-06)
+    q = madd(q, a, 1.9625436483295724e-05)
+    q = madd(q, a, -5.387424464915742e-05)
+    q = madd(q, a, 9.034846680568136e-05)
+    q = madd(q, a, 8.761293349370284e-06)
+    q = madd(q, a, -0.0005893497221251934)
+    q = madd(q, a, 0.0017101299388420422)
+    q = madd(q, a, -0.00022833260127873788)
+    q = madd(q, a, -0.019113405180473338)
+    q = madd(q, a, 0.10276479197629691)
+    q = madd(q, a, 0.6366224368495665)
+    q = madd(q, a, 1.1283786218013394)
+    q = madd(q, a, 5.099720289435078e-08)
+    e = reduce_exp(single(-q))
+    q = power_of_two(e.n)
+    q = 1 - madd(q, e.r + e.w, q)
+    return with_sign(madd(a, p, a) if a < 0.875 else q, x)
+
+
+cdef inline double erf_d(double x) noexcept nogil:
+    """2/sqrt(pi) e^(-x^2)."""
+    cdef double a = at_most(absolute(x), 28.0)
+    return density(two_prod(a, a), pair_of(TWO_INV_SQRT_PI_H, TWO_INV_SQRT_PI_L))
+
+
+cdef inline double erfc(double x) noexcept nogil:
+    """2 (1 - Phi(sqrt(2) |x|)), or for negative x 2 minus that."""
+    cdef double c = at_most(absolute(x), 27.5), y
+    cdef pair a = times(pair_of(SQRT2_H, SQRT2_L), c), square = two_prod(c, c)
+    cdef pair d = tail_denominator(a.hi), q
+    cdef scaled e = exp_parts(pair_of(-square.hi, -square.lo))
+    # what a.lo adds to the numerator does not count
+    d.lo += a.lo
+    q = quotient(product(pair_of(e.hi, e.lo), tail_numerator(a.hi)), d)
+    y = scale(q.hi + q.lo, e.n + 1)
+    return 2 - y if x < 0 else y
+
+
+cdef inline double ndtr(double x) noexcept nogil:
+    """Phi(x): the tail, or for positive x 1 minus it."""
+    cdef double a = at_most(absolute(x), 39.0), y
+    cdef scaled e = normal_exp(a)
+    cdef pair q = normal_tail(a, e)
+    y = scale(q.hi + q.lo, e.n)
+    return 1 - y if x > 0 else y
+
+
+cdef inline double ndtr_d(double x) noexcept nogil:
+    """phi(x)."""
+    cdef double a = at_most(absolute(x), 39.5)
+    cdef pair square = two_prod(a, a)
+    return density(pair_of(0.5 * square.hi, 0.5 * square.lo),
+                   pair_of(INV_SQRT_2PI_H, INV_SQRT_2PI_L))
+
+
+cdef inline double log_ndtr(double x) noexcept nogil:
+    """log(1 - e R), or for negative x log R - a^2/2; a = |x|, R = erfcx(a / sqrt 2)/2, e as below.
+
+    With R = p/d that is the logarithm of c/d, c = d - e p or p. It is taken of 2^k c/d, which
+    is (1 + s)/(1 - s) with s = (2^k c - d)/(2^k c + d); for k = 0 the numerator is -e p, not a
+    difference.
+    """
+    cdef bint positive = x > 0
+    cdef double a = at_most(absolute(x), 1e154), power, lowest, n, y, z
+    cdef scaled e = normal_exp(at_most(a, 39.0))
+    cdef pair p = tail_numerator(a), d = tail_denominator(a), ep, s, u, v, square
+    cdef unsigned long long k
+    ep = product(pair_of(e.hi, e.lo), p)
+    # the smallest results are scaled in the end, or they would be subnormal too soon
+    lowest = at_least(e.n, -200.0)
+    power = -power_of_two(lowest)
+    p.hi = ep.hi * power if positive else p.hi
+    p.lo = ep.lo * power if positive else p.lo
+    y = d.hi if positive else 0.0
+    # k to the nearest, or almost: the bits of a number are nearly its logarithm
+    k = (bits(d.hi) - bits(y + p.hi) + (1ULL << 51)) >> 52
+    power = from_bits((k + 1023) << 52)
+    y = power - 1 if positive else -1.0
+    u = plus(y * d.hi, pair_of(power * p.hi, power * p.lo))
+    u.lo = madd(y, d.lo, u.lo)
+    v = fast_two_sum(d.hi + d.hi, u.hi)
+    v.lo += (d.lo + d.lo) + u.lo
+    s = quotient(u, v)
+    # 2 s + … - k log 2 - a^2/2
+    square = two_prod(a, -0.5 * a)
+    square.hi = 0.0 if positive else square.hi
+    square.lo = 0.0 if positive else square.lo
+    n = (4503599627370496.0 - from_bits(k | 0x4330000000000000ULL))
+    u = two_sum(square.hi, n * LN2_H)
+    v = fast_two_sum(u.hi, s.hi + s.hi)
+    z = s.hi * s.hi
+    y = madd(n, LN2_L, madd(s.hi * z, log_rest(z), s.lo + s.lo))
+    y = v.hi + (v.lo + (u.lo + (square.lo + y)))
+    y *= power_of_two(e.n - lowest if positive else 0.0)
+    # beyond 1e154 nothing but the square counts
+    return -0.5 * x * x if x < -1e154 else y
+
+
+cdef inline double log_ndtr_d(double x) noexcept nogil:
+    """phi(x)/Phi(x); for negative x e^(-x^2/2) divides out."""
+    cdef bint positive = x > 0
+    cdef double a = at_most(absolute(x), 1e18), n, y
+    cdef scaled e = normal_exp(at_most(a, 39.0))
+    cdef pair p = tail_numerator(a), d = tail_denominator(a), m, ep, rest
+    m = product(d, pair_of(INV_SQRT_2PI_H, INV_SQRT_2PI_L))
+    ep = product(pair_of(e.hi, e.lo), p)
+    n = power_of_two(at_least(e.n, -200.0))
+    rest = plus(d.hi, pair_of(-n * ep.hi, -n * ep.lo))
+    p.lo = rest.lo + d.lo if positive else p.lo
+    p.hi = rest.hi if positive else p.hi
+    ep = product(m, pair_of(e.hi, e.lo))
+    m.hi = ep.hi if positive else m.hi
+    m.lo = ep.lo if positive else m.lo
+    y = scale(divide(m, p), e.n if positive else 0.0)
+    # so far out it is a, to the last bit
+    return -x if x < -1e18 else y
 
 
 # Elementary

@@ -51,6 +51,10 @@ _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"),
                sigmoid=Function("gelu", kernel="gelu_sigmoid"))
 # the kernels take an eps that is NaN for none
+_erf = Function("erf")
+_erfc = Function("erfc")
+_ndtr = Function("ndtr")
+_log_ndtr = Function("log_ndtr")
 _logit = Function("logit", eps=Domain("None or between 0 and 1/2", low=0, high=0.5,
                                       none=float("nan")))
 _arctan = Function("arctan")
@@ -1024,6 +1028,130 @@ def gelu(
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
     return _gelu.value(x, out, dtype, approximate)
+
+
+@documented
+def erf(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Error function.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = 2/sqrt(pi) * (integral of exp(-t**2) from 0 to x)``. {error}. The derivative is
+    ``2/sqrt(pi) * exp(-x**2)``.
+
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.erf([-1.0, 0.0, 0.5])
+    array([-0.84270079,  0.        ,  0.52049988])
+    """
+    return _erf.value(x, out, dtype)
+
+
+@documented
+def erfc(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Complementary error function.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = 1 - erf(x)``, without the cancellation where `erf` is near 1. {error}, also in the
+    tail, which decays through the subnormal numbers.
+
+
+    References
+    ----------
+    M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x
+    in 0 <= x < inf", Mathematics of Computation 36, 1981.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.erfc([-1.0, 0.0, 10.0])
+    array([1.84270079e+00, 1.00000000e+00, 2.08848758e-45])
+    """
+    return _erfc.value(x, out, dtype)
+
+
+@documented
+def ndtr(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+    """Distribution function of the standard normal distribution.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = erfc(-x / sqrt(2)) / 2``, the Phi of `gelu`. {error}, also in the tail, which
+    decays through the subnormal numbers. The derivative is the density
+    ``exp(-x**2 / 2) / sqrt(2 * pi)``.
+
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.ndtr([-10.0, -1.0, 0.0, 1.0])
+    array([7.61985302e-24, 1.58655254e-01, 5.00000000e-01, 8.41344746e-01])
+    """
+    return _ndtr.value(x, out, dtype)
+
+
+@documented
+def log_ndtr(
+    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Logarithm of the standard normal distribution function.
+
+    Parameters
+    ----------
+    {x}
+    {keywords}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    ``f(x) = log(ndtr(x))``, also where `ndtr` underflows or rounds to 1: it goes as
+    ``-x**2 / 2 - log(-x) - log(2 * pi) / 2`` for large negative `x` and as ``-ndtr(-x)`` for
+    large positive. {error}.
+
+    The derivative is the inverse Mills ratio, ``exp(-x**2 / 2) / sqrt(2 * pi) / ndtr(x)``: near
+    ``-x`` for large negative `x`, infinite at ``-inf``.
+
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.log_ndtr([-1e6, -1.0, 0.0, 10.0])
+    array([-5.00000000e+11, -1.84102165e+00, -6.93147181e-01, -7.61985302e-24])
+    """
+    return _log_ndtr.value(x, out, dtype)
 
 
 @documented

@@ -108,9 +108,10 @@ def bit_patterns(dtype, count, seed=0):
 
 # Where exponentials and error functions run through the subnormal numbers to 0, or overflow.
 _TAILS = {
-    np.float32: [(-15, -12), (-11, -9.5), (-105, -86), (86, 105), (-55, -40), (-9, 9), (-1, 1)],
+    np.float32: [(-15, -12), (-11, -9.5), (-105, -86), (86, 105), (-55, -40), (-9, 9), (-1, 1),
+                 (9, 14.5)],
     np.float64: [(-39, -36), (-22, -20), (-750, -705), (705, 750), (-375, -350), (-40, 40),
-                 (-1, 1)],
+                 (-1, 1), (26, 39)],
 }
 
 

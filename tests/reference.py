@@ -6,6 +6,7 @@ for many points at once. The tests compare the two with each other, and the deri
 mpmath's numerical ones, before they are believed.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from math import erfc as _erfc
@@ -44,6 +45,35 @@ def _normal_cdf(x):
 
 def _normal_pdf(x):
     return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def _log_normal_cdf(x):
+    if abs(x) > 1000:
+        return ZERO if x > 0 else mp.log(_mills(-x)) - x * x / 2
+    return mp.log1p(-_normal_cdf(-x)) if x > 0 else mp.log(_normal_cdf(x))
+
+
+def _log_normal_cdf_derivative(x):
+    if abs(x) > 1000:
+        return ZERO if x > 0 else 1 / (_mills(-x) * mp.sqrt(2 * mp.pi))
+    return _normal_pdf(x) / _normal_cdf(x)
+
+
+def _mills(a):
+    """e^(a^2/2) Phi(-a) for a > 1000, by its asymptotic series: an error of a^-50."""
+    total = mp.fsum((-1)**k * mp.fac2(2 * k - 1) / a**(2 * k) for k in range(25))
+    return total / (a * mp.sqrt(2 * mp.pi))
+
+
+def _erfc(x):
+    if abs(x) > 1000:
+        return ZERO if x > 0 else mpf(2)
+    return mp.erfc(x)
+
+
+def _bell(x):
+    """2/sqrt(pi) e^(-x^2)."""
+    return 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)
 
 
 def _gelu_tanh_exponent(x):
@@ -234,9 +264,41 @@ def _wide_sigmoid(z):
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
+def _each(function, x):
+    """A function of Python's math, of each element."""
+    return np.fromiter(map(function, np.ravel(x)), x.dtype, x.size).reshape(x.shape)
+
+
 def _wide_normal_cdf(x):
-    z = np.ravel(-x / np.sqrt(x.dtype.type(2)))
-    return np.fromiter(map(_erfc, z), x.dtype, z.size).reshape(x.shape) / 2
+    return _each(math.erfc, -x / np.sqrt(x.dtype.type(2))) / 2
+
+
+def _wide_normal_pdf(x):
+    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
+def _wide_mills(a):
+    """e^(a^2/2) Phi(-a) for a > 16, by its asymptotic series."""
+    terms = np.cumprod([-(2 * k - 1) / (a * a) for k in range(1, 20)], axis=0)
+    return (1 + terms[::-1].sum(axis=0)) / (a * np.sqrt(2 * np.pi))
+
+
+def _wide_log_normal_cdf(x):
+    a = np.maximum(-x, 16)
+    near = np.maximum(x, -16)
+    cdf = np.where(near > 0, _wide_normal_cdf(-near), _wide_normal_cdf(near))
+    return np.where(x < -16, np.log(_wide_mills(a)) - x * x / 2,
+                    np.where(x > 0, np.log1p(-cdf), np.log(cdf)))
+
+
+def _wide_log_normal_cdf_derivative(x):
+    near = np.maximum(x, -16)
+    return np.where(x < -16, 1 / (_wide_mills(np.maximum(-x, 16)) * np.sqrt(2 * np.pi)),
+                    _wide_normal_pdf(near) / _wide_normal_cdf(near))
+
+
+def _wide_bell(x):
+    return 2 / np.sqrt(np.pi) * np.exp(-x * x)
 
 
 def _wide_gelu_tanh_exponent(x):
@@ -253,7 +315,7 @@ def _wide_gelu_tanh_derivative(x):
 
 def _wide_gelu_derivative(x):
     x = np.clip(x, -1000, 1000)
-    return _wide_normal_cdf(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    return _wide_normal_cdf(x) + x * _wide_normal_pdf(x)
 
 
 def _wide_softplus(x, beta):
@@ -599,6 +661,18 @@ REFERENCES = {
         _gelu_tanh, _gelu_tanh_derivative,
         lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
         points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
+    ("erf",): Reference(
+        mp.erf, _bell, lambda x: _each(math.erf, x), _wide_bell,
+        points=(-0.875, 0.875, 3.93, 5.9), in_longdouble=lambda: False),
+    ("erfc",): Reference(
+        _erfc, lambda x: -_bell(x), lambda x: _each(math.erfc, x), lambda x: -_wide_bell(x),
+        in_longdouble=lambda: False),
+    ("ndtr",): Reference(
+        _normal_cdf, _normal_pdf, _wide_normal_cdf, _wide_normal_pdf,
+        in_longdouble=lambda: False),
+    ("log_ndtr",): Reference(
+        _log_normal_cdf, _log_normal_cdf_derivative, _wide_log_normal_cdf,
+        _wide_log_normal_cdf_derivative, points=(0.5448, 8.2), in_longdouble=lambda: False),
     ("logit",): Reference(
         _logit, _logit_derivative, _wide_logit, _wide_logit_derivative,
         domain=lambda eps=None: (0, 1) if eps is None else (-np.inf, np.inf),

@@ -87,6 +87,10 @@ VALUES = {
     ("silu", -0.7): (-INF, -0.0, 0.0, 0.0),
     ("gelu", "none"): (-0.0, -0.0, 0.0, INF),
     ("gelu", "tanh"): (-0.0, -0.0, 0.0, INF),
+    ("erf",): (-1.0, -0.0, 0.0, 1.0),
+    ("erfc",): (2.0, 1.0, 1.0, 0.0),
+    ("ndtr",): (0.0, 0.5, 0.5, 1.0),
+    ("log_ndtr",): (-INF, -np.log(2), -np.log(2), -0.0),
     ("logit", None): (NAN, -INF, -INF, NAN),
     ("logit", 0.0): (-INF, -INF, -INF, INF),
     ("logit", 0.5): (0.0, 0.0, 0.0, 0.0),
@@ -180,6 +184,10 @@ DERIVATIVES = {
     ("silu", -0.7): (1, 0.5, 0.5, 0),
     ("gelu", "none"): (0, 0.5, 0.5, 1),
     ("gelu", "tanh"): (0, 0.5, 0.5, 1),
+    ("erf",): (0, 2 / np.sqrt(np.pi), 2 / np.sqrt(np.pi), 0),
+    ("erfc",): (0, -2 / np.sqrt(np.pi), -2 / np.sqrt(np.pi), 0),
+    ("ndtr",): (0, 1 / np.sqrt(2 * np.pi), 1 / np.sqrt(2 * np.pi), 0),
+    ("log_ndtr",): (INF, np.sqrt(2 / np.pi), np.sqrt(2 / np.pi), 0),
     ("logit", None): (NAN, INF, INF, NAN),
     ("logit", 0.0): (0, INF, INF, 0),
     ("logit", 1e-6): (0, 0, 0, 0),
@@ -347,7 +355,7 @@ def test_negative_zero_through_relu_is_zero(dtype):
 @by_dtype
 @pytest.mark.parametrize("name", ["tanh", "hard_tanh", "softsign", "algebraic_sigmoid",
                                   "soft_shrink", "identity", "arctan", "gudermannian",
-                                  "tanh_shrink"])
+                                  "tanh_shrink", "erf"])
 def test_odd_functions_are_odd_to_the_bit(name, dtype):
     x = np.concatenate([special(dtype), inputs(dtype, 3000)])
     assert same_bits(getattr(cyact, name)(-x), -getattr(cyact, name)(x))

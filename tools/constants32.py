@@ -13,6 +13,7 @@ from mpmath import (
     atan,
     atanh,
     coth,
+    erf,
     erfc,
     exp,
     expm1,
@@ -55,8 +56,22 @@ def expm1_tail(r):
 
 
 def erfcx_half(a):
-    """R with the normal tail Phi(-a) = exp(-a^2/2) R(a)."""
-    return exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+    """R with the normal tail Phi(-a) = exp(-a^2/2) R(a); by its asymptotic series for large a."""
+    if a < 30:
+        return exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+    total, term, k = mpf(1), mpf(1), 1
+    while abs(term) > mp.eps:
+        term *= -(2 * k - 1) / a**2
+        total, k = total + term, k + 1
+    return total / (a * sqrt(2 * pi))
+
+
+def erf_over(z):
+    return erf(sqrt(z)) / sqrt(z) if z else 2 / sqrt(pi)
+
+
+def twice_atanh_over(z):
+    return 2 * atanh(sqrt(z)) / sqrt(z) if z else mpf(2)
 
 
 def tanh_over(z):
@@ -155,6 +170,17 @@ def sets():
         p, q = monic(p, q)
         yield f"{name}, P", p, error
         yield f"{name}, Q", q[:-1], error
+    p, q, error = fit(erfcx_half, mpf(0), mpf(10) ** 6, 5, 6, bend=200_000)
+    p, q = monic(p, q)
+    yield "erfcx/2, 5/6, without end, P", p, error
+    yield "erfcx/2, 5/6, without end, Q", q[:-1], error
+    # erf rounds to 1 in float32 from 3.84 on
+    p, q, error = fit(erf_over, mpf(0), mpf("3.93") ** 2, 6, 5, bend=6)
+    p, q = monic(p, q)
+    yield "erf(v)/v in v^2, 6/5, P", p, error
+    yield "erf(v)/v in v^2, 6/5, Q", q[:-1], error
+    p, _, error = fit(twice_atanh_over, mpf(0), mpf("0.1112"), 5)
+    yield "2 atanh(s)/s in s^2, degree 5", p, error
     # tanh rounds to 1 in float32 from 9.011 on
     p, q, error = fit(tanh_over, mpf(0), mpf("9.02") ** 2, 4, 4, bend=30)
     p, q = monic(p, q)
@@ -211,6 +237,8 @@ def sets():
     yield "selu: scale - 1", [scale - 1], mpf(0)
     yield "selu: scale alpha, 24 bits and the rest", [high, product - high], mpf(0)
     yield "1/sqrt(2 pi)", [1 / sqrt(2 * pi)], mpf(0)
+    yield "1/sqrt(2 pi), 2/sqrt(pi), sqrt(2), ln 2", [
+        1 / sqrt(2 * pi), 2 / sqrt(pi), sqrt(mpf(2)), LN2], mpf(0)
     slope = 2 * sqrt(2 / pi)
     yield "gelu_tanh: 2 sqrt(2/pi) (1, 3*0.044715)", [
         slope, 3 * slope * mpf("0.044715")], mpf(0)

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from mpmath import atan, atanh, erfc, exp, log, mp, mpf, pi, sqrt, tanh
+from mpmath import atan, atanh, coth, erf, erfc, exp, log, mp, mpf, pi, sqrt, tanh
 from remez64 import largest_error, minimax
 
 mp.prec = 200
@@ -66,6 +66,22 @@ def exp_rest(r):
     return sum(r**k / mp.factorial(k + 2) for k in range(8))
 
 
+# e^r = (u + c r)/(u - c r), u = c sqrt(z) coth(sqrt(z) / 2), z = r^2. The factor puts u - c r and
+# u + c r between 1.41 and 2, where a rounding error is small against them.
+RATIO_FACTOR = mpf(27) / 32
+
+
+def exp_even(z):
+    """u."""
+    return RATIO_FACTOR * (sqrt(z) * coth(sqrt(z) / 2) if z > 0 else 2)
+
+
+def exp_even_weight(z):
+    """An error of this size in u moves e^r by one relative unit; not nothing at 0."""
+    r = RATIO_FACTOR * max(sqrt(z), mpf(2) ** -20)
+    return 2 * r / (exp_even(z) ** 2 - r * r)
+
+
 def log_rest(z):
     """2 (atanh(s)/s - 1) / s^2 with s = sqrt(z), the rest of log((1+s)/(1-s)) = 2s + s z rest."""
     if z > mpf(2) ** -40:
@@ -104,18 +120,34 @@ def log1p_ratio(c):
     return log(1 + e) / e if e > mpf(2) ** -60 else 1 - e / 2
 
 
-# gelu's tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 1.25), t = (a - 5) / (a + 5). With 1.25
-# the numerator is almost flat at a = 0 (exactly with sqrt(pi / 2)) and stays between 0.4 and
-# 0.63, so that rounding errors in t and in the polynomial count little; with 5 its error on
-# [0, 39] is near the smallest for the degree.
-TAIL_SHIFT, TAIL_CENTRE, TAIL_END = mpf(1.25), mpf(5), 39
+# The normal tail: erfcx(a / sqrt 2) / 2 = TAIL(t) / (a + 1.3125), t = (a - 5.5) / (a + 5.5).
+# 1.3125 the numerator is nearly flat at a = 0 (quite so with sqrt(pi / 2)) and stays between
+# 0.39 and 0.66, so that rounding errors in t and in the polynomial count little; with 5.5 its
+# error on [0, inf), rounded coefficients included, is near the smallest for the degree.
+TAIL_SHIFT, TAIL_CENTRE = mpf(1.3125), mpf(5.5)
 
 
 def tail(t):
-    if t == -1:
-        return TAIL_SHIFT / 2
+    if t in (-1, 1):
+        return TAIL_SHIFT / 2 if t < 0 else 1 / sqrt(2 * pi)
     a = TAIL_CENTRE * (1 + t) / (1 - t)
-    return (a + TAIL_SHIFT) * exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+    return (a + TAIL_SHIFT) * erfcx_half(a)
+
+
+def erfcx_half(a):
+    """erfcx(a / sqrt 2) / 2, by its asymptotic series for large a."""
+    if a < 30:
+        return exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+    total, term, k = mpf(1), mpf(1), 1
+    while abs(term) > mpf(2) ** -150:
+        term *= -(2 * k - 1) / a**2
+        total, k = total + term, k + 1
+    return total / (a * sqrt(2 * pi))
+
+
+def erf_rest(z):
+    """erf(a)/a - 1, z = a^2."""
+    return (erf(sqrt(z)) / sqrt(z) if z > 0 else 2 / sqrt(pi)) - 1
 
 
 def main():
@@ -125,6 +157,8 @@ def main():
     # n * LN2_H is exact for |n| < 2^13.
     pair("LN2", ln2, 40)
     pair("INV_SQRT_2PI", 1 / sqrt(2 * pi))
+    pair("TWO_INV_SQRT_PI", 2 / sqrt(pi))
+    pair("SQRT2", sqrt(mpf(2)))
     pair("TANH_1", 2 * root)
     pair("TANH_3", 2 * root * mpf("0.044715"))
     pair("TANH_D3", 6 * root * mpf("0.044715"))
@@ -133,8 +167,6 @@ def main():
         pair(name, x)
     # e^r = 1 + r + r^2 E(r); the error is relative to e^r
     polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 9)
-    # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| <= 3 - 2 sqrt 2; error relative to 2 s
-    polynomial("L", log_rest, lambda z: z / 2, 0, (3 - 2 * sqrt(mpf(2))) ** 2 * 1.01, 7)
     # the same for |s| <= 0.2012, where 1 + f is between 3/4 and 3/2 or in logit
     polynomial("M", log_rest, lambda z: z / 2, 0, mpf("0.0405"), 7)
     # atan(t) = t + t z A(z), z = t^2 <= 1/4; error relative to t
@@ -145,8 +177,6 @@ def main():
     polynomial("H", tanh_shrink_rest, lambda z: z / (mpf(1) / 3 + z * tanh_shrink_rest(z)), 0,
                mpf("0.5626"), 11)
     pair("THIRD", mpf(1) / 3)
-    # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates
-    polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
     # log(1 + e)/e = 2/(2 + e) (1 + z/3 + z^2/5 + z^3/7 + z^4 A(z)), z = (e/(2 + e))^2 <= 1/9
     polynomial("A", atanh_rest, lambda z: z**4, 0, mpf(1) / 9, 11)
     for n in (3, 5, 7):
@@ -154,8 +184,18 @@ def main():
     # e^r = 1 + r + r^2/2 + r^3 F(r) for |r| < ln2/32: Taylor's
     for n in range(3, 10):
         show(f"F{n - 3}", 1 / mp.factorial(n))
-    end = (TAIL_END - TAIL_CENTRE) / (TAIL_END + TAIL_CENTRE)
-    polynomial("T", tail, lambda t: 1 / tail(t), -1, end, 22, low_part=True)
+    polynomial("U", exp_even, exp_even_weight, 0, half**2, 5)
+    show("2 c", 2 * RATIO_FACTOR)
+    # log((1+s)/(1-s)) = 2 s + s z L(z), z = s^2, |s| < 0.1984: log() needs 3 - 2 sqrt 2,
+    # log_ndtr the rest; error relative to 2 s
+    polynomial("L", log_rest, lambda z: z / 2, 0, 0.0394, 7)
+    # log(1 + e) = e S(e - 1/2), 0 <= e <= 1; centred so that the first coefficient dominates
+    polynomial("S", log1p_ratio, lambda c: 1 / log1p_ratio(c), -0.5, 0.5, 20, low_part=True)
+    polynomial("T", tail, lambda t: 1 / tail(t), -1, 1, 23, low_part=True)
+    # erf(a) = a + a R(a^2) below 7/8, 1 - e^-Q(a) above; it rounds to 1 from 5.9 on
+    edge = mpf(7) / 8
+    polynomial("R", erf_rest, lambda z: 1 / (1 + erf_rest(z)), 0, edge**2, 11)
+    polynomial("Q", lambda a: -log(erfc(a)), lambda a: erfc(a) / erf(a), edge, 6, 18)
     numbers = {float(n) for n in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", SOURCE.read_text())}
     missing = [x for x in made if x not in numbers]
     if missing:

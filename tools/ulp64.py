@@ -55,6 +55,26 @@ quad elu(quad x, quad p) { return x > 0 ? x : p * expm1q(x); }
 quad elu_d(quad x, quad p) { return x > 0 ? 1 : p * expq(x); }
 quad softsign(quad x, quad p) { return x / (1 + fabsq(x)); }
 quad softsign_d(quad x, quad p) { quad d = 1 + fabsq(x); return 1 / (d * d); }
+quad erf_(quad x, quad p) { return erfq(x); }
+quad erf_d(quad x, quad p) { return 2 / sqrtq(M_PIq) * expq(-x * x); }
+quad erfc_(quad x, quad p) { return erfcq(x); }
+quad erfc_d(quad x, quad p) { return -erf_d(x, p); }
+quad ndtr(quad x, quad p) { return erfcq(-x * M_SQRT1_2q) / 2; }
+quad ndtr_d(quad x, quad p) { return expq(-x * x / 2) / sqrtq(2 * M_PIq); }
+
+/* Phi(-a) sqrt(2 pi) a e^(a^2/2) by its asymptotic series, for a > 20 */
+static quad mills(quad a) {
+    quad term = 1, sum = 0;
+    for (int k = 1; fabsq(term) > 1e-35Q; k++) { sum += term; term *= -(2 * k - 1) / (a * a); }
+    return sum;
+}
+quad log_ndtr(quad x, quad p) {
+    if (x < -20) return logq(mills(-x) / (-x * sqrtq(2 * M_PIq))) - x * x / 2;
+    return x < 0 ? logq(ndtr(x, p)) : log1pq(-ndtr(-x, p));
+}
+quad log_ndtr_d(quad x, quad p) {
+    return x < -20 ? -x / mills(-x) : ndtr_d(x, p) / ndtr(x, p);
+}
 
 
 quad logit(quad x, quad p) {
@@ -116,12 +136,14 @@ PARAMETERS = {
 LEAST = dict.fromkeys(("silu_d", "gelu_d", "gelu_tanh_d"), 0.25)
 NAMES = ["sigmoid", "sigmoid_d", "tanh", "tanh_d", "softplus", "softplus_d", "softplus_y",
          "silu", "silu_d", "gelu", "gelu_d", "gelu_tanh", "gelu_tanh_d", "elu", "elu_d",
-         "softsign", "softsign_d", "logit", "logit_d", "arctan", "arctan_d", "gudermannian",
+         "softsign", "softsign_d", "erf", "erf_d", "erfc", "erfc_d", "ndtr", "ndtr_d", "log_ndtr",
+         "log_ndtr_d", "logit", "logit_d", "arctan", "arctan_d", "gudermannian",
          "gudermannian_d", "log1p", "log1p_d", "log1mexp", "log1mexp_d", "tanh_shrink",
          "tanh_shrink_d"]
 # zeros of derivatives, ends of ranges, where a reduction changes
 SPECIAL = (-0.7517915, -1.2784645, -0.7525, -38.5, -21.2, -745.1, -708.4, 37, 20, 39, 0.3466,
-           0.1733, 1, 1e-8, 1e-16, 0.5, 0.75, 0.88, 2, 0.6931, 1e-30, 1e-60, 1e-280)
+           0.1733, 1, 1e-8, 1e-16, 0.5, 0.75, 0.88, 2, 0.6931, 1e-30, 1e-60, 1e-280, 5.9, 0.545,
+           8.2, -27)
 
 
 class Op(ctypes.Structure):
@@ -211,6 +233,12 @@ def against_mpmath(name, parameter, x, value, rest):
             1 + tanh_form(x, 3) * logistic(-tanh_form(x, 1))),
         "elu": lambda x: x if x > 0 else p * mpmath.expm1(x),
         "elu_d": lambda x: mpmath.mpf(1) if x > 0 else p * mpmath.exp(x),
+        "erf": mpmath.erf, "erf_d": lambda x: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),
+        "erfc": mpmath.erfc, "erfc_d": lambda x: -formulas["erf_d"](x),
+        "ndtr": mpmath.ncdf, "ndtr_d": mpmath.npdf,
+        "log_ndtr": lambda x: mpmath.log1p(-mpmath.ncdf(-x)) if x > 0 else mpmath.log(
+            mpmath.ncdf(x)),
+        "log_ndtr_d": lambda x: mpmath.npdf(x) / mpmath.ncdf(x),
         "softsign": lambda x: x / (1 + abs(x)), "softsign_d": lambda x: (1 + abs(x)) ** -2,
         "logit": lambda x: mpmath.log(x / (1 - x)) if p <= x <= 1 - p else
             mpmath.log(p / (1 - p)) * (1 if x < p else -1),
@@ -258,7 +286,7 @@ def main():
 def measure(name, parameter, levels, quad, arguments, rng):
     x = points(name, parameter, arguments.points, rng)
     error, value, rest = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-    function = getattr(quad, name + "_" if name in {"tanh", "log1p"} else name)
+    function = getattr(quad, name + "_" * (name in ("tanh", "log1p", "erf", "erfc")))
     results = {}
     for level, table in levels.items():
         if name not in table:
