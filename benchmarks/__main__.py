@@ -50,7 +50,7 @@ def thread_count(text):
 def arguments(argv):
     from . import catalog, contenders
 
-    functions = [f.name for f in catalog.ELEMENTWISE] + list(catalog.ROWS)
+    functions = [*(f.name for f in catalog.ELEMENTWISE), *catalog.ROWS]
     sections = ["elementwise", "backward", "rows", "calls"]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=
@@ -61,7 +61,7 @@ def arguments(argv):
     which.add_argument("--what", nargs="+", choices=sections, metavar="SECTION",
                        help=f"sections: {', '.join(sections)}")
     which.add_argument("--sizes", nargs="+", type=size, metavar="N", help="elements, as 16K or 1M")
-    which.add_argument("--dtypes", nargs="+", choices=["float32", "float64"])
+    which.add_argument("--dtypes", nargs="+", choices=["float16", "bfloat16", "float32", "float64"])
     which.add_argument("--threads", nargs="+", type=thread_count, metavar="N",
                        help="numbers of threads; 'all': every core")
     which.add_argument("--modes", nargs="+", choices=["out", "fresh"],
@@ -69,8 +69,9 @@ def arguments(argv):
     which.add_argument("--full", action="store_true", help="all sections, sizes, dtypes, modes")
     which.add_argument("--check", action="store_true",
                        help="measure what the bars need and exit with 1 if one is missed")
-    parser.add_argument("--functions", nargs="+", choices=functions, default=functions,
-                        metavar="NAME", help=f"only these of: {', '.join(functions)}")
+    parser.add_argument("--functions", nargs="+", choices=functions, metavar="NAME",
+                        help="only these (default: all with --full or --check, the commonest "
+                        f"without) of: {', '.join(functions)}")
     parser.add_argument("--contenders", nargs="+", choices=list(contenders.CONTENDERS),
                         metavar="NAME", help="cyact and only these of: "
                         + ", ".join(contenders.CONTENDERS))
@@ -94,16 +95,19 @@ def arguments(argv):
 def cases_of(options):
     from . import catalog, measure
 
-    if options.check:
-        return measure.check_plan(options.functions)
-    given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
-    if not options.full and not any(given):
-        return measure.default_plan(options.functions)
     full = options.full
+    functions = options.functions or [
+        *(f.name for f in catalog.ELEMENTWISE if full or options.check or f.name in catalog.COMMON),
+        *catalog.ROWS]
+    if options.check:
+        return measure.check_plan(functions)
+    given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
+    if not full and not any(given):
+        return measure.default_plan(functions)
     modes = options.modes or (["out", "fresh"] if full else ["out"])
     return measure.plan(
         options.what or (["elementwise", "backward", "rows"] if full else ["elementwise"]),
-        options.functions, catalog.ROW_SHAPES,
+        functions, catalog.ROW_SHAPES,
         options.sizes or (measure.FULL_SIZES if full else [16 << 10, 1 << 20]),
         options.dtypes or (["float32", "float64"] if full else ["float32"]),
         options.threads or ([1, thread_count("all")] if full else [1]),
@@ -131,6 +135,9 @@ def main(argv=None):
     cases = cases_of(options)
     if not cases:
         sys.exit("nothing to measure: these functions are in none of these sections")
+    lacking = {case.dtype for case in cases} - set(found[0].dtypes)
+    if lacking:
+        sys.exit(f"this cyact, or its environment, has no {', '.join(sorted(lacking))}")
     facts = report.environment(found)
     print(report.head(facts))
     if missing:

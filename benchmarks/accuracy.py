@@ -20,9 +20,25 @@ class Reference(NamedTuple):
     rest: np.ndarray
 
 
+def dtype_of(name):
+    """A dtype by name; NumPy knows bfloat16 once ml_dtypes is imported."""
+    if name == "bfloat16":
+        import ml_dtypes  # noqa: F401
+    return np.dtype(name)
+
+
+def finfo(dtype):
+    """`numpy.finfo`, for bfloat16 too."""
+    if np.dtype(dtype).kind == "f":
+        return np.finfo(dtype)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)
+
+
 def unit_in_last_place(values, dtype, floor=0.0):
     """The spacing of `dtype` in the binade of each value, at least the smallest subnormal."""
-    info = np.finfo(dtype)
+    info = finfo(dtype)
     _, exponent = np.frexp(np.maximum(np.abs(values).astype(np.float64), floor))
     exponent = np.where(np.abs(values) > 0, exponent, info.minexp + 1)
     if floor:
@@ -63,29 +79,32 @@ class Multiprecision:
 
         m = mpmath.mp.clone()
         m.prec = bits
-        self.mpf, self.pi, self.gelu_cubic = m.mpf, m.pi(), m.mpf("0.044715")
-        self.exp, self.expm1, self.log1p, self.tanh = m.exp, m.expm1, m.log1p, m.tanh
-        self.sqrt, self.abs = m.sqrt, abs
+        self.mpf = self.number = m.mpf
+        self.exp, self.expm1, self.log, self.log1p = m.exp, m.expm1, m.log, m.log1p
+        self.tanh, self.atan, self.erf, self.sqrt = m.tanh, m.atan, m.erf, m.sqrt
+        self.abs, self.pi, self.far, self.terms = abs, m.pi(), 100, 16
         # Beyond 200 erfc is 0 in float64, and mpmath refuses very large arguments.
         self.erfc = lambda x: m.erfc(min(x, m.mpf(200)))
 
+    # Both sides are computed, as of arrays: 0 * x stands in for the one that is not wanted.
     @staticmethod
     def where(condition, yes, no):
         return yes if condition else no
 
 
 def bit_patterns(dtype, count=None):
-    """Finite values of every magnitude: evenly spaced bit patterns."""
+    """Finite values of every magnitude: evenly spaced bit patterns; of 16 bits, all."""
     bits = np.dtype(dtype).itemsize * 8
-    stride = FLOAT32_STRIDE if count is None else (2**bits // count) | 1
+    stride = 1 if bits == 16 else FLOAT32_STRIDE if count is None else (2**bits // count) | 1
     patterns = np.arange(0, 2**bits, stride, dtype=np.uint64).astype(f"u{bits // 8}")
     values = patterns.view(dtype)
-    return values[np.isfinite(values)]
+    with np.errstate(invalid="ignore"):         # bfloat16's signalling NaNs
+        return values[np.isfinite(values)]
 
 
 def sample(dtype, data):
     """Data and tails: `data`, then bit patterns over the whole range of the dtype."""
-    if np.dtype(dtype) == np.float32:
+    if np.dtype(dtype).itemsize <= 4:
         return np.concatenate([data, bit_patterns(dtype)])
     # Patterns of float64 are mostly far outside; the second set is where functions bend.
     tails = np.random.default_rng(1).uniform(-750, 750, MULTIPRECISION_POINTS)
@@ -96,8 +115,8 @@ def sample(dtype, data):
 def elementwise_reference(function, x, derivative=False):
     """The reference of a catalogue function for the sample x, or None without mpmath."""
     formula = function.derivative if derivative else function.value
-    if x.dtype == np.float32:
-        floor = 2.0**-10 if derivative and function.floor else 0.0
+    if x.dtype.itemsize <= 4:
+        floor = 2.0**-10 if derivative and function.floor and x.dtype.itemsize == 4 else 0.0
         with np.errstate(all="ignore"):
             return reference(formula(WIDE, x.astype(np.float64)), x.dtype, floor)
     try:

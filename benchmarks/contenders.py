@@ -15,10 +15,12 @@ import contextlib
 import importlib
 import importlib.metadata
 import os
+import re
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from .accuracy import dtype_of
 from .catalog import ELEMENTWISE
 
 
@@ -52,6 +54,8 @@ class Bound(NamedTuple):
             value = eval(self.statement, dict(self.names))
         if isinstance(value, tuple | list):
             value = value[-1]
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":
+            value = value.float()       # NumPy has no view of it
         return np.array(value)
 
 
@@ -60,6 +64,7 @@ class Contender:
 
     name = ""
     package = ""
+    dtypes = ("float32", "float64")
     statements: ClassVar[dict] = {}
 
     def __init__(self):
@@ -84,7 +89,8 @@ class Contender:
         """Names for the statements, or None if it cannot do this function on these arrays."""
         scratch = np.empty_like(arrays.x)
         gradient = np.ones_like(arrays.x) if function.startswith("backward.") else None
-        return {"np": np, "t": scratch, "g": gradient, **arrays._asdict()}
+        numbers = {"one": np.ones(1, arrays.x.dtype), "weight": np.full(1, 0.25, arrays.x.dtype)}
+        return {"np": np, "t": scratch, "g": gradient, **numbers, **arrays._asdict()}
 
     def bind(self, function, arrays, fresh, threads):
         """Return a `Bound`, or None where it has nothing to offer."""
@@ -93,6 +99,18 @@ class Contender:
         statement = entry and entry[0 if fresh else 1]
         names = statement and self.names(function, arrays)
         return Bound(statement, names, "" if fresh else "y") if names else None
+
+
+    def offer(self, function, arrays, fresh, threads):
+        """What `bind` returns if it runs: of half types not every operator exists."""
+        bound = self.bind(function, arrays, fresh, threads)
+        if bound is None or arrays.x.dtype.itemsize > 2:
+            return bound
+        try:
+            bound.result()
+        except (NotImplementedError, RuntimeError, TypeError):
+            return None
+        return bound
 
 
 class Cyact(Contender):
@@ -118,6 +136,17 @@ class Cyact(Contender):
     def version(self):
         return self.module.__version__
 
+    @property
+    def dtypes(self):
+        return [name for name in ("float16", "bfloat16", "float32", "float64") if self._takes(name)]
+
+    def _takes(self, name):
+        try:
+            self.module.relu(np.zeros(1, dtype_of(name)))
+        except (TypeError, ImportError):
+            return False
+        return True
+
     def threads(self, count):
         return self.module.num_threads(count)
 
@@ -129,14 +158,81 @@ class NumPy(Contender):
     """Plain expressions. Fresh: what one writes. Into y: without temporaries where possible."""
 
     name, package = "NumPy", "numpy"
+    dtypes = ("float16", "float32", "float64")
     sigmoid = "np.negative(x, out=y); np.exp(y, out=y); np.add(y, 1, out=y)"
+    root = "np.multiply(x, x, out=y); np.add(y, 1, out=y); np.sqrt(y, out=y); "
     softmax = ("np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=y); "
                "np.divide(y, y.sum(axis, keepdims=True), out=y)")
     statements: ClassVar[dict] = {
         "identity": ("x.copy()", "np.copyto(y, x)"),
         "relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
+        "step": ("np.heaviside(x, one)", "np.heaviside(x, one, out=y)"),
+        "relu6": ("np.clip(x, 0, 6)", "np.clip(x, 0, 6, out=y)"),
+        "relu_k": ("np.clip(x, 0, 4)", "np.clip(x, 0, 4, out=y)"),
+        "squared_relu": ("np.square(np.maximum(x, 0))",
+                         "np.maximum(x, 0, out=y); np.square(y, out=y)"),
         "leaky_relu": ("np.maximum(x, 0.01 * x)",
                        "np.multiply(x, 0.01, out=y); np.maximum(x, y, out=y)"),
+        "prelu": ("np.maximum(x, 0.25 * x)",
+                  "np.multiply(x, 0.25, out=y); np.maximum(x, y, out=y)"),
+        "rrelu": ("np.maximum(x, 11 / 48 * x)",
+                  "np.multiply(x, 11 / 48, out=y); np.maximum(x, y, out=y)"),
+        "noisy_relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
+        "threshold": ("np.where(x > 0.5, x, x.dtype.type(-1))", None),
+        "thresholded_relu": ("x * (x > 1)", "np.greater(x, 1, out=y); np.multiply(x, y, out=y)"),
+        "celu": ("np.maximum(x, 0) + np.minimum(0, 2 * np.expm1(x / 2))", None),
+        "selu": ("1.0507009873554805 * np.where("
+                 "x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))", None),
+        "mish": ("x * np.tanh(np.log1p(np.exp(x)))",
+                 "np.exp(x, out=y); np.log1p(y, out=y); np.tanh(y, out=y); "
+                 "np.multiply(x, y, out=y)"),
+        "gelu_sigmoid": ("x / (1 + np.exp(-1.702 * x))",
+                         "np.multiply(x, -1.702, out=y); np.exp(y, out=y); np.add(y, 1, out=y); "
+                         "np.divide(x, y, out=y)"),
+        "generalized_logistic": ("3 / (1 + np.exp(1 - 2 * x)) ** 2 - 1", None),
+        "log_sigmoid": ("np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))",
+                        "np.abs(x, out=y); np.negative(y, out=y); np.exp(y, out=y); "
+                        "np.log1p(y, out=y); np.minimum(x, 0, out=t); np.subtract(t, y, out=y)"),
+        "logit": ("np.log(x / (1 - x))",
+                  "np.subtract(1, x, out=y); np.divide(x, y, out=y); np.log(y, out=y)"),
+        "hard_sigmoid": ("np.clip(x / 6 + 0.5, 0, 1)",
+                         "np.divide(x, 6, out=y); np.add(y, 0.5, out=y); np.clip(y, 0, 1, out=y)"),
+        "hard_swish": ("x * np.clip(x / 6 + 0.5, 0, 1)",
+                       "np.divide(x, 6, out=y); np.add(y, 0.5, out=y); np.clip(y, 0, 1, out=y); "
+                       "np.multiply(x, y, out=y)"),
+        "hard_tanh": ("np.clip(x, -1, 1)", "np.clip(x, -1, 1, out=y)"),
+        "squareplus": ("(x + np.sqrt(x * x + 4)) / 2",
+                       "np.multiply(x, x, out=y); np.add(y, 4, out=y); np.sqrt(y, out=y); "
+                       "np.add(x, y, out=y); np.divide(y, 2, out=y)"),
+        "algebraic_sigmoid": ("x / np.sqrt(1 + x * x)", root + "np.divide(x, y, out=y)"),
+        "isrlu": ("np.where(x < 0, x / np.sqrt(1 + x * x), x)",
+                  root + "np.divide(x, y, out=y); np.maximum(x, y, out=y)"),
+        "arctan": ("np.arctan(x)", "np.arctan(x, out=y)"),
+        "gudermannian": ("2 * np.arctan(np.tanh(x / 2))",
+                         "np.divide(x, 2, out=y); np.tanh(y, out=y); np.arctan(y, out=y); "
+                         "np.multiply(y, 2, out=y)"),
+        "exp": ("np.exp(x)", "np.exp(x, out=y)"),
+        "expm1": ("np.expm1(x)", "np.expm1(x, out=y)"),
+        "log1p": ("np.log1p(x)", "np.log1p(x, out=y)"),
+        "log1mexp": ("np.log(-np.expm1(-x))",
+                     "np.negative(x, out=y); np.expm1(y, out=y); np.negative(y, out=y); "
+                     "np.log(y, out=y)"),
+        "gaussian": ("np.exp(-x * x)",
+                     "np.multiply(x, x, out=y); np.negative(y, out=y); np.exp(y, out=y)"),
+        "bent_identity": ("(np.sqrt(x * x + 1) - 1) / 2 + x",
+                          root + "np.subtract(y, 1, out=y); np.divide(y, 2, out=y); "
+                          "np.add(x, y, out=y)"),
+        "hard_shrink": ("x * (np.abs(x) > 0.5)",
+                        "np.abs(x, out=y); np.greater(y, 0.5, out=y); np.multiply(x, y, out=y)"),
+        "soft_shrink": ("x - np.clip(x, -0.5, 0.5)",
+                        "np.clip(x, -0.5, 0.5, out=y); np.subtract(x, y, out=y)"),
+        "tanh_shrink": ("x - np.tanh(x)", "np.tanh(x, out=y); np.subtract(x, y, out=y)"),
+        "sparse_plus": ("np.where(x < 1, np.square(np.maximum(x + 1, 0)) / 4, x)", None),
+        "sparse_sigmoid": ("np.clip((x + 1) / 2, 0, 1)",
+                           "np.add(x, 1, out=y); np.divide(y, 2, out=y); np.clip(y, 0, 1, out=y)"),
+        "dish": ("x / 2 * (1 + x / np.sqrt(1 + x * x))",
+                 root + "np.divide(x, y, out=y); np.add(y, 1, out=y); np.multiply(x, y, out=y); "
+                 "np.divide(y, 2, out=y)"),
         "elu": ("np.maximum(x, np.expm1(np.minimum(x, 0)))",
                 "np.minimum(x, 0, out=y); np.expm1(y, out=y); np.maximum(x, y, out=y)"),
         "sigmoid": ("1 / (1 + np.exp(-x))", sigmoid + "; np.divide(1, y, out=y)"),
@@ -188,6 +284,17 @@ class SciPy(Contender):
         "softplus": ("-special.log_expit(-x)", "np.negative(x, out=y); "
                      "special.log_expit(y, out=y); np.negative(y, out=y)"),
         "gelu": ("x * special.ndtr(x)", "special.ndtr(x, out=y); np.multiply(x, y, out=y)"),
+        "gelu_sigmoid": ("x * special.expit(1.702 * x)",
+                         "np.multiply(x, 1.702, out=y); special.expit(y, out=y); "
+                         "np.multiply(x, y, out=y)"),
+        "log_sigmoid": ("special.log_expit(x)", "special.log_expit(x, out=y)"),
+        "logit": ("special.logit(x)", "special.logit(x, out=y)"),
+        "erf": ("special.erf(x)", "special.erf(x, out=y)"),
+        "erfc": ("special.erfc(x)", "special.erfc(x, out=y)"),
+        "ndtr": ("special.ndtr(x)", "special.ndtr(x, out=y)"),
+        "log_ndtr": ("special.log_ndtr(x)", "special.log_ndtr(x, out=y)"),
+        "expm1": ("special.expm1(x)", "special.expm1(x, out=y)"),
+        "log1p": ("special.log1p(x)", "special.log1p(x, out=y)"),
         "softmax": ("special.softmax(x, axis)", None),
         "log_softmax": ("special.log_softmax(x, axis)", None),
     }
@@ -201,16 +308,49 @@ class Torch(Contender):
     """PyTorch in inference mode.
 
     `nn` is the module torch.nn.functional itself calls, where functions take `out`; backward
-    passes are the operators autograd calls. Of these sigmoid's and tanh's are given f(x) ready
-    made (`s`), cyact computes it from x.
+    passes are the operators autograd calls. Of these sigmoid's, tanh's and log_sigmoid's are
+    given what the forward pass saved (`s`: f(x), exponentials), cyact computes it from x.
     """
 
     name, package = "torch", "torch"
+    dtypes = ("float16", "bfloat16", "float32", "float64")
     statements: ClassVar[dict] = {
         "identity": ("torch.clone(x)", "y.copy_(x)"),
         "relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
+        "step": ("torch.heaviside(x, one)", "torch.heaviside(x, one, out=y)"),
+        "relu6": ("nn.relu6(x)", "nn.hardtanh(x, 0, 6, out=y)"),
+        "relu_k": ("nn.hardtanh(x, 0, 4)", "nn.hardtanh(x, 0, 4, out=y)"),
+        "squared_relu": ("torch.relu(x).square_()", "torch.clamp_min(x, 0, out=y); y.square_()"),
         "leaky_relu": ("nn.leaky_relu(x, 0.01)", "nn.leaky_relu(x, 0.01, out=y)"),
+        "prelu": ("torch.prelu(x, weight)", None),
+        "rrelu": ("torch.rrelu(x)", None),
+        "noisy_relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
+        "threshold": ("torch.threshold(x, 0.5, -1)", "torch.threshold(x, 0.5, -1, out=y)"),
+        "thresholded_relu": ("torch.threshold(x, 1, 0)", "torch.threshold(x, 1, 0, out=y)"),
         "elu": ("nn.elu(x)", "nn.elu(x, out=y)"),
+        "celu": ("torch.celu(x, 2)", "nn.elu(x, 2, 1, 0.5, out=y)"),
+        "selu": ("torch.selu(x)",
+                 "nn.elu(x, 1.6732632423543772, 1.0507009873554805, 1, out=y)"),
+        "mish": ("nn.mish(x)", "nn.mish(x, out=y)"),
+        "log_sigmoid": ("nn.log_sigmoid(x)", "nn.log_sigmoid(x, out=y)"),
+        "logit": ("torch.logit(x)", "torch.logit(x, out=y)"),
+        "hard_sigmoid": ("nn.hardsigmoid(x)", "nn.hardsigmoid(x, out=y)"),
+        "hard_swish": ("nn.hardswish(x)", "nn.hardswish(x, out=y)"),
+        "hard_tanh": ("nn.hardtanh(x)", "nn.hardtanh(x, out=y)"),
+        "arctan": ("torch.atan(x)", "torch.atan(x, out=y)"),
+        "erf": ("torch.erf(x)", "torch.erf(x, out=y)"),
+        "erfc": ("torch.erfc(x)", "torch.erfc(x, out=y)"),
+        "ndtr": ("torch.special.ndtr(x)", "torch.special.ndtr(x, out=y)"),
+        "log_ndtr": ("torch.special.log_ndtr(x)", "torch.special.log_ndtr(x, out=y)"),
+        "exp": ("torch.exp(x)", "torch.exp(x, out=y)"),
+        "expm1": ("torch.expm1(x)", "torch.expm1(x, out=y)"),
+        "log1p": ("torch.log1p(x)", "torch.log1p(x, out=y)"),
+        "hard_shrink": ("torch.hardshrink(x, 0.5)", "torch.hardshrink(x, 0.5, out=y)"),
+        "soft_shrink": ("nn.softshrink(x, 0.5)", "nn.softshrink(x, 0.5, out=y)"),
+        "tanh_shrink": ("torch.sub(x, torch.tanh(x))",
+                        "torch.tanh(x, out=y); torch.sub(x, y, out=y)"),
+        "gelu_sigmoid": ("torch.sigmoid(1.702 * x).mul_(x)",
+                         "torch.mul(x, 1.702, out=y); y.sigmoid_(); y.mul_(x)"),
         "sigmoid": ("torch.sigmoid(x)", "torch.sigmoid(x, out=y)"),
         "tanh": ("torch.tanh(x)", "torch.tanh(x, out=y)"),
         "softplus": ("nn.softplus(x)", "nn.softplus(x, out=y)"),
@@ -233,12 +373,27 @@ class Torch(Contender):
             "softplus": "softplus_backward(g, x, 1, 20",
             "silu": "silu_backward(g, x",
             "gelu": "gelu_backward(g, x",
+            "relu6": "hardtanh_backward(g, x, 0, 6",
+            "relu_k": "hardtanh_backward(g, x, 0, 4",
+            "threshold": "threshold_backward(g, x, 0.5",
+            "thresholded_relu": "threshold_backward(g, x, 1",
+            "celu": "elu_backward(g, 2, 1, 0.5, False, x",
+            "selu": "elu_backward(g, 1.6732632423543772, 1.0507009873554805, 1, False, x",
+            "log_sigmoid": "log_sigmoid_backward(g, x, s",
+            "logit": "logit_backward(g, x",
+            "hard_sigmoid": "hardsigmoid_backward(g, x",
+            "hard_tanh": "hardtanh_backward(g, x, -1, 1",
+            "hard_shrink": "hardshrink_backward(g, x, 0.5",
+            "soft_shrink": "softshrink_backward(g, x, 0.5",
         }.items()
         for operator, rest in [call.split("(")]
     } | {
         "backward.gelu_tanh": (
             "aten.gelu_backward(g, x, approximate='tanh')",
             "aten.gelu_backward.grad_input(g, x, approximate='tanh', grad_input=y)"),
+        "backward.hard_swish": ("aten.hardswish_backward(g, x)",
+                                "aten.hardswish_backward.out(g, x, out=y)"),
+        "backward.mish": ("aten.mish_backward(g, x)", None),
     }
 
     def note(self):
@@ -258,12 +413,18 @@ class Torch(Contender):
     def names(self, function, arrays):
         torch = self.module
         with torch.inference_mode():
-            names = {key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            names = {key: self._tensor(value) if isinstance(value, np.ndarray) else value
                      for key, value in super().names(function, arrays).items()}
-            saved = {"backward.sigmoid": torch.sigmoid, "backward.tanh": torch.tanh}
+            saved = {"backward.sigmoid": torch.sigmoid, "backward.tanh": torch.tanh,
+                     "backward.log_sigmoid": lambda x: torch.ops.aten.log_sigmoid_forward(x)[1]}
             names["s"] = saved[function](names["x"]) if function in saved else None
         return names | {"torch": torch, "nn": torch._C._nn, "aten": torch.ops.aten,
                         "cross_entropy": self._cross_entropy}
+
+    def _tensor(self, array):
+        if array.dtype.kind != "V":
+            return self.module.from_numpy(array)
+        return self.module.from_numpy(array.view(np.int16)).view(self.module.bfloat16)
 
     def _cross_entropy(self, x, target, axis):
         """Loss and gradient by the operators autograd runs, without its bookkeeping."""
@@ -291,9 +452,28 @@ class NumExpr(Contender):
         "softsign": "x / (1 + abs(x))",
         "silu": "x / (1 + exp(-x))",
         "gelu_tanh": "x / (1 + exp(scale * (x + cubic * x * x * x)))",
+        "relu6": "where(x < zero, zero, where(x > six, six, x))",
+        "squared_relu": "where(x > 0, x * x, zero)",
+        "selu": "where(x > 0, lam * x, lam_alpha * expm1(x))",
+        "log_sigmoid": "where(x < 0, x, zero) - log1p(exp(-abs(x)))",
+        "logit": "log(x / (1 - x))",
+        "hard_tanh": "where(x < -1, -one, where(x > 1, one, x))",
+        "squareplus": "(x + sqrt(x * x + 4)) / 2",
+        "algebraic_sigmoid": "x / sqrt(1 + x * x)",
+        "isrlu": "where(x < 0, x / sqrt(1 + x * x), x)",
+        "arctan": "arctan(x)",
+        "gudermannian": "2 * arctan(tanh(x / 2))",
+        "exp": "exp(x)",
+        "expm1": "expm1(x)",
+        "log1p": "log1p(x)",
+        "gaussian": "exp(-x * x)",
+        "bent_identity": "(sqrt(x * x + 1) - 1) / 2 + x",
+        "tanh_shrink": "x - tanh(x)",
+        "dish": "x / 2 * (1 + x / sqrt(1 + x * x))",
     }
-    constants: ClassVar[dict] = {"zero": 0.0, "slope": 0.01, "cubic": 0.044715,
-                                 "scale": -2 * (2 / np.pi) ** 0.5}
+    constants: ClassVar[dict] = {"zero": 0.0, "one": 1.0, "six": 6.0, "slope": 0.01,
+                                 "cubic": 0.044715, "scale": -2 * (2 / np.pi) ** 0.5,
+                                 "lam": 1.0507009873554805, "lam_alpha": 1.7580993408473768}
 
     def note(self):
         return f"numexpr {'with' if self.module.use_vml else 'without'} Intel VML"
@@ -312,7 +492,7 @@ class NumExpr(Contender):
             return None
         # numexpr calls float32 `float` and float64 `np.double`.
         kind = float if arrays.x.dtype == np.float32 else np.double
-        used = [name for name in self.constants if name in expression]
+        used = [name for name in self.constants if re.search(rf"\b{name}\b", expression)]
         compiled = self.module.NumExpr(expression, [(name, kind) for name in ["x", *used]])
         values = [arrays.x.dtype.type(self.constants[name]) for name in used]
         names = {"f": compiled, "x": arrays.x, "y": arrays.y, "c": values,
@@ -338,6 +518,19 @@ class OnnxRuntime(Contender):
         "silu": [("Sigmoid", "x", {}), ("Mul", "x n0", {})],
         "gelu": [("Gelu", "x", {})],
         "gelu_tanh": [("Gelu", "x", {"approximate": "tanh"})],
+        "thresholded_relu": [("ThresholdedRelu", "x", {"alpha": 1.0})],
+        "celu": [("Celu", "x", {"alpha": 2.0})],
+        "selu": [("Selu", "x", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805})],
+        "mish": [("Mish", "x", {})],
+        "hard_sigmoid": [("HardSigmoid", "x", {"alpha": 1 / 6, "beta": 0.5})],
+        "hard_swish": [("HardSwish", "x", {})],
+        "log_sigmoid": [("Sigmoid", "x", {}), ("Log", "n0", {})],
+        "arctan": [("Atan", "x", {})],
+        "erf": [("Erf", "x", {})],
+        "exp": [("Exp", "x", {})],
+        "hard_shrink": [("Shrink", "x", {"lambd": 0.5})],
+        "soft_shrink": [("Shrink", "x", {"lambd": 0.5, "bias": 0.5})],
+        "tanh_shrink": [("Tanh", "x", {}), ("Sub", "x n0", {})],
         "softmax": [("Softmax", "x", {"axis": None})],
         "log_softmax": [("LogSoftmax", "x", {"axis": None})],
     }
@@ -389,6 +582,7 @@ class Jax(Contender):
     """JAX, compiled beforehand. It has no `out`, and its threads are fixed when it starts."""
 
     name = package = "jax"
+    dtypes = ("float16", "bfloat16", "float32", "float64")
 
     def __init__(self):
         super().__init__()
@@ -413,7 +607,7 @@ class Jax(Contender):
         return Bound("wait(f(x, target))", names, "")
 
     def _functions(self, arrays):
-        jnp, nn = self.module.numpy, self.module.nn
+        jnp, nn, special = self.module.numpy, self.module.nn, self.module.scipy.special
 
         def cross_entropy(x, target):
             at = jnp.expand_dims(target, arrays.axis)
@@ -425,6 +619,13 @@ class Jax(Contender):
             "softsign": nn.soft_sign, "silu": nn.silu,
             "gelu": lambda x: nn.gelu(x, approximate=False),
             "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
+            "relu6": nn.relu6, "celu": lambda x: nn.celu(x, 2.0), "selu": nn.selu,
+            "mish": nn.mish, "log_sigmoid": nn.log_sigmoid, "hard_sigmoid": nn.hard_sigmoid,
+            "hard_swish": nn.hard_swish, "hard_tanh": nn.hard_tanh, "squareplus": nn.squareplus,
+            "sparse_plus": nn.sparse_plus, "sparse_sigmoid": nn.sparse_sigmoid,
+            "log1mexp": nn.log1mexp, "arctan": jnp.arctan, "exp": jnp.exp, "expm1": jnp.expm1,
+            "log1p": jnp.log1p, "erf": special.erf, "erfc": special.erfc, "ndtr": special.ndtr,
+            "log_ndtr": special.log_ndtr, "logit": special.logit,
             "softmax": lambda x: nn.softmax(x, arrays.axis),
             "log_softmax": lambda x: nn.log_softmax(x, arrays.axis),
             "cross_entropy": self.module.value_and_grad(cross_entropy),

@@ -89,7 +89,8 @@ def plan(what, functions, shapes, sizes, dtypes, threads, modes):
                     else:
                         cases += [Case(section, f.name, (size,), dtype, count, fresh)
                                   for size in sizes for f in catalog.ELEMENTWISE
-                                  if f.name in functions]
+                                  if f.name in functions
+                                  and (f.backward or section != "backward")]
     return cases
 
 
@@ -121,10 +122,14 @@ def check_plan(functions):
 
 
 def make_arrays(case):
-    """Input N(0, 3) and an output whose pages exist already."""
+    """Input N(0, 3), mapped into the function's domain, and an output whose pages exist already."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal(case.shape, dtype=case.dtype)
+    dtype = accuracy.dtype_of(case.dtype)
+    x = rng.standard_normal(case.shape, np.float32 if dtype.itemsize == 2 else dtype)
     x *= 3
+    if case.section != "rows":
+        x = by_name(case.function).inputs(x)
+    x = x.astype(dtype, copy=False)
     y = np.zeros_like(x)
     y.fill(1)
     target = None
@@ -133,6 +138,11 @@ def make_arrays(case):
         classes = reduced.pop(case.axis)
         target = rng.integers(0, classes, reduced)
     return Arrays(x, y, case.axis, target)
+
+
+def by_name(name):
+    """An elementwise function of the catalogue."""
+    return next(f for f in catalog.EVERY if f.name == name)
 
 
 def batch_size(timer):
@@ -155,10 +165,10 @@ def run_case(case, contenders, rounds, seconds):
     with contextlib.ExitStack() as stack, np.errstate(all="ignore"):
         bound = {}
         for contender in contenders:
-            if not contender.supports(case.threads):
+            if not contender.supports(case.threads) or case.dtype not in contender.dtypes:
                 continue
             stack.enter_context(contender.threads(case.threads))
-            entry = contender.bind(case.key, arrays, case.fresh, case.threads)
+            entry = contender.offer(case.key, arrays, case.fresh, case.threads)
             if entry is not None:
                 bound[contender.name] = entry
         timers = {name: timeit.Timer(entry.statement, globals=entry.names)
@@ -215,8 +225,8 @@ class Errors:
             formula = catalog.ROWS[case.function]
             ref = accuracy.rows_reference(formula, arrays.x, arrays.axis, arrays.target)
         else:
-            function = next(f for f in catalog.ELEMENTWISE if f.name == case.function)
-            x = accuracy.sample(case.dtype, arrays.x)
+            function = by_name(case.function)
+            x = function.inside(accuracy.sample(case.dtype, arrays.x))
             data = min(data, accuracy.MULTIPRECISION_POINTS if case.dtype == "float64" else data)
             arrays = arrays._replace(x=x, y=np.empty_like(x))
             ref = accuracy.elementwise_reference(function, x, case.section == "backward")
@@ -224,9 +234,11 @@ class Errors:
             return {}
         found = {}
         for contender in self.contenders:
+            if case.dtype not in contender.dtypes:
+                continue
             with contender.threads(cores()), np.errstate(all="ignore"):
-                bound = (contender.bind(case.key, arrays, False, 1)
-                         or contender.bind(case.key, arrays, True, 1))
+                bound = (contender.offer(case.key, arrays, False, 1)
+                         or contender.offer(case.key, arrays, True, 1))
                 if bound is not None:
                     error = accuracy.ulp_error(bound.result(), ref).ravel()
                     found[contender.name] = float(error.max()), float(error[:data].max())

@@ -3,11 +3,12 @@
 Names, parameters and defaults are read from the functions themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
 from cyact import elementwise, gated, rectifiers, rows
+from cyact._errors import ERRORS
 
 
 class _Required:
@@ -36,11 +37,11 @@ class Interval(NamedTuple):
     low_closed: bool
     high_closed: bool
 
-    def __contains__(self, value):
+    def __contains__(self, value: object) -> bool:
         return (self.low < value or (self.low_closed and self.low == value)) and (
             value < self.high or (self.high_closed and self.high == value))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"{'[' if self.low_closed else '('}{self.low:.6g}, "
                 f"{self.high:.6g}{']' if self.high_closed else ')'}")
 
@@ -48,60 +49,114 @@ class Interval(NamedTuple):
 class Record(NamedTuple):
     """What is known of one function.
 
-    The properties are those of the function with its default parameters. They are None where
-    they make no sense: for functions along an axis, of two arrays, or without defaults.
+    The properties, from `range` on, are those of the function with its default parameters, over
+    its domain: the finite numbers for which it is not NaN. They are None where they make no
+    sense: for functions along an axis or of two arrays, and where a parameter has no default.
+
+    Attributes
+    ----------
+    name, kind : str
+        What it is called in `cyact`, and the module it is in: "elementwise", "rectifiers",
+        "gated" or "rows".
+    aliases, importable : tuple of str
+        Other names `catalog` finds it by, and those of them that are attributes of `cyact`, too.
+    parameters : tuple of Parameter
+        Their names, defaults and domains.
+    formula, summary, reference : str
+        The formula, the first line of the docstring, and where it was published ("" if the
+        docstring has no References).
+    function : callable
+        The function itself.
+    range : Interval
+        The smallest interval that holds its values, before rounding. An end is closed if some
+        finite input attains it; an infinite one, if it does so at a pole.
+    bounded : bool
+        Whether both ends of `range` are finite.
+    monotonic : bool
+        Whether it never falls, or never rises.
+    monotonic_derivative : bool
+        Whether f' never falls, or never rises: f is convex or concave. A function that jumps
+        has no monotonic derivative.
+    zero_centred : bool
+        Whether it takes values of both signs.
+    continuity : float
+        How often it is continuously differentiable; inf for a smooth function, 0 for one that
+        is continuous with a kink, -1 for one that jumps.
+    kinks : tuple of float
+        Where a derivative of some order jumps, or the function itself.
+    identity_at_origin : bool
+        Whether f(0) = 0 and f'(0) = 1, f' continuous there.
+    saturates : str
+        Where it has a finite limit: "left" (towards the low end of its domain), "right",
+        "both" or "neither".
+    nonlinear : bool
+        Whether it is anything but a straight line.
+    error : dict
+        The largest errors measured, in ULP, over several values of the parameters, too:
+        ``{dtype name: (error of the value, error of the derivative)}``. Where the derivative
+        passes through 0, its error is that in ulps of ``max(|f'|, 2**-10)`` in float32 and
+        ``max(|f'|, 2**-2)`` in float64. None where it is not measured.
     """
 
     name: str
-    kind: str                  # the module it is in: "elementwise", "rectifiers", "gated", "rows"
-    aliases: tuple             # other names `catalog` finds it by
-    importable: tuple          # those of them that are attributes of cyact, too
-    parameters: tuple
+    kind: str
+    aliases: tuple[str, ...]
+    importable: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
     formula: str
-    range: Interval            # the values it takes for finite input
-    monotonic: bool            # never falls, or never rises
-    monotonic_derivative: bool
-    continuity: float          # how often it is continuously differentiable; -1: it jumps
-    kinks: tuple               # where a derivative of it jumps, or the function itself
-    identity_at_origin: bool   # f(0) = 0 and f'(0) = 1, f' continuous there
-    saturates: str             # "both", "left", "right" or "neither": where it has a finite limit
+    range: Interval | None
+    monotonic: bool | None
+    monotonic_derivative: bool | None
+    continuity: float | None
+    kinks: tuple[float, ...] | None
+    identity_at_origin: bool | None
+    saturates: str | None
 
     @property
-    def summary(self):
+    def summary(self) -> str:
         """The first line of the docstring."""
         return self.function.__doc__.partition("\n")[0]
 
     @property
-    def function(self):
+    def function(self) -> Callable[..., Any]:
         """The public function."""
         return getattr(_MODULES[self.kind], self.name)
 
     @property
-    def engine(self):
+    def engine(self) -> Any:
         """The engine's side of it; None for what is composed of other functions."""
         return getattr(_MODULES[self.kind], "_" + self.name, None)
 
     @property
-    def bounded(self):
+    def bounded(self) -> bool | None:
         """Whether all values lie between two finite numbers."""
         return None if self.range is None else isfinite(self.range.low + self.range.high)
 
     @property
-    def nonlinear(self):
+    def nonlinear(self) -> bool | None:
         """Whether it is anything but a straight line."""
         return None if self.range is None else self.name != "identity"
 
     @property
-    def zero_centred(self):
+    def zero_centred(self) -> bool | None:
         """Whether it takes values of both signs."""
         return None if self.range is None else self.range.low < 0 < self.range.high
 
     @property
-    def reference(self):
+    def error(self) -> dict[str, tuple[float, float]] | None:
+        """The largest errors measured, in ULP."""
+        return ERRORS.get(self.name) if self.kind == "elementwise" else None
+
+    @property
+    def reference(self) -> str:
         """Where it was published: the References of the docstring; "" if it has none."""
         text = self.function.__doc__.partition("\nReferences\n----------\n")[2]
         return " ".join(text.partition("\n\n")[0].split())
 
+
+# What `find` can be asked for
+_ATTRIBUTES = sorted([*Record._fields, *(name for name, value in vars(Record).items()
+                                         if isinstance(value, property) and name != "engine")])
 
 _MODULES = {"elementwise": elementwise, "rectifiers": rectifiers, "gated": gated, "rows": rows}
 SMOOTH = float("inf")
@@ -135,8 +190,11 @@ def _interval(text):
     return Interval(float(low), float(high), text[0] == "[", text[-1] == "]")
 
 
-class Catalog(Mapping):
+class Catalog(Mapping[str, Record]):
     """The functions by name; an alias, and any case, ``_`` or ``-``, finds them too.
+
+    A mapping from names to records, in the order of the documentation; `find` looks functions
+    up by their properties.
 
     Examples
     --------
@@ -145,29 +203,62 @@ class Catalog(Mapping):
     'x if x >= 0 else negative_slope * x'
     """
 
-    def __init__(self, records):
+    def __init__(self, records: list[Record]) -> None:
         self._records = {record.name: record for record in records}
         self._names = {self._key(name): record.name for record in records
                        for name in (record.name, *record.aliases)}
 
     @staticmethod
-    def _key(name):
+    def _key(name: object) -> str:
         return str(name).lower().replace("_", "").replace("-", "")
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Record:
         try:
             return self._records[self._names[self._key(name)]]
         except KeyError:
             raise KeyError(f"no function is called {name!r}; cyact has "
                            f"{', '.join(self._records)}") from None
 
-    def __iter__(self):
+    def find(self, **properties: Any) -> tuple[Record, ...]:
+        """The records that have all of the given properties.
+
+        Parameters
+        ----------
+        **properties
+            Attributes of `Record` and what they must be equal to. Functions of which a property
+            is None are found only where it is not asked.
+
+        Returns
+        -------
+        tuple of Record
+            In the catalogue's order; empty if there is none.
+
+        Raises
+        ------
+        TypeError
+            An attribute is none of a record's; the message lists those.
+
+        Examples
+        --------
+        >>> import cyact
+        >>> [record.name for record in cyact.catalog.find(bounded=True, continuity=1)]
+        ['softsign']
+        """
+        for name in properties:
+            if name not in _ATTRIBUTES:
+                raise TypeError(f"catalog.find: records have no attribute {name!r}; ask for "
+                                f"{', '.join(_ATTRIBUTES)}")
+        return tuple(record for record in self._records.values()
+                     if all(getattr(record, name) == value
+                            for name, value in properties.items()))
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._records)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._records)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<catalog of {len(self)} functions: {', '.join(self)}>"
 
 

@@ -2,13 +2,14 @@
 
 import os
 import platform
+from typing import Any, Literal
 
 import numpy as np
 
 from cyact import _cpu, _threads
 
 
-def show_config(mode="stdout"):
+def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
     """Show how cyact was built and what it runs on: the text to put into a bug report.
 
     Parameters

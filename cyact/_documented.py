@@ -1,8 +1,14 @@
 """The parts of a docstring that every elementwise function shares, written once.
 
 A docstring in elementwise.py holds ``{x}``, ``{keywords}``, ``{returns}`` and ``{raises}``
-where these belong, and ``{error}`` for the measured error bound.
+where these belong, and ``{error}`` for the error bound, with what was measured of it.
 """
+
+from typing import TypeVar
+
+from cyact._errors import ERRORS, INTERIOR_ZERO
+
+F = TypeVar("F")
 
 PARTS = {
     "x": """x : array_like of float16, bfloat16, float32, float64, integers or bool, any shape
@@ -75,16 +81,26 @@ ValueError
     overlaps an input.""",
     "gated_error": """The activation is rounded as by itself, and the product
 once more; of half types, both are computed in float32 and the product is rounded once.""",
-    "error": "Error at most 1 ULP in float32, 2 ULP in float64",
 }
 
 
-def documented(function):
+def error_bound(name: str) -> str:
+    """The documented bound, and the largest errors measured: a clause without full stop."""
+    bound = "Error at most 1 ULP in float32, 2 ULP in float64"
+    if name not in ERRORS:
+        return bound
+    value, slope = zip(*(ERRORS[name][dtype] for dtype in ("float32", "float64")), strict=True)
+    away = " away from its zero" if name in INTERIOR_ZERO else ""
+    return (f"{bound}\n(measured: {value[0]:g} and {value[1]:g}; "
+            f"derivative{away}: {slope[0]:g} and {slope[1]:g})")
+
+
+def documented(function: F) -> F:
     """Fill the shared parts into a function's docstring."""
     if function.__doc__:                    # python -OO drops it
         # Python 3.13 takes the indentation off by itself
         doc = "\n".join(line.removeprefix("    ") for line in function.__doc__.split("\n"))
         for name, text in PARTS.items():
             doc = doc.replace(f"{{{name}}}", text)
-        function.__doc__ = doc
+        function.__doc__ = doc.replace("{error}", error_bound(function.__name__))
     return function

@@ -860,24 +860,25 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
     cdef float highest = <float> opaque(FLT_MAX if beta < 0 else INFINITY)
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
     cdef double bottom = opaque(-600), top = opaque(600), t
-    if beta == 1 and real is float:
-        silu_float(x, y, n, -m32.LOG2E, 120)
-    elif beta == 1:
-        while start < n:
-            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
-            exp_ratio_block(x + start, numerator, denominator, count)
-            for i in range(count):
-                y[start + i] = m64.silu1(numerator[i], denominator[i], x[start + i])
-            start += BLOCK
-    elif real is double:
-        for i in range(n & -LANES):
-            y[i] = m64.silu(x[i], beta)
-    else:
+    if real is float:
+        if beta == 1:
+            silu_float(x, y, n, -m32.LOG2E, 120)
+            return
         for i in range(n & -LANES):
             t = beta * <double> at_most(at_least(x[i], least), most)
             t = at_most(at_least(t, bottom), top)
             y[i] = <float> m32.gate(at_most(at_least(x[i], lowest), highest),
                                     m32.exp2_ratio(t, -m32.LOG2E))
+    else:
+        while beta == 1 and start < n:
+            count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+            exp_ratio_block(x + start, numerator, denominator, count)
+            for i in range(count):
+                y[start + i] = m64.silu1(numerator[i], denominator[i], x[start + i])
+            start += BLOCK
+        if beta != 1:
+            for i in range(n & -LANES):
+                y[i] = m64.silu(x[i], beta)
 
 
 cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:

@@ -48,12 +48,30 @@ cdef extern from *:
     #define CYACT64_LN2_L 7.371002565167799e-13
     #define CYACT64_INV_SQRT_2PI_H 0.3989422804014327
     #define CYACT64_INV_SQRT_2PI_L -2.49232720227773e-17
+    #define CYACT64_TWO_INV_SQRT_PI_H 1.1283791670955126
+    #define CYACT64_TWO_INV_SQRT_PI_L 1.533545961316588e-17
+    #define CYACT64_SQRT2_H 1.4142135623730951
+    #define CYACT64_SQRT2_L -9.667293313452913e-17
     #define CYACT64_TANH_1_H 1.5957691216057308
     #define CYACT64_TANH_1_L -9.96930880911092e-17
     #define CYACT64_TANH_3_H 0.07135481627260025
     #define CYACT64_TANH_3_L -6.175149918155315e-19
     #define CYACT64_TANH_D3_H 0.21406444881780073
     #define CYACT64_TANH_D3_L 1.2025242832367862e-17
+    #define CYACT64_ONE_OVER_3_H 0.3333333333333333
+    #define CYACT64_ONE_OVER_3_L 1.850371707708594e-17
+    #define CYACT64_ONE_OVER_5_H 0.2
+    #define CYACT64_ONE_OVER_5_L -1.1102230246251566e-17
+    #define CYACT64_ONE_OVER_7_H 0.14285714285714285
+    #define CYACT64_ONE_OVER_7_L 7.93016446160826e-18
+    #define CYACT64_SELU_H 1.0507009873554805
+    #define CYACT64_SELU_L 3.987484766715415e-17
+    #define CYACT64_SELU_ALPHA_H 1.7580993408473768
+    #define CYACT64_SELU_ALPHA_L 1.415351938008446e-17
+    #define CYACT64_PI_2_H 1.5707963267948966
+    #define CYACT64_PI_2_L 6.123233995736766e-17
+    #define CYACT64_PI_4_H 0.7853981633974483
+    #define CYACT64_PI_4_L 3.061616997868383e-17
     """
     const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
@@ -65,12 +83,31 @@ cdef extern from *:
     const double LN2_L "CYACT64_LN2_L"
     const double INV_SQRT_2PI_H "CYACT64_INV_SQRT_2PI_H"
     const double INV_SQRT_2PI_L "CYACT64_INV_SQRT_2PI_L"
+    const double TWO_INV_SQRT_PI_H "CYACT64_TWO_INV_SQRT_PI_H"
+    const double TWO_INV_SQRT_PI_L "CYACT64_TWO_INV_SQRT_PI_L"
+    const double SQRT2_H "CYACT64_SQRT2_H"
+    const double SQRT2_L "CYACT64_SQRT2_L"
     const double TANH_1_H "CYACT64_TANH_1_H"
     const double TANH_1_L "CYACT64_TANH_1_L"
     const double TANH_3_H "CYACT64_TANH_3_H"
     const double TANH_3_L "CYACT64_TANH_3_L"
     const double TANH_D3_H "CYACT64_TANH_D3_H"
     const double TANH_D3_L "CYACT64_TANH_D3_L"
+    const double ONE_OVER_3_H "CYACT64_ONE_OVER_3_H"
+    const double ONE_OVER_3_L "CYACT64_ONE_OVER_3_L"
+    const double ONE_OVER_5_H "CYACT64_ONE_OVER_5_H"
+    const double ONE_OVER_5_L "CYACT64_ONE_OVER_5_L"
+    const double ONE_OVER_7_H "CYACT64_ONE_OVER_7_H"
+    const double ONE_OVER_7_L "CYACT64_ONE_OVER_7_L"
+    # selu's lambda and lambda alpha; both parts are positive, so that products of inf agree
+    const double SELU_H "CYACT64_SELU_H"
+    const double SELU_L "CYACT64_SELU_L"
+    const double SELU_ALPHA_H "CYACT64_SELU_ALPHA_H"
+    const double SELU_ALPHA_L "CYACT64_SELU_ALPHA_L"
+    const double PI_2_H "CYACT64_PI_2_H"
+    const double PI_2_L "CYACT64_PI_2_L"
+    const double PI_4_H "CYACT64_PI_4_H"
+    const double PI_4_L "CYACT64_PI_4_L"
     # a * b + c, rounded once where the CPU can: for polynomials
     double madd "cyact64_madd" (double a, double b, double c) noexcept nogil
     unsigned long long bits "cyact64_bits" (double x) noexcept nogil
@@ -92,6 +129,12 @@ cdef struct scaled:
     double n
     double hi
     double lo
+
+# hi + inverse * rest
+cdef struct corrected:
+    double hi
+    double inverse
+    double rest
 
 # sigmoid(v) = m / d and sigmoid(-v) = e / d but for a power of two in m and e: e = e^-|v|,
 # d = 1 + e, and m is 1 for positive v, e for negative v.
@@ -632,7 +675,7 @@ cdef inline double tanh_shrink(double x) noexcept nogil:
     p = madd(p, u, madd(z, 0.008863235033052058, -0.021869488512904205))
     p = madd(p, u, madd(z, 0.053968253967706506, -0.13333333333332884))
     difference += ((a - difference) - t.hi) - t.lo
-    third = fast_two_sum(THIRD_H, madd(p, z, THIRD_L))
+    third = fast_two_sum(ONE_OVER_3_H, madd(p, z, ONE_OVER_3_L))
     y = product(y, third)
     b = (y.hi + y.lo) * (2.409919865102884e-181 if tiny else 1.0)
     return x if absolute(x) > 1e16 else with_sign(difference if a > 0.75 else b, x)

@@ -75,7 +75,8 @@ _dish = Function("dish")
 
 @documented
 def identity(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Identity: the input, unchanged, in new memory.
 
@@ -98,13 +99,13 @@ def identity(
     >>> cyact.identity([-1.5, 0.0, 2.0])
     array([-1.5,  0. ,  2. ])
     """
-    return _identity.value(x, out, dtype)
+    return _identity.value(x, bias, out, dtype)
 
 
 @documented
 def step(
-    x: ArrayLike, /, threshold: float = 0.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, threshold: float = 0.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Binary step, the Heaviside function.
 
@@ -134,11 +135,14 @@ def step(
     >>> cyact.step([-1.5, 0.0, 2.0])
     array([0., 1., 1.])
     """
-    return _step.value(x, out, dtype, threshold)
+    return _step.value(x, bias, out, dtype, threshold)
 
 
 @documented
-def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def relu(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Rectified linear unit.
 
     Parameters
@@ -166,11 +170,14 @@ def relu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.relu([-1.5, 0.0, 2.0])
     array([0., 0., 2.])
     """
-    return _relu.value(x, out, dtype)
+    return _relu.value(x, bias, out, dtype)
 
 
 @documented
-def relu6(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def relu6(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Rectified linear unit that stops at 6.
 
     Parameters
@@ -197,13 +204,13 @@ def relu6(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | 
     >>> cyact.relu6([-1.5, 2.0, 9.0])
     array([0., 2., 6.])
     """
-    return _relu6.value(x, out, dtype)
+    return _relu6.value(x, bias, out, dtype)
 
 
 @documented
 def relu_k(
-    x: ArrayLike, /, n: float = 6.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, n: float = 6.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Rectified linear unit that stops at `n`.
 
@@ -233,12 +240,13 @@ def relu_k(
     >>> cyact.relu_k([-1.5, 2.0, 9.0], 1)
     array([0., 1., 1.])
     """
-    return _relu_k.value(x, out, dtype, n)
+    return _relu_k.value(x, bias, out, dtype, n)
 
 
 @documented
 def squared_relu(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Squared rectified linear unit.
 
@@ -266,13 +274,13 @@ def squared_relu(
     >>> cyact.squared_relu([-1.5, 0.5, 3.0])
     array([0.  , 0.25, 9.  ])
     """
-    return _squared_relu.value(x, out, dtype)
+    return _squared_relu.value(x, bias, out, dtype)
 
 
 @documented
 def leaky_relu(
-    x: ArrayLike, /, negative_slope: float = 0.01, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, negative_slope: float = 0.01, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Leaky rectified linear unit.
 
@@ -303,13 +311,13 @@ def leaky_relu(
     >>> cyact.leaky_relu([-2.0, 0.0, 2.0], 0.25)
     array([-0.5,  0. ,  2. ])
     """
-    return _leaky_relu.value(x, out, dtype, negative_slope)
+    return _leaky_relu.value(x, bias, out, dtype, negative_slope)
 
 
 @documented
 def threshold(
-    x: ArrayLike, /, threshold: float, value: float, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, threshold: float, value: float, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Input above a threshold, a constant elsewhere.
 
@@ -338,13 +346,13 @@ def threshold(
     >>> cyact.threshold([-1.5, 0.5, 3.0], 0.5, -1.0)
     array([-1., -1.,  3.])
     """
-    return _threshold.value(x, out, dtype, threshold, value)
+    return _threshold.value(x, bias, out, dtype, threshold, value)
 
 
 @documented
 def thresholded_relu(
-    x: ArrayLike, /, theta: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, theta: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Rectified linear unit with a threshold.
 
@@ -374,13 +382,13 @@ def thresholded_relu(
     >>> cyact.thresholded_relu([-1.5, 0.5, 3.0])
     array([0., 0., 3.])
     """
-    return _thresholded_relu.value(x, out, dtype, theta)
+    return _thresholded_relu.value(x, bias, out, dtype, theta)
 
 
 @documented
 def elu(
-    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Exponential linear unit.
 
@@ -413,13 +421,13 @@ def elu(
     >>> cyact.elu([-1e-10, 0.0, 2.0])
     array([-1.e-10,  0.e+00,  2.e+00])
     """
-    return _elu.value(x, out, dtype, alpha)
+    return _elu.value(x, bias, out, dtype, alpha)
 
 
 @documented
 def celu(
-    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Continuously differentiable exponential linear unit.
 
@@ -453,11 +461,14 @@ def celu(
     >>> cyact.celu([-1000.0, -1.0, 0.0, 2.0], 0.5)
     array([-0.5       , -0.43233236,  0.        ,  2.        ])
     """
-    return _celu.value(x, out, dtype, alpha)
+    return _celu.value(x, bias, out, dtype, alpha)
 
 
 @documented
-def selu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def selu(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Scaled exponential linear unit.
 
     Parameters
@@ -487,12 +498,13 @@ def selu(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.selu([-1.0, 0.0, 1.0])
     array([-1.11133074,  0.        ,  1.05070099])
     """
-    return _selu.value(x, out, dtype)
+    return _selu.value(x, bias, out, dtype)
 
 
 @documented
 def sigmoid(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logistic sigmoid.
 
@@ -517,13 +529,14 @@ def sigmoid(
     >>> cyact.sigmoid([-800.0, -1.0, 0.0, 800.0])
     array([0.        , 0.26894142, 0.5       , 1.        ])
     """
-    return _sigmoid.value(x, out, dtype)
+    return _sigmoid.value(x, bias, out, dtype)
 
 
 @documented
 def generalized_logistic(
     x: ArrayLike, /, lower: float = 0.0, upper: float = 1.0, growth: float = 1.0,
-    midpoint: float = 0.0, nu: float = 1.0, *, out: np.ndarray | None = None,
+    midpoint: float = 0.0, nu: float = 1.0, *,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None,
     dtype: DTypeLike | None = None
 ) -> Any:
     """Generalized logistic function, also called Richards' curve.
@@ -567,12 +580,13 @@ def generalized_logistic(
     >>> cyact.generalized_logistic([-2.0, 0.0, 2.0], lower=1, upper=5, growth=2, nu=0.5)
     array([1.00129401, 2.        , 4.85740434])
     """
-    return _generalized_logistic.value(x, out, dtype, lower, upper, growth, midpoint, nu)
+    return _generalized_logistic.value(x, bias, out, dtype, lower, upper, growth, midpoint, nu)
 
 
 @documented
 def log_sigmoid(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the logistic sigmoid.
 
@@ -597,13 +611,13 @@ def log_sigmoid(
     >>> cyact.log_sigmoid([-1000.0, 0.0, 40.0])
     array([-1.00000000e+03, -6.93147181e-01, -4.24835426e-18])
     """
-    return _log_sigmoid.value(x, out, dtype)
+    return _log_sigmoid.value(x, bias, out, dtype)
 
 
 @documented
 def hard_sigmoid(
-    x: ArrayLike, /, alpha: float = 1 / 6, beta: float = 0.5, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1 / 6, beta: float = 0.5, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Piecewise linear sigmoid.
 
@@ -638,12 +652,13 @@ def hard_sigmoid(
     >>> cyact.hard_sigmoid([-4.0, 0.0, 1.5, 4.0])
     array([0.  , 0.5 , 0.75, 1.  ])
     """
-    return _hard_sigmoid.value(x, out, dtype, alpha, beta)
+    return _hard_sigmoid.value(x, bias, out, dtype, alpha, beta)
 
 
 @documented
 def hard_swish(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Piecewise quadratic form of silu.
 
@@ -671,11 +686,14 @@ def hard_swish(
     >>> cyact.hard_swish([-4.0, -1.5, 0.0, 4.0])
     array([-0.   , -0.375,  0.   ,  4.   ])
     """
-    return _hard_swish.value(x, out, dtype)
+    return _hard_swish.value(x, bias, out, dtype)
 
 
 @documented
-def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def tanh(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Hyperbolic tangent.
 
     Parameters
@@ -697,13 +715,13 @@ def tanh(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.tanh([-1.0, 0.0, 1e-20])
     array([-7.61594156e-01,  0.00000000e+00,  1.00000000e-20])
     """
-    return _tanh.value(x, out, dtype)
+    return _tanh.value(x, bias, out, dtype)
 
 
 @documented
 def hard_tanh(
-    x: ArrayLike, /, min_val: float = -1.0, max_val: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, min_val: float = -1.0, max_val: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Input clipped to an interval.
 
@@ -735,13 +753,13 @@ def hard_tanh(
     >>> cyact.hard_tanh([-4.0, 0.5, 4.0])
     array([-1. ,  0.5,  1. ])
     """
-    return _hard_tanh.value(x, out, dtype, min_val, max_val)
+    return _hard_tanh.value(x, bias, out, dtype, min_val, max_val)
 
 
 @documented
 def softplus(
-    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, beta: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Softplus, a smooth rectifier.
 
@@ -772,12 +790,13 @@ def softplus(
     >>> cyact.softplus([-40.0, 0.0, 1000.0])
     array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
     """
-    return _softplus.value(x, out, dtype, beta)
+    return _softplus.value(x, bias, out, dtype, beta)
 
 
 @documented
 def softsign(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Softsign.
 
@@ -806,13 +825,13 @@ def softsign(
     >>> cyact.softsign([-1.0, 0.0, 3.0])
     array([-0.5 ,  0.  ,  0.75])
     """
-    return _softsign.value(x, out, dtype)
+    return _softsign.value(x, bias, out, dtype)
 
 
 @documented
 def squareplus(
-    x: ArrayLike, /, b: float = 4.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, b: float = 4.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Squareplus, an algebraic form of softplus.
 
@@ -843,13 +862,13 @@ def squareplus(
     >>> cyact.squareplus([-1e10, 0.0, 1.5])
     array([1.e-10, 1.e+00, 2.e+00])
     """
-    return _squareplus.value(x, out, dtype, b)
+    return _squareplus.value(x, bias, out, dtype, b)
 
 
 @documented
 def algebraic_sigmoid(
-    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Algebraic sigmoid, the inverse square root unit (ISRU).
 
@@ -880,13 +899,13 @@ def algebraic_sigmoid(
     >>> cyact.algebraic_sigmoid([-1e200, 0.0, 0.75])
     array([-1. ,  0. ,  0.6])
     """
-    return _algebraic_sigmoid.value(x, out, dtype, alpha)
+    return _algebraic_sigmoid.value(x, bias, out, dtype, alpha)
 
 
 @documented
 def isrlu(
-    x: ArrayLike, /, alpha: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, alpha: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Inverse square root linear unit.
 
@@ -918,13 +937,13 @@ def isrlu(
     >>> cyact.isrlu([-1e200, -0.75, 2.0])
     array([-1. , -0.6,  2. ])
     """
-    return _isrlu.value(x, out, dtype, alpha)
+    return _isrlu.value(x, bias, out, dtype, alpha)
 
 
 @documented
 def silu(
-    x: ArrayLike, /, beta: float = 1.0, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, beta: float = 1.0, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Sigmoid linear unit, also called swish.
 
@@ -957,11 +976,14 @@ def silu(
     >>> cyact.silu([-1.0, 0.0, 1.0])
     array([-0.26894142,  0.        ,  0.73105858])
     """
-    return _silu.value(x, out, dtype, beta)
+    return _silu.value(x, bias, out, dtype, beta)
 
 
 @documented
-def mish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def mish(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Mish, a smooth, self-gated unit.
 
     Parameters
@@ -988,13 +1010,14 @@ def mish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.mish([-1.0, 0.0, 1.0])
     array([-0.30340146,  0.        ,  0.86509839])
     """
-    return _mish.value(x, out, dtype)
+    return _mish.value(x, bias, out, dtype)
 
 
 @documented
 def gelu(
     x: ArrayLike, /, approximate: Literal["none", "tanh", "sigmoid"] = "none", *,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    bias: ArrayLike | None = None, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Gaussian error linear unit.
 
@@ -1027,11 +1050,14 @@ def gelu(
     >>> cyact.gelu([-10.0, -1.0, 1.0])
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
-    return _gelu.value(x, out, dtype, approximate)
+    return _gelu.value(x, bias, out, dtype, approximate)
 
 
 @documented
-def erf(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def erf(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Error function.
 
     Parameters
@@ -1055,11 +1081,14 @@ def erf(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | No
     >>> cyact.erf([-1.0, 0.0, 0.5])
     array([-0.84270079,  0.        ,  0.52049988])
     """
-    return _erf.value(x, out, dtype)
+    return _erf.value(x, bias, out, dtype)
 
 
 @documented
-def erfc(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def erfc(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Complementary error function.
 
     Parameters
@@ -1088,11 +1117,14 @@ def erfc(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.erfc([-1.0, 0.0, 10.0])
     array([1.84270079e+00, 1.00000000e+00, 2.08848758e-45])
     """
-    return _erfc.value(x, out, dtype)
+    return _erfc.value(x, bias, out, dtype)
 
 
 @documented
-def ndtr(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def ndtr(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Distribution function of the standard normal distribution.
 
     Parameters
@@ -1117,12 +1149,13 @@ def ndtr(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.ndtr([-10.0, -1.0, 0.0, 1.0])
     array([7.61985302e-24, 1.58655254e-01, 5.00000000e-01, 8.41344746e-01])
     """
-    return _ndtr.value(x, out, dtype)
+    return _ndtr.value(x, bias, out, dtype)
 
 
 @documented
 def log_ndtr(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the standard normal distribution function.
 
@@ -1151,13 +1184,13 @@ def log_ndtr(
     >>> cyact.log_ndtr([-1e6, -1.0, 0.0, 10.0])
     array([-5.00000000e+11, -1.84102165e+00, -6.93147181e-01, -7.61985302e-24])
     """
-    return _log_ndtr.value(x, out, dtype)
+    return _log_ndtr.value(x, bias, out, dtype)
 
 
 @documented
 def logit(
-    x: ArrayLike, /, eps: float | None = None, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, eps: float | None = None, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logit, the log-odds of a probability; the inverse of `sigmoid`.
 
@@ -1193,12 +1226,13 @@ def logit(
     >>> cyact.logit([0.0, 0.25, 0.5, 1.0], eps=1e-20)
     array([-46.05170186,  -1.09861229,   0.        ,  46.05170186])
     """
-    return _logit.value(x, out, dtype, eps)
+    return _logit.value(x, bias, out, dtype, eps)
 
 
 @documented
 def arctan(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Inverse tangent.
 
@@ -1221,12 +1255,13 @@ def arctan(
     >>> cyact.arctan([-1.0, 0.0, float("inf")])
     array([-0.78539816,  0.        ,  1.57079633])
     """
-    return _arctan.value(x, out, dtype)
+    return _arctan.value(x, bias, out, dtype)
 
 
 @documented
 def gudermannian(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Gudermannian function, a sigmoid from -pi/2 to pi/2.
 
@@ -1254,11 +1289,14 @@ def gudermannian(
     >>> cyact.gudermannian([-1.0, 0.0, float("inf")])
     array([-0.86576948,  0.        ,  1.57079633])
     """
-    return _gudermannian.value(x, out, dtype)
+    return _gudermannian.value(x, bias, out, dtype)
 
 
 @documented
-def log1p(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def log1p(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Logarithm of 1 + x, accurate also for small x.
 
     Parameters
@@ -1281,12 +1319,13 @@ def log1p(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | 
     >>> cyact.log1p([-1.0, 1e-20, 1.0])
     array([          -inf, 1.00000000e-20, 6.93147181e-01])
     """
-    return _log1p.value(x, out, dtype)
+    return _log1p.value(x, bias, out, dtype)
 
 
 @documented
 def log1mexp(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of 1 - exp(-x), accurate for small and for large x.
 
@@ -1316,12 +1355,13 @@ def log1mexp(
     >>> cyact.log1mexp([0.0, 1e-20, 1.0, 50.0])
     array([           -inf, -4.60517019e+01, -4.58675145e-01, -1.92874985e-22])
     """
-    return _log1mexp.value(x, out, dtype)
+    return _log1mexp.value(x, bias, out, dtype)
 
 
 @documented
 def tanh_shrink(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Tanh shrinkage.
 
@@ -1346,11 +1386,14 @@ def tanh_shrink(
     >>> cyact.tanh_shrink([-1.0, 0.0, 1e-5])
     array([-2.38405844e-01,  0.00000000e+00,  3.33333333e-16])
     """
-    return _tanh_shrink.value(x, out, dtype)
+    return _tanh_shrink.value(x, bias, out, dtype)
 
 
 @documented
-def exp(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def exp(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Exponential function.
 
     Parameters
@@ -1373,11 +1416,14 @@ def exp(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | No
     >>> cyact.exp([-745.0, 0.0, 1.0])
     array([4.94065646e-324, 1.00000000e+000, 2.71828183e+000])
     """
-    return _exp.value(x, out, dtype)
+    return _exp.value(x, bias, out, dtype)
 
 
 @documented
-def expm1(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def expm1(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Exponential function minus 1.
 
     Parameters
@@ -1399,12 +1445,13 @@ def expm1(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | 
     >>> cyact.expm1([-1e-20, 0.0, 1.0])
     array([-1.00000000e-20,  0.00000000e+00,  1.71828183e+00])
     """
-    return _expm1.value(x, out, dtype)
+    return _expm1.value(x, bias, out, dtype)
 
 
 @documented
 def gaussian(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Gaussian bell, unnormalised.
 
@@ -1427,12 +1474,13 @@ def gaussian(
     >>> cyact.gaussian([-1.0, 0.0, 5.0])
     array([3.67879441e-01, 1.00000000e+00, 1.38879439e-11])
     """
-    return _gaussian.value(x, out, dtype)
+    return _gaussian.value(x, bias, out, dtype)
 
 
 @documented
 def bent_identity(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Bent identity.
 
@@ -1456,13 +1504,13 @@ def bent_identity(
     >>> cyact.bent_identity([-0.75, 0.0, 0.75])
     array([-0.625,  0.   ,  0.875])
     """
-    return _bent_identity.value(x, out, dtype)
+    return _bent_identity.value(x, bias, out, dtype)
 
 
 @documented
 def hard_shrink(
-    x: ArrayLike, /, lambd: float = 0.5, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, lambd: float = 0.5, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Hard shrinkage.
 
@@ -1493,13 +1541,13 @@ def hard_shrink(
     >>> cyact.hard_shrink([-2.0, 0.5, 1.0])
     array([-2.,  0.,  1.])
     """
-    return _hard_shrink.value(x, out, dtype, lambd)
+    return _hard_shrink.value(x, bias, out, dtype, lambd)
 
 
 @documented
 def soft_shrink(
-    x: ArrayLike, /, lambd: float = 0.5, *, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, lambd: float = 0.5, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Soft shrinkage.
 
@@ -1531,12 +1579,13 @@ def soft_shrink(
     >>> cyact.soft_shrink([-2.0, 0.5, 1.0])
     array([-1.5,  0. ,  0.5])
     """
-    return _soft_shrink.value(x, out, dtype, lambd)
+    return _soft_shrink.value(x, bias, out, dtype, lambd)
 
 
 @documented
 def sparse_plus(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Piecewise quadratic form of softplus that reaches 0.
 
@@ -1560,12 +1609,13 @@ def sparse_plus(
     >>> cyact.sparse_plus([-2.0, 0.0, 2.0])
     array([0.  , 0.25, 2.  ])
     """
-    return _sparse_plus.value(x, out, dtype)
+    return _sparse_plus.value(x, bias, out, dtype)
 
 
 @documented
 def sparse_sigmoid(
-    x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Piecewise linear sigmoid that reaches 0 and 1.
 
@@ -1589,11 +1639,14 @@ def sparse_sigmoid(
     >>> cyact.sparse_sigmoid([-2.0, 0.0, 0.5])
     array([0.  , 0.5 , 0.75])
     """
-    return _sparse_sigmoid.value(x, out, dtype)
+    return _sparse_sigmoid.value(x, bias, out, dtype)
 
 
 @documented
-def dish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | None = None) -> Any:
+def dish(
+    x: ArrayLike, /, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """Dish, an algebraic form of silu.
 
     Parameters
@@ -1616,7 +1669,7 @@ def dish(x: ArrayLike, /, *, out: np.ndarray | None = None, dtype: DTypeLike | N
     >>> cyact.dish([-0.75, 0.0, 0.75])
     array([-0.15,  0.  ,  0.6 ])
     """
-    return _dish.value(x, out, dtype)
+    return _dish.value(x, bias, out, dtype)
 
 
 expit = sigmoid

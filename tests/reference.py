@@ -9,7 +9,6 @@ mpmath's numerical ones, before they are believed.
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from math import erfc as _erfc
 from math import inf
 
 import numpy as np
@@ -804,6 +803,13 @@ def _others(z, axis):
     return e.sum(axis, keepdims=True)
 
 
+# Errors in units in the last place, and their bounds: those documented. Where a derivative has
+# a zero inside its range, units are those of max(|f'|, this).
+
+BOUND = {np.float32: 1.0, np.float64: 2.0}
+INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
+
+
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 
@@ -812,8 +818,6 @@ def in_wider(function, x, numbers):
     with np.errstate(all="ignore"):
         return function(x.astype(WIDER[x.dtype.type]), *numbers)
 
-
-# Errors in units in the last place
 
 def ulps(y, true, floor=0.0):
     """|y - true| in units in the last place of max(|true|, floor) in y's dtype.

@@ -11,13 +11,11 @@ import pytest
 import reference
 from cases import DTYPES, ELEMENTWISE, Case, inputs
 from mpmath import mp, mpf
-from reference import in_wider, mp_ulps, precisely, ulps
+from reference import BOUND, INTERIOR_ZERO, in_wider, mp_ulps, precisely, ulps
 
 pytestmark = pytest.mark.levels
 
-BOUND = {np.float32: 1.0, np.float64: 2.0}
 CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}     # times the terms of the sum
-INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
 FEW = 1500         # points for mpmath
 MANY = 150_000     # points for NumPy formulas
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cyact
+
 PACKAGE = Path(__file__).resolve().parent.parent / "benchmarks" / "__init__.py"
 if not PACKAGE.is_file():
     pytest.skip("benchmarks/ is in the checkout only", allow_module_level=True)
@@ -46,13 +48,44 @@ def test_a_nan_or_infinity_of_its_own_is_an_infinite_error():
     assert accuracy.ulp_error(result, ref).tolist() == [np.inf, np.inf, 0, 0]
 
 
-@pytest.mark.parametrize("function", catalog.ELEMENTWISE, ids=lambda f: f.name)
+by_function = pytest.mark.parametrize("function", catalog.EVERY, ids=lambda f: f.name)
+AT = np.array([-3.5, -1.1, -0.2, 0.3, 1.7, 4.3])
+
+
+@by_function
 def test_the_derivative_formula_is_the_slope_of_the_value_formula(function):
-    x = np.array([-3.0, -1.1, -0.2, 0.3, 1.7, 4.0])
+    x = function.inputs(AT)
+    assert len(function.inside(x)) == len(x)
     step = 1e-6
     slope = (function.value(catalog.WIDE, x + step)
              - function.value(catalog.WIDE, x - step)) / (2 * step)
     np.testing.assert_allclose(function.derivative(catalog.WIDE, x), slope, atol=1e-8)
+
+
+@by_function
+def test_the_two_arithmetics_agree(function):
+    m = accuracy.Multiprecision()
+    x = function.inside(np.concatenate([AT, [-60.0, -25.0, -7.0, 0.01, 0.6, 0.999, 30.0]]))
+    with np.errstate(all="ignore"):
+        for formula in (function.value, function.derivative):
+            precise = [float(formula(m, m.mpf(v))) for v in x.tolist()]
+            np.testing.assert_allclose(formula(catalog.WIDE, x), precise, rtol=1e-11, atol=1e-300)
+
+
+def test_functions_that_cyact_has_not_are_left_out():
+    assert {f.name for f in catalog.ELEMENTWISE} >= set(catalog.COMMON)
+    assert not catalog.Function("nonsense", None, None).in_cyact(cyact)
+    assert catalog.Function("g", None, None, "gelu(approximate='tanh')").in_cyact(cyact)
+    assert not catalog.Function("g", None, None, "gelu(approximate='other')").in_cyact(cyact)
+
+
+def test_every_elementwise_function_is_compared():
+    compared = {(f.call or f.name).partition("(")[0] for f in catalog.EVERY}
+    assert {r.name for r in cyact.catalog.values() if r.kind == "elementwise"} <= compared
+    names = {f.name for f in catalog.EVERY}
+    for contender in contenders.CONTENDERS.values():
+        listed = {key.removeprefix("backward.") for key in contender.statements}
+        assert listed <= names | set(catalog.ROWS), contender.name
 
 
 def check_values(name, key, formula, case, tolerance):
@@ -87,6 +120,57 @@ def test_contenders_compute_the_row_function_they_are_listed_for(name, function,
     case = measure.Case("rows", function, shape, axis=axis)
     check_values(name, function, lambda a: catalog.ROWS[function](
         a.x.astype(np.float64), a.axis, a.target), case, 1e-5)
+
+
+PEER = """
+import importlib.util, sys, warnings
+warnings.simplefilter("ignore")
+sys.path.append({root!r})
+import numpy as np
+from benchmarks import catalog, contenders, measure
+found, missing = contenders.installed([{name!r}])
+if missing:
+    print("missing")
+    sys.exit()
+peer, count, wrong = found[0], contenders.cores(), []
+known = {{"float32": 1e-5, "float64": {precise}, "float16": 5e-3, "bfloat16": 5e-2}}
+if not importlib.util.find_spec("ml_dtypes"):
+    del known["bfloat16"]
+compared = set()
+with peer.threads(count), np.errstate(all="ignore"):
+    for function in catalog.EVERY:
+        for section in ("elementwise", "backward"):
+            formula = function.derivative if section == "backward" else function.value
+            for dtype in set(peer.dtypes) & set(known):
+                tolerance = known[dtype]
+                case = measure.Case(section, function.name, (300,), dtype)
+                arrays = measure.make_arrays(case)
+                exact = formula(catalog.WIDE, arrays.x.astype(np.float64))
+                for fresh in (True, False):
+                    bound = peer.offer(case.key, arrays, fresh, count)
+                    if bound is None:
+                        continue
+                    result = bound.result()
+                    compared.add(case.key)
+                    inside = np.abs(exact) < 1e4        # float16 overflows soon
+                    if dtype != "bfloat16" and result.dtype != dtype or not np.allclose(
+                            result.astype(float)[inside], exact[inside], tolerance, tolerance):
+                        at = np.argmax(np.abs(result - exact))
+                        wrong.append((bound.statement, dtype, arrays.x[at], result[at], exact[at]))
+print(len(compared), wrong)
+assert not wrong, wrong
+"""
+
+
+@pytest.mark.parametrize("name", list(contenders.CONTENDERS)[1:])
+def test_peers_compute_the_functions_they_are_listed_for(name, run_python):
+    """Each in a process of its own: some start threads, and then forking is not safe."""
+    precise = 1e-6 if name == "ORT" else 1e-8       # ORT's Shrink goes through float32
+    code = PEER.format(root=str(PACKAGE.parent.parent), name=name, precise=precise)
+    told = run_python(code, timeout=300).stdout
+    if told.startswith("missing"):
+        pytest.skip(f"{name} is not installed")
+    assert int(told.split()[0]) >= 9
 
 
 def test_ratios_are_of_the_medians_and_their_spread_of_the_rounds():

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from cases import ELEMENTWISE
+from cases import DTYPES, ELEMENTWISE
+from claims import CHECKS
+from reference import BOUND
 
 import cyact
+from cyact import _documented, _errors
 from cyact._catalog import REQUIRED
 
 RECORDS = list(cyact.catalog.values())
@@ -105,6 +108,132 @@ def test_no_alias_means_two_functions():
     names = [n for r in RECORDS for n in {cyact.catalog._key(name) for name in
                                           (r.name, *r.aliases, *r.importable)}]
     assert len(names) == len(set(names))
+
+
+# Measured errors
+
+@by_elementwise
+def test_errors_are_measured_and_within_the_bound(record):
+    assert record.error, f"run python -P tools/errors.py --functions {record.name}"
+    for dtype in DTYPES:
+        for error in record.error[dtype.__name__]:
+            assert 0 <= error <= BOUND[dtype]
+    doc = inspect.getdoc(record.function)
+    assert "{error}" not in doc
+    if "(measured:" in doc:
+        (small, _), (large, _) = record.error["float32"], record.error["float64"]
+        assert f"(measured: {small:g} and {large:g}; derivative" in doc
+
+
+def test_measured_errors_are_of_functions_there_are():
+    assert set(_errors.ERRORS) <= {record.name for record in ELEMENTWISE_RECORDS}
+    zeros = {case.name for case in ELEMENTWISE if case.reference.interior_zero}
+    assert set(_errors.INTERIOR_ZERO) == zeros & set(_errors.ERRORS)
+    assert cyact.catalog["softmax"].error is None
+
+
+def test_a_function_that_is_not_measured_documents_the_bound_alone():
+    assert _documented.error_bound("nonsense") == \
+        "Error at most 1 ULP in float32, 2 ULP in float64"
+
+
+# Finding functions by their properties
+
+def test_find_gives_the_records_with_all_properties_in_order():
+    found = cyact.catalog.find(monotonic=True, bounded=True, kind="elementwise")
+    assert isinstance(found, tuple)
+    assert {"sigmoid", "tanh", "softsign"} <= {record.name for record in found}
+    assert [r for r in RECORDS if r.kind == "elementwise" and r.monotonic and r.bounded] == \
+        list(found)
+    assert cyact.catalog.find(name="gelu") == (cyact.catalog["gelu"],)
+    assert cyact.catalog.find(range=(0, np.inf, True, False), kinks=(0,), continuity=0)[0].name \
+        == "relu"
+    assert cyact.catalog.find() == tuple(RECORDS)
+    assert cyact.catalog.find(name="gelu", kind="rows") == ()
+
+
+@pytest.mark.parametrize("claim", [False, True])
+def test_find_leaves_out_what_a_property_makes_no_sense_for(claim):
+    assert {r.kind for r in cyact.catalog.find(monotonic=claim)} == {"elementwise"}
+
+
+@pytest.mark.parametrize("name", ["monoton", "engine", "index", "_fields", "zero_centered"])
+def test_find_refuses_what_no_record_has_and_lists_what_they_have(name):
+    with pytest.raises(TypeError, match=rf"catalog\.find.*{name}.*bounded, .*kinks.*zero_centred"):
+        cyact.catalog.find(**{name: True})
+
+
+# Properties
+
+by_claim = pytest.mark.parametrize("claim", CHECKS)
+CLAIMING = [record for record in ELEMENTWISE_RECORDS if record.range is not None]
+
+
+def test_every_property_is_checked():
+    """What follows `formula` in the record, and what is derived from that, is a claim."""
+    fields = set(cyact.catalog["relu"]._fields)
+    fields = {f for f in fields if getattr(cyact.catalog["softmax"], f) is None} - {"error"}
+    assert fields | {"bounded", "nonlinear", "zero_centred"} == set(CHECKS)
+
+
+@by_claim
+@pytest.mark.parametrize("record", CLAIMING, ids=lambda r: r.name)
+def test_claims_are_true(record, claim):
+    CHECKS[claim](record)
+
+
+@by_record
+def test_functions_along_an_axis_or_without_defaults_claim_nothing(record):
+    claims = {getattr(record, claim) for claim in CHECKS}
+    needed = [p for p in inspect.signature(record.function).parameters.values()
+              if p.default is p.empty]
+    if record.kind != "elementwise" or len(needed) > 1:
+        assert claims == {None}
+    else:
+        assert None not in claims
+
+
+class Claiming:
+    """A record that says something else about one property."""
+
+    def __init__(self, record, claim, value):
+        self.record = record
+        setattr(self, claim, value)
+
+    def __getattr__(self, name):
+        return getattr(self.record, name)
+
+
+def wrong_claims():
+    """For every property of every function, something that is not true of it."""
+    for record in CLAIMING:
+        for claim in ("bounded", "monotonic", "monotonic_derivative", "zero_centred",
+                      "identity_at_origin", "nonlinear"):
+            yield record, claim, not getattr(record, claim)
+        for value in ("left", "right", "both", "neither"):
+            if value != record.saturates:
+                yield record, "saturates", value
+        for value in (-1, 0, 1, 2, np.inf):
+            if value != record.continuity:
+                yield record, "continuity", value
+        for at in record.kinks:
+            yield record, "kinks", tuple(k for k in record.kinks if k != at)
+        yield record, "kinks", tuple(sorted({*record.kinks, 0.875}))
+        low, high, low_closed, high_closed = record.range
+        for changed in ((low - 0.01, high), (low + 0.01, high), (low, high - 0.01),
+                        (low, high + 0.01), (-np.inf, high), (low, np.inf)):
+            if changed != (low, high):
+                yield record, "range", (*changed, low_closed, high_closed)
+        yield record, "range", (low, high, not low_closed, high_closed)
+        yield record, "range", (low, high, low_closed, not high_closed)
+
+
+@pytest.mark.parametrize(
+    ("record", "claim", "value"),
+    [pytest.param(*wrong, id=f"{wrong[0].name}-{wrong[1]}-{wrong[2]}") for wrong in wrong_claims()])
+def test_wrong_claims_are_found_out(record, claim, value):
+    with pytest.raises(AssertionError):
+        CHECKS[claim](Claiming(record, claim, value))
 
 
 # Signatures
@@ -246,3 +375,29 @@ def test_stubs_are_not_stale(module):
         assert listed == list(inspect.signature(getattr(module, name)).parameters)
     for alias, name in also.items():
         assert getattr(module, alias) is getattr(module, name)
+
+
+def test_the_stub_of_the_package_is_not_stale():
+    """__init__.pyi names every public name, each from where it is defined."""
+    import ast
+    import pathlib
+    path = pathlib.Path(cyact.__file__).with_suffix(".pyi")
+    if not path.exists():
+        pytest.fail(f"{path.name} is missing from the installation")
+    tree = ast.parse(path.read_text())
+    imported = {name.asname: (node.module, name.name) for node in tree.body
+                if isinstance(node, ast.ImportFrom) for name in node.names}
+    assigned = {target.id: node.value for node in tree.body if isinstance(node, ast.Assign)
+                for target in node.targets}
+    assert ast.literal_eval(assigned.pop("__all__")) == cyact.__all__
+    assert set(imported) | set(assigned) == set(cyact.__all__)
+    for name, (module, original) in imported.items():
+        assert name == original     # "as" itself: only then a stub's import is public
+        if module == "cyact":
+            assert inspect.ismodule(getattr(cyact, name))
+        else:
+            assert getattr(importlib.import_module(module), name) is getattr(cyact, name)
+    for alias, value in assigned.items():
+        assert getattr(cyact, alias) is getattr(cyact, value.id)
+    assert [node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)] == \
+        ["__version__"]

@@ -41,7 +41,7 @@ def test_the_extras_exist(extra):
 
 def test_type_checkers_find_its_types():
     assert (FOLDER / "py.typed").is_file()
-    for name in ["_threads", "backward", "derivative"]:
+    for name in ["__init__", "_threads", "backward", "derivative"]:
         assert (FOLDER / f"{name}.pyi").is_file()
 
 

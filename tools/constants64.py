@@ -176,7 +176,6 @@ def main():
     # x - tanh(x) = x^3 (1/3 + z H(z)), |x| <= 3/4
     polynomial("H", tanh_shrink_rest, lambda z: z / (mpf(1) / 3 + z * tanh_shrink_rest(z)), 0,
                mpf("0.5626"), 11)
-    pair("THIRD", mpf(1) / 3)
     # log(1 + e)/e = 2/(2 + e) (1 + z/3 + z^2/5 + z^3/7 + z^4 A(z)), z = (e/(2 + e))^2 <= 1/9
     polynomial("A", atanh_rest, lambda z: z**4, 0, mpf(1) / 9, 11)
     for n in (3, 5, 7):

@@ -1,6 +1,6 @@
-"""Write the type stubs of cyact.derivative and cyact.backward from the catalogue.
+"""Write the type stubs of cyact, cyact.derivative and cyact.backward from the catalogue.
 
-    python tools/stubs.py            write cyact/derivative.pyi and cyact/backward.pyi
+    python tools/stubs.py            write __init__.pyi, derivative.pyi and backward.pyi
     python tools/stubs.py --check    exit 1 if they are not up to date
 
 Needs cyact installed; the stubs are committed.
@@ -9,11 +9,13 @@ Needs cyact installed; the stubs are committed.
 import argparse
 import inspect
 import sys
+import textwrap
 from pathlib import Path
 
 import cyact
 
-HEAD = '''# Written by tools/stubs.py; do not edit.
+NOTE = "# Written by tools/stubs.py; do not edit.\n"
+HEAD = NOTE + '''\
 from typing import Any, Literal
 
 import numpy as np
@@ -59,18 +61,41 @@ def stubs(module):
     return head + "\n" + "\n".join(lines) + "\n"
 
 
+def package():
+    """The stub of cyact itself: where each public name comes from, and the aliases."""
+    homes, aliases = {}, {}
+    for name in cyact.__all__:
+        value = getattr(cyact, name)
+        if inspect.ismodule(value):
+            homes.setdefault("cyact", []).append(name)
+        elif getattr(value, "__name__", name) != name:
+            aliases[name] = value.__name__
+        else:
+            home = "cyact._catalog" if value is cyact.catalog else value.__module__
+            homes.setdefault(home, []).append(name)
+    lines = []
+    for home in sorted(homes):
+        lines += [f"from {home} import {name} as {name}" for name in homes[home]]
+    lines += ["", *(f"{alias} = {name}" for alias, name in aliases.items())]
+    listed = textwrap.fill(", ".join(map(repr, cyact.__all__)), 95,
+                           initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return (NOTE + "\n".join(lines)
+            + f"\n\n__version__: str\n__all__ = [\n{listed.replace(chr(39), chr(34))},\n]\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="only say whether they are stale")
     arguments = parser.parse_args()
     folder = Path(__file__).resolve().parent.parent / "cyact"
     stale = []
-    for module in (cyact.derivative, cyact.backward):
-        path = folder / f"{module.__name__.rpartition('.')[2]}.pyi"
-        if not path.exists() or path.read_text() != stubs(module):
+    for name, text in (("__init__", package()), ("derivative", stubs(cyact.derivative)),
+                       ("backward", stubs(cyact.backward))):
+        path = folder / f"{name}.pyi"
+        if not path.exists() or path.read_text() != text:
             stale.append(path.name)
             if not arguments.check:
-                path.write_text(stubs(module))
+                path.write_text(text)
     if arguments.check and stale:
         sys.exit(f"stale: {', '.join(stale)}; run python tools/stubs.py")
 
