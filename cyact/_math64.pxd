@@ -965,7 +965,7 @@ cdef inline double gelu_tanh_d(double x) noexcept nogil:
 
 cdef inline double erf(double x) noexcept nogil:
     """x + x p(x^2) for |x| < 7/8; from there on 1 - e^-q(|x|)."""
-    cdef double a = at_most(absolute(x), 6.0), z = a * a, p, q
+    cdef double a = at_most(absolute(x), 6.0), z = a * a, p, q, odd
     cdef reduced e
     p = -8.655111561760374e-10
     p = madd(p, z, 1.4118056982563494e-08)
@@ -980,24 +980,25 @@ cdef inline double erf(double x) noexcept nogil:
     p = madd(p, z, -0.37612638903183737)
     p = madd(p, z, 0.1283791670955126)
     q = -1.4514653143697885e-12
-    q = madd(q, a, 6.453780363523112e-11)
-    q = madd(q, a, -1.3439208499182097e-09)
-    q = madd(q, a, 1.7403208380746002e-08)
-    q = madd(q, a, -1.5675291732155773e-07)
-    q = madd(q, a, 1.0383479195414056e-06)
-    q = madd(q, a, -5.1927954876024224e-06)
-    q = madd(q, a, 1.9625436483295724e-05)
-    q = madd(q, a, -5.387424464915742e-05)
-    q = madd(q, a, 9.034846680568136e-05)
-    q = madd(q, a, 8.761293349370284e-06)
-    q = madd(q, a, -0.0005893497221251934)
-    q = madd(q, a, 0.0017101299388420422)
-    q = madd(q, a, -0.00022833260127873788)
-    q = madd(q, a, -0.019113405180473338)
-    q = madd(q, a, 0.10276479197629691)
-    q = madd(q, a, 0.6366224368495665)
-    q = madd(q, a, 1.1283786218013394)
-    q = madd(q, a, 5.099720289435078e-08)
+    q = madd(q, z, -1.3439208499182097e-09)
+    q = madd(q, z, -1.5675291732155773e-07)
+    q = madd(q, z, -5.1927954876024224e-06)
+    q = madd(q, z, -5.387424464915742e-05)
+    q = madd(q, z, 8.761293349370284e-06)
+    q = madd(q, z, 0.0017101299388420422)
+    q = madd(q, z, -0.019113405180473338)
+    q = madd(q, z, 0.6366224368495665)
+    q = madd(q, z, 5.099720289435078e-08)
+    odd = 6.453780363523112e-11
+    odd = madd(odd, z, 1.7403208380746002e-08)
+    odd = madd(odd, z, 1.0383479195414056e-06)
+    odd = madd(odd, z, 1.9625436483295724e-05)
+    odd = madd(odd, z, 9.034846680568136e-05)
+    odd = madd(odd, z, -0.0005893497221251934)
+    odd = madd(odd, z, -0.00022833260127873788)
+    odd = madd(odd, z, 0.10276479197629691)
+    odd = madd(odd, z, 1.1283786218013394)
+    q = madd(a, odd, q)
     e = reduce_exp(single(-q))
     q = power_of_two(e.n)
     q = 1 - madd(q, e.r + e.w, q)
