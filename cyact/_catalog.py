@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from cyact import elementwise, gated, rectifiers, rows
+from cyact._engine import FINITE, NONNEGATIVE
 from cyact._errors import ERRORS
 
 
@@ -164,13 +165,14 @@ SMOOTH = float("inf")
 
 def _record(kind, name, formula, aliases=(), importable=(), *, range=None, monotonic=None,
             monotonic_derivative=None, continuity=SMOOTH, kinks=(), identity_at_origin=False,
-            saturates="neither"):
+            saturates="neither", parameters=None):
     function = getattr(_MODULES[kind], name)
-    engine = getattr(_MODULES[kind], "_" + name, None)
+    if parameters is None:
+        engine = getattr(_MODULES[kind], "_" + name)
+        domains = getattr(engine, "domains", None) or [tuple(getattr(engine, "options", ()))]
+        parameters = dict(zip(engine.parameters, domains, strict=False))
     defaults = _defaults(function)
-    domains = getattr(engine, "domains", None) or [tuple(getattr(engine, "options", ()))]
-    parameters = tuple(Parameter(p, defaults.get(p, REQUIRED), d) for p, d in
-                       zip(getattr(engine, "parameters", ()), domains, strict=False))
+    parameters = tuple(Parameter(p, defaults.get(p, REQUIRED), d) for p, d in parameters.items())
     if range is None:
         continuity = kinks = identity_at_origin = saturates = None
     return Record(name, kind, aliases + importable, importable, parameters, formula,
@@ -267,7 +269,7 @@ catalog = Catalog([
             range="(-inf, inf)", monotonic=True, monotonic_derivative=True,
             identity_at_origin=True),
     _record("elementwise", "step", "1 if x >= threshold else 0", ("binary_step", "heaviside"),
-            range="[0, 1]", monotonic=True, monotonic_derivative=True, continuity=-1, kinks=(0,),
+            range="[0, 1]", monotonic=True, monotonic_derivative=False, continuity=-1, kinks=(0,),
             saturates="both"),
     _record("elementwise", "relu", "max(x, 0)",
             range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=0, kinks=(0,),
@@ -286,7 +288,7 @@ catalog = Catalog([
             kinks=(0,)),
     _record("elementwise", "threshold", "x if x > threshold else value"),
     _record("elementwise", "thresholded_relu", "x if x > theta else 0",
-            range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=-1, kinks=(1,),
+            range="[0, inf)", monotonic=True, monotonic_derivative=False, continuity=-1, kinks=(1,),
             saturates="left"),
     _record("elementwise", "elu", "x if x > 0 else alpha * (exp(x) - 1)",
             range="(-1, inf)", monotonic=True, monotonic_derivative=True, continuity=1, kinks=(0,),
@@ -386,19 +388,22 @@ catalog = Catalog([
     _record("elementwise", "dish", "x/2 * (1 + x / sqrt(1 + x**2))",
             range="[-0.1501415530003888, inf)", monotonic=False, monotonic_derivative=False,
             saturates="left"),
-    _record("rectifiers", "prelu", "x if x >= 0 else weight * x"),
+    _record("rectifiers", "prelu", "x if x >= 0 else weight * x", parameters={"weight": FINITE}),
     _record("rectifiers", "rrelu", "x if x >= 0 else slope * x, slope random",
+            parameters={"lower": FINITE, "upper": FINITE, "training": (False, True)},
             range="(-inf, inf)", monotonic=True, monotonic_derivative=True, continuity=0,
             kinks=(0,)),
     _record("rectifiers", "noisy_relu", "max(x + noise, 0)",
+            parameters={"scale": NONNEGATIVE, "training": (False, True)},
             range="[0, inf)", monotonic=True, monotonic_derivative=True, continuity=0, kinks=(0,),
             saturates="left"),
-    _record("rectifiers", "crelu", "[max(x, 0), max(-x, 0)]"),
-    _record("gated", "glu", "a * sigmoid(b), x = [a, b]"),
-    _record("gated", "swiglu", "silu(gate, beta) * value"),
-    _record("gated", "geglu", "gelu(gate) * value"),
-    _record("gated", "reglu", "relu(gate) * value"),
-    _record("gated", "bilinear", "gate * value"),
+    _record("rectifiers", "crelu", "[max(x, 0), max(-x, 0)]", parameters={}),
+    _record("gated", "glu", "a * sigmoid(b), x = [a, b]", parameters={}),
+    _record("gated", "swiglu", "silu(gate, beta) * value", parameters={"beta": FINITE}),
+    _record("gated", "geglu", "gelu(gate) * value",
+            parameters={"approximate": tuple(elementwise._gelu.options)}),
+    _record("gated", "reglu", "relu(gate) * value", parameters={}),
+    _record("gated", "bilinear", "gate * value", parameters={}),
     _record("rows", "softmax", "exp(x / T) / sum(exp(x / T))"),
     _record("rows", "log_softmax", "x / T - log(sum(exp(x / T)))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),

@@ -803,12 +803,7 @@ def _others(z, axis):
     return e.sum(axis, keepdims=True)
 
 
-# Errors in units in the last place, and their bounds: those documented. Where a derivative has
-# a zero inside its range, units are those of max(|f'|, this).
-
-BOUND = {np.float32: 1.0, np.float64: 2.0}
-INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
-
+# Errors in units in the last place
 
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 

@@ -34,7 +34,7 @@ sys.path.append(str(ROOT / "tests"))
 
 import reference  # noqa: E402
 from cases import ELEMENTWISE, inputs  # noqa: E402
-from test_accuracy import WORST  # noqa: E402
+from test_accuracy import EXTENDED, WORST, crossing, floor  # noqa: E402
 
 import cyact  # noqa: E402
 
@@ -50,7 +50,8 @@ HEAD = '''\
 
 Written by tools/errors.py; do not edit. Rounded up to two digits; over all parameters of
 tests/cases.py. The derivatives of INTERIOR_ZERO pass through 0: their errors are in ulps of
-max(|f'|, 2^-10) in float32 and max(|f'|, 2^-2) in float64.
+max(|f'|, 2^-10) in float32 and max(|f'|, 2^-2) in float64. Where a value is a sum that crosses
+0 between two numbers, its error there is absolute, too (crossing in tests/test_accuracy.py).
 
 command    {command}
 measured   {date}, level {level}, kernels of commit {kernels}
@@ -82,8 +83,7 @@ def run(task):
     x = points(case, dtype, block)
     y = getattr(case, what)(x)
     wide = case.reference.wide if what == "value" else case.reference.wide_derivative
-    least = (reference.INTERIOR_ZERO[np.dtype(dtype).type]
-             if what == "derivative" and case.reference.interior_zero else 0.0)
+    least = (floor if what == "derivative" else crossing)(case, np.dtype(dtype).type)
     with np.errstate(all="ignore"):
         true = wide(x.astype(WIDER[dtype]), *case.numbers)
     if precise:
@@ -112,8 +112,9 @@ def start():
 
 def precise(case, dtype):
     """Whether only mpmath knows the true values."""
-    extended = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8
-    return dtype == "float64" and not (extended and case.reference.in_longdouble(*case.numbers))
+    if dtype == "float32":
+        return not case.reference.in_double(*case.numbers)
+    return not (EXTENDED and case.reference.in_longdouble(*case.numbers))
 
 
 def blocks(case, dtype, options):
