@@ -875,7 +875,7 @@ cdef inline double density(pair square, pair height) noexcept nogil:
 cdef inline pair tail_numerator(double a) noexcept nogil:
     """(a + 1.3125) erfcx(a / sqrt 2) / 2 for a >= 0.
 
-    Divided by a + 1.3125, erfcx varies little: a polynomial in (a - 5.5) / (a + 5.5) (after
+    Times a + 1.3125, erfcx varies little: a polynomial in (a - 5.5) / (a + 5.5) (after
     Shepherd and Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x in
     0 <= x < inf", 1981).
     """
