@@ -581,18 +581,14 @@ cdef void hard_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) no
     cdef double alpha = p[0], beta = p[1]
     cdef real zero = <real> opaque(0), one = <real> opaque(1)
     cdef real constant = at_most(at_least(<real> beta, zero), one)
-    cdef float least = <float> opaque(-4), most = <float> opaque(3), inside, sum
+    cdef float least = <float> opaque(-4), most = <float> opaque(3), inside
     if alpha == 0:      # of infinities, too
         for i in range(n & -LANES):
             y[i] = constant if x[i] == x[i] else x[i]
     elif real is float and m32.FUSED and alpha == 1.0 / 6 and beta == 0.5:
-        # alpha in three floats that add up to it: at most 0.67 ULP over all inputs
         for i in range(n & -LANES):
             inside = at_most(at_least(x[i], least), most)
-            sum = m32.fmaf(<float> 0.16666667163372040, inside, <float> 0.5)
-            sum = m32.fmaf(<float> -4.967053879312289e-09, inside, sum)
-            sum = m32.fmaf(<float> 1.3877787807814457e-16, inside, sum)
-            y[i] = at_least(sum, zero)
+            y[i] = at_least(m32.hard_sigmoid(inside), zero)
     else:
         for i in range(n & -LANES):
             y[i] = at_most(at_least(<real> m64.linear(alpha, x[i], beta), zero), one)

@@ -4,6 +4,7 @@ With --check, fail unless each of them stands in that file to the last digit. Ne
 only; runs in about a minute. Coefficients are printed constant term first.
 """
 
+import struct
 import sys
 from pathlib import Path
 from struct import pack, unpack
@@ -72,6 +73,11 @@ def erf_over(z):
 
 def twice_atanh_over(z):
     return 2 * atanh(sqrt(z)) / sqrt(z) if z else mpf(2)
+
+
+def to_float(x):
+    """x rounded to float32."""
+    return struct.unpack("f", struct.pack("f", x))[0]
 
 
 def tanh_over(z):
@@ -239,6 +245,11 @@ def sets():
     yield "1/sqrt(2 pi)", [1 / sqrt(2 * pi)], mpf(0)
     yield "1/sqrt(2 pi), 2/sqrt(pi), sqrt(2), ln 2", [
         1 / sqrt(2 * pi), 2 / sqrt(pi), sqrt(mpf(2)), LN2], mpf(0)
+    high = to_float(1 / 6)
+    yield "hard_swish: 1/6 in two floats", [high, mpf(1) / 6 - high], mpf(0)
+    low = to_float(1 / 6 - high)
+    yield "hard_sigmoid: the double 1/6 in three floats", [
+        mpf(high), mpf(low), mpf(1 / 6) - high - low], mpf(0)
     slope = 2 * sqrt(2 / pi)
     yield "gelu_tanh: 2 sqrt(2/pi) (1, 3*0.044715)", [
         slope, 3 * slope * mpf("0.044715")], mpf(0)

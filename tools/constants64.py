@@ -165,6 +165,7 @@ def main():
     # both happen to lie above the nearest double: so both parts are positive
     for name, x in zip(("SELU", "SELU_ALPHA"), selu_constants(), strict=True):
         pair(name, x)
+    pair("SIXTH", mpf(1) / 6)
     # e^r = 1 + r + r^2 E(r); the error is relative to e^r
     polynomial("E", exp_rest, lambda r: r * r / exp(r), -half, half, 9)
     # the same for |s| <= 0.2012, where 1 + f is between 3/4 and 3/2 or in logit
