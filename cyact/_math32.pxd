@@ -630,7 +630,7 @@ cdef inline float expm1_1(float x) noexcept nogil:
 
 cdef inline float selu_line1(float x) noexcept nogil:
     """lambda x: lambda - 1 needs no low part."""
-    return fmaf(x, <float> 0.05070098735548049, x)
+    return fmaf(x, <float> 0.050700987355480495, x)
 
 
 cdef inline float selu_tail1(float x) noexcept nogil:
