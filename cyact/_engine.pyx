@@ -351,6 +351,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     memset(span, 0, sizeof(Span))
     span.kernel = op.kernels[slot][computed(dtype)]
     span.wide = op.kernels[slot][FLOAT64]
+    span.rest = op.rest if slot == VALUE else NULL
     span.p = p
     span.weighted = op.weighted
     span.dtype = dtype
@@ -615,14 +616,12 @@ cdef object make_ufunc(str name, const Op* op, int slot, int operands):
         made.loops[dtype] = Loop(op, slot, dtype, operands)
         made.data[dtype] = &made.loops[dtype]
         i = dtype * (made.inputs + 1)
+        memset(&made.types[i], cnp.NPY_DOUBLE, made.inputs)       # what parameters are
         for k in range(Y):
             if operands & (1 << k):
                 made.types[i] = argument_number(dtype, k)
                 i += 1
-        for k in range(op.nparams):
-            made.types[i] = cnp.NPY_DOUBLE
-            i += 1
-        made.types[i] = argument_number(dtype, Y)
+        made.types[dtype * (made.inputs + 1) + made.inputs] = argument_number(dtype, Y)
     made.ufunc = cnp.PyUFunc_FromFuncAndData(FUNCTIONS, made.data, made.types, BFLOAT16,
                                              made.inputs, 1, cnp.PyUFunc_None, made.name, NULL, 0)
     UFUNCS[name] = made

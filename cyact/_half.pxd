@@ -116,8 +116,23 @@ cdef extern from *:
         if (x < 0 ? back < x : back > x) u -= 1;
         return cyact_half_float(u | 1u);
     }
+    /* The float next to x, which is finite and not 0, upwards for 1, downwards for -1. */
+    static CYTHON_INLINE float cyact_neighbour(float x, int direction) {
+        return cyact_half_float(cyact_half_bits(x) + (uint32_t)(x > 0 ? direction : -direction));
+    }
+    /* The double next to x in the direction of rest, or x if that is 0. */
+    static CYTHON_INLINE double cyact_nudged(double x, double rest) {
+        uint64_t u; memcpy(&u, &x, 8);
+        if (rest == 0 || x == 0 || x - x != 0) return x;
+        u += (rest > 0) == (x > 0) ? 1 : -1;
+        memcpy(&x, &u, 8);
+        return x;
+    }
     """
     ctypedef unsigned short uint16 "uint16_t"
+    float round_to_odd "cyact_round_to_odd" (double x) noexcept nogil
+    float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
+    double nudged "cyact_nudged" (double x, double rest) noexcept nogil
     float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
     void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
@@ -125,7 +140,6 @@ cdef extern from *:
     bint near_tie "cyact_near_tie" (
         const float* x, unsigned int tie, unsigned int dropped, unsigned int width,
         unsigned int subnormal, float limit) noexcept nogil
-    float round_to_odd "cyact_round_to_odd" (double x) noexcept nogil
 
 
 cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
