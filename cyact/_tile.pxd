@@ -25,7 +25,7 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, near_tie, neighbour, nudged, round_to_odd, uint16, widen
+from cyact._half cimport narrow, near_tie, neighbour, round_to_odd, uint16, widen
 
 cdef extern from *:
     """
@@ -296,10 +296,8 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
         s.wide(wide_x, wide_y, LANES, s.p)
     if s.rest != NULL:
         s.rest(wide_x, rest, LANES, s.p)
-        for j in range(LANES):
-            wide_y[j] = nudged(wide_y[j], rest[j])
     for j in range(LANES):
-        odd[j] = round_to_odd(wide_y[j])
+        odd[j] = round_to_odd(wide_y[j], 0 if s.rest == NULL else rest[j])
     narrow(odd, h, LANES, s.dtype)
 
 
@@ -320,7 +318,8 @@ cdef inline bint packs(const Span* s) noexcept nogil:
 
 
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
-    cdef bint wide = s.dtype == FLOAT64, half = itemsize(s.dtype) == 2
+    cdef bint wide = s.dtype == FLOAT64
+    cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
     cdef int computed = FLOAT64 if wide else FLOAT32
     cdef bint stays = b.row > 0 and packs(s)
     cdef const char* w = NULL
