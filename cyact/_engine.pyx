@@ -360,6 +360,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.rest = op.rest if slot == VALUE else NULL
     span.p = p
     span.weighted = op.weighted
+    span.exact = op.exact
     span.dtype = dtype
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32

@@ -79,18 +79,22 @@ cdef extern from *:
         const uint32_t above = dropped & ~(2 * width - 1);
     #if defined(__AVX512F__)
         __m512i u = _mm512_loadu_si512(x);
-        __m512i a = _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff));
         __mmask16 small = _mm512_cmplt_epu32_mask(
             _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1)),
             _mm512_set1_epi32(subnormal));
-        __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_set1_ps(16777216.0f));
-        __m512 magic = _mm512_set1_ps(12582912.0f);
-        __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
-        __m512i e = _mm512_and_si512(_mm512_castps_si512(d), _mm512_set1_epi32(0x7fffffff));
-        __m512i t = _mm512_add_epi32(u, _mm512_set1_epi32(width - tie));
-        __mmask16 k = _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e),
-                                              _mm512_set1_ps(limit), _CMP_GT_OQ)
-            | _mm512_mask_testn_epi32_mask((__mmask16)~small, t, _mm512_set1_epi32(above));
+        __mmask16 k = _mm512_mask_testn_epi32_mask(
+            (__mmask16)~small, _mm512_add_epi32(u, _mm512_set1_epi32(width - tie)),
+            _mm512_set1_epi32(above));
+        if (__builtin_expect(small != 0, 0)) {
+            const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+            __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(u, magnitude)),
+                                     _mm512_set1_ps(16777216.0f));
+            __m512 magic = _mm512_set1_ps(12582912.0f);
+            __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
+            __m512i e = _mm512_and_si512(_mm512_castps_si512(d), magnitude);
+            k |= _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e), _mm512_set1_ps(limit),
+                                         _CMP_GT_OQ);
+        }
         return k != 0;
     #else
         uint32_t near = 0;

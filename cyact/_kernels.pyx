@@ -1558,6 +1558,12 @@ cdef int add_weighted(const char* name, double cost,
                <kernel32_t> derivative32, <kernel64_t> derivative64)
 
 
+cdef int last_is_exact() except -1:
+    """Say of the function just added that it and its derivative are exact."""
+    OPS[KERNELS.count - 1].exact = True
+    return 0
+
+
 cdef int rest_of_last(kernel64_t rest) except -1:
     """Give the function just added what decides its ties."""
     OPS[KERNELS.count - 1].rest = <kernel_t> rest
@@ -1571,11 +1577,17 @@ cdef void run_span(const Span* span) noexcept nogil:
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
+last_is_exact()
 add(b"step", 1, 0.1, step, step, step_d, step_d)
+last_is_exact()
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
+last_is_exact()
 add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
+last_is_exact()
 add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
+last_is_exact()
 add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
+last_is_exact()
 add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
 add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
@@ -1584,6 +1596,7 @@ rest_of_last(leaky_relu_rest)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
+last_is_exact()
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 rest_of_last(elu_rest)
 add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
@@ -1630,6 +1643,7 @@ add(b"gaussian", 0, 0.5, gaussian, gaussian, gaussian_d, gaussian_d)
 add(b"bent_identity", 0, 0.8, bent_identity, bent_identity, bent_identity_d, bent_identity_d)
 rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
+last_is_exact()
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
