@@ -9,6 +9,7 @@ cdef enum:
     ABI = 4
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
+    BLOCKS = 64   # TILE / LANES
 
 # The dtypes kernels compute in, then those that arrays may have besides: a half type travels
 # as uint16 and is computed in float32.

@@ -1003,7 +1003,7 @@ cdef class Function:
         span.stream = streams(&span, count)
         if summing:
             sums = run_and_sum(&span, &plan, count * self.op.cost)
-            return out, sums.astype(bias.dtype, copy=False)
+            return out, in_dtype_of(bias, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
@@ -1074,7 +1074,7 @@ cdef object bias_gradient(dx, bias, const Op* op):
     cdef Plan plan
     cdef Span span
     if hasattr(dx, "dask"):
-        return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(bias.dtype)
+        return in_dtype_of(bias, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64))
     dx = dx.filled(0) if isinstance(dx, np.ma.MaskedArray) else np.asarray(dx)
     dx = np.require(dx, result_dtype("backward", dx.dtype), "A")
     if dx.size == 0:
@@ -1083,7 +1083,13 @@ cdef object bias_gradient(dx, bias, const Op* op):
     set_shape(&plan, dx)
     span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
     take_steps(&plan, X, dx)
-    return run_and_sum(&span, &plan, dx.size * op.cost).astype(bias.dtype, copy=False)
+    return in_dtype_of(bias, run_and_sum(&span, &plan, dx.size * op.cost))
+
+
+cdef object in_dtype_of(bias, sums):
+    """Silently: what is beyond float32 is infinite, as everywhere."""
+    with np.errstate(over="ignore"):
+        return sums.astype(bias.dtype, copy=False)
 
 
 cdef class Choice:
