@@ -62,7 +62,8 @@ def require_sources():
     if not shutil.which(compiler):
         pytest.skip(f"needs the C compiler {compiler}")
     for source in (ROOT / "cyact").glob("*.py"):
-        if source.read_bytes() != (INSTALLED / source.name).read_bytes():
+        installed = INSTALLED / source.name
+        if not installed.exists() or installed.read_bytes() != source.read_bytes():
             pytest.skip(f"the cyact that is installed has another {source.name} than the sources")
 
 

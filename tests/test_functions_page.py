@@ -48,12 +48,25 @@ def test_answers_of_the_page_are_those_of_find(tool):
     assert answer == "['softsign']"
 
 
-def test_the_readme_names_every_function():
-    readme = ROOT / "README.md"
-    if not readme.exists():
+@pytest.fixture(scope="module")
+def readme():
+    if not (ROOT / "README.md").exists():
         pytest.skip("the tests are not in the source tree")
-    named = set(re.findall(r"`(\w+)`", readme.read_text(encoding="utf-8")))
-    assert set(cyact.catalog) <= named
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_every_function(readme):
+    assert set(cyact.catalog) <= set(re.findall(r"`(\w+)`", readme))
+
+
+def test_the_ten_lines_of_the_readme_run(readme, capsys):
+    code = readme.partition("## In ten lines")[2].partition("```python\n")[2].partition("```")[0]
+    assert len(code.strip().splitlines()) == 2 + 10
+    found = {}
+    exec(code, found)
+    assert capsys.readouterr().out.startswith("x * sigmoid(beta * x) hard_swish")
+    assert (found["h"] == cyact.swiglu(found["x"])).all()
+    assert found["half"].dtype == "float16"
 
 
 @pytest.mark.parametrize("record", cyact.catalog.values(), ids=lambda r: r.name)
