@@ -17,6 +17,7 @@ from mpmath import mp, mpf
 MP = 160
 ZERO, HALF, ONE = mpf(0), mpf(1) / 2, mpf(1)
 QUICK = mpf(1.702)                 # gelu's sigmoid form has this float64
+MEAN_SLOPE = (mpf(1 / 8) + mpf(1 / 3)) / 2
 
 
 def precisely(function):
@@ -732,6 +733,14 @@ REFERENCES = {
     ("dish",): Reference(
         lambda x: x * _squareplus_derivative(x, ONE), _dish_derivative,
         _wide_dish, _wide_dish_derivative, points=(-0.7861513777574233,), interior_zero=True),
+    # outside training, with the default parameters
+    ("rrelu",): Reference(
+        lambda x: x if x >= 0 else MEAN_SLOPE * x, lambda x: ONE if x > 0 else MEAN_SLOPE,
+        lambda x: np.where(x >= 0, x, x * x.dtype.type(MEAN_SLOPE)),
+        lambda x: np.where(x > 0, 1, x.dtype.type(MEAN_SLOPE))),
+    ("noisy_relu",): Reference(
+        lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
+        lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1, 0)),
 }
 
 
@@ -803,8 +812,11 @@ def _others(z, axis):
     return e.sum(axis, keepdims=True)
 
 
-# Errors in units in the last place
+# Errors in units in the last place, and their bounds: those documented. Where a derivative has
+# a zero inside its range, units are those of max(|f'|, this).
 
+BOUND = {np.float32: 1.0, np.float64: 2.0}
+INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 
