@@ -287,7 +287,9 @@ def weight_gradient(function, grad, x, bias, shape, axis):
         sums = np.array(_total(function, grad, x))
     else:
         sums = _channel_sums(function, grad, x, normalize_axis(function, x, axis))
-    return sums.astype(np.float64 if dtype == np.float64 else np.float32).reshape(shape)[()]
+    with np.errstate(over="ignore"):
+        sums = sums.astype(np.float64 if dtype == np.float64 else np.float32)
+    return sums.reshape(shape)[()]
 
 
 def _lazy_weight_gradient(function, grad, x, bias, shape, axis):
