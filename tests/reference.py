@@ -740,7 +740,7 @@ REFERENCES = {
         lambda x: np.where(x > 0, 1, x.dtype.type(MEAN_SLOPE))),
     ("noisy_relu",): Reference(
         lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
-        lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1, 0)),
+        lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype)),
 }
 
 
