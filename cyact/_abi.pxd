@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 2
+    ABI = 3
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
 
@@ -40,6 +40,7 @@ cdef struct Op:
     bint weighted                 # its kernels are weighted_t
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
+    kernel_t rest                 # in double: the sign of what f(x) is above the double result
 
 # The arrays of a call, in the order in which ufuncs take them:
 # y = (grad * factor) * kernel(x + bias, weight), each of them but x and y optional.
@@ -63,6 +64,7 @@ cdef struct Operand:
 cdef struct Span:
     kernel_t kernel
     kernel_t wide                 # the same in double, to round half types correctly
+    kernel_t rest                 # for where even that is a tie, though f(x) is none; or NULL
     const double* p
     bint weighted
     int dtype                     # of the arrays

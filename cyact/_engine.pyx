@@ -182,6 +182,12 @@ NONNEGATIVE = Domain("at least 0 and finite", low=0)
 
 # Dtypes
 
+def dtype_within(function, x):
+    """The dtype of the result for x alone; a DataFrame has a dtype for each column."""
+    dtypes = set(x.dtypes) if hasattr(x, "dtypes") else [x.dtype]
+    return np.result_type(*[result_dtype(function, np.dtype(dtype)) for dtype in dtypes])
+
+
 cdef int BFLOAT16_NUMBER = -1  # NumPy's number of ml_dtypes' bfloat16, once it has been seen
 
 
@@ -351,6 +357,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     memset(span, 0, sizeof(Span))
     span.kernel = op.kernels[slot][computed(dtype)]
     span.wide = op.kernels[slot][FLOAT64]
+    span.rest = op.rest if slot == VALUE else NULL
     span.p = p
     span.weighted = op.weighted
     span.dtype = dtype
@@ -615,14 +622,12 @@ cdef object make_ufunc(str name, const Op* op, int slot, int operands):
         made.loops[dtype] = Loop(op, slot, dtype, operands)
         made.data[dtype] = &made.loops[dtype]
         i = dtype * (made.inputs + 1)
+        memset(&made.types[i], cnp.NPY_DOUBLE, made.inputs)       # what parameters are
         for k in range(Y):
             if operands & (1 << k):
                 made.types[i] = argument_number(dtype, k)
                 i += 1
-        for k in range(op.nparams):
-            made.types[i] = cnp.NPY_DOUBLE
-            i += 1
-        made.types[i] = argument_number(dtype, Y)
+        made.types[dtype * (made.inputs + 1) + made.inputs] = argument_number(dtype, Y)
     made.ufunc = cnp.PyUFunc_FromFuncAndData(FUNCTIONS, made.data, made.types, BFLOAT16,
                                              made.inputs, 1, cnp.PyUFunc_None, made.name, NULL, 0)
     UFUNCS[name] = made
@@ -680,7 +685,7 @@ cdef class Function:
         self.domains = tuple(domains.values())
         self.output_domains = output_domains or self.domains
         self.ufuncs = {}
-        OWNERS[self.kernel] = self
+        OWNERS.setdefault(self.kernel, self)
         self.ordered = ordered or strictly_ordered
         self.strictly = len(strictly_ordered) > 0
         if self.ordered:
@@ -697,7 +702,9 @@ cdef class Function:
         if made is None:
             name = "__".join([self.kernel, SLOT_NAMES[slot],
                              *[SUFFIXES[k] for k in SUFFIXES if operands & (1 << k)]])
-            made = self.ufuncs[slot, operands] = make_ufunc(name, self.op, slot, operands)
+            made = ((<Ufunc> UFUNCS[name]).ufunc if name in UFUNCS
+                    else make_ufunc(name, self.op, slot, operands))
+            self.ufuncs[slot, operands] = made
         return made
 
     # Parameters come one by one, at most five: a tuple of them would cost a call 20 ns.
@@ -818,6 +825,8 @@ cdef class Function:
             if dtype.kind not in "fV":
                 raise TypeError(f"{function}: dtype= must be {SUPPORTED}, got {dtype}")
             result_dtype(function, dtype)
+            if hasattr(getattr(x, "data", x), "dask"):     # lazy: this copies nothing yet
+                x, dtype = x.astype(dtype), None
         x = self.convert(function, x, out is not None)
         if out is not None:
             check_out(function, out, x.shape, dtype or result_dtype(function, x.dtype))
@@ -883,10 +892,7 @@ cdef class Function:
         if dtype is None:
             if type(x) is cnp.ndarray and plain(x) >= 0 and plain(a) == computed(plain(x)):
                 return a
-            dtype = getattr(x, "dtype", None)
-            if not isinstance(dtype, np.dtype):
-                return a                       # a DataFrame: the dtypes of its columns decide
-            dtype = result_dtype(function, dtype)
+            dtype = dtype_within(function, x)
         wanted = np.float64 if dtype == np.float64 else np.float32
         if not (np.can_cast(a.dtype, wanted, "same_kind") or is_bfloat16(a.dtype)):
             raise TypeError(f"{function}: {name} of dtype {a.dtype} cannot be used with x of "
@@ -1068,7 +1074,7 @@ cdef object bias_gradient(dx, bias, const Op* op):
     cdef Span span
     if hasattr(dx, "dask"):
         return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(bias.dtype)
-    dx = np.asarray(dx)
+    dx = dx.filled(0) if isinstance(dx, np.ma.MaskedArray) else np.asarray(dx)
     dx = np.require(dx, result_dtype("backward", dx.dtype), "A")
     if dx.size == 0:
         return np.zeros(bias.shape, bias.dtype)

@@ -106,18 +106,25 @@ cdef extern from *:
         return near != 0;
     #endif
     }
-    /* The float next to x towards zero, made odd unless x is a float: what is rounded from it
-       to fewer bits is rounded as if from x. */
-    static CYTHON_INLINE float cyact_round_to_odd(double x) {
+    /* x + rest, of which only the sign of rest is known, made a float: the next towards zero,
+       with its last bit set unless it is exact. So rounded, it rounds to fewer bits as if the
+       sum itself were rounded. */
+    static CYTHON_INLINE float cyact_round_to_odd(double x, double rest) {
         float y = (float)x;
         uint32_t u = cyact_half_bits(y);
-        double back = y;
-        if (back == x || x != x) return y;
-        if (x < 0 ? back < x : back > x) u -= 1;
+        double off = y == x ? -rest : y - x;     /* by how much y is too large */
+        if (off == 0 || x != x || x == 0) return y;
+        if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
+    }
+    /* The float next to x, which is finite and not 0, upwards for 1, downwards for -1. */
+    static CYTHON_INLINE float cyact_neighbour(float x, int direction) {
+        return cyact_half_float(cyact_half_bits(x) + (uint32_t)(x > 0 ? direction : -direction));
     }
     """
     ctypedef unsigned short uint16 "uint16_t"
+    float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
+    float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
     float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
     void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
@@ -125,7 +132,6 @@ cdef extern from *:
     bint near_tie "cyact_near_tie" (
         const float* x, unsigned int tie, unsigned int dropped, unsigned int width,
         unsigned int subnormal, float limit) noexcept nogil
-    float round_to_odd "cyact_round_to_odd" (double x) noexcept nogil
 
 
 cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:

@@ -1455,6 +1455,66 @@ cdef void dish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
         y[i] = <float> m32.dish_d(x[i], high) if real is float else m64.dish_d(x[i])
 
 
+# Rests. Half types are rounded from the double result, which may be a tie though f(x) is none:
+# it lies a little above or below. These tell on which side, for the functions that meet ties.
+
+cdef void above_half_x(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """For f(x) = x / 2 + c x^2 + ..., c positive: what is above x / 2 is lost when x is tiny."""
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else 0
+
+
+cdef void silu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double beta = p[0]
+    for i in range(n & -LANES):
+        y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else 0
+
+
+cdef void leaky_relu_rest(const double* x, double* y, Py_ssize_t n,
+                          const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double slope = p[0]
+    for i in range(n & -LANES):
+        y[i] = m64.two_prod(slope, x[i]).lo if x[i] < 0 else 0
+
+
+cdef void elu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """alpha (x + x^2 / 2 + ...) for tiny x."""
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], lost
+    for i in range(n & -LANES):
+        lost = m64.two_prod(alpha, x[i]).lo + 0.5 * alpha * x[i] * x[i]
+        y[i] = lost if -2.0**-50 < x[i] < 0 else 0
+
+
+cdef void hard_sigmoid_rest(const double* x, double* y, Py_ssize_t n,
+                            const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double alpha = p[0], beta = p[1]
+    cdef m64.pair product, sum
+    for i in range(n & -LANES):
+        product = m64.two_prod(alpha, x[i])
+        sum = m64.two_sum(product.hi, beta)
+        y[i] = (sum.hi - m64.linear(alpha, x[i], beta)) + (sum.lo + product.lo)
+
+
+cdef void log_ndtr_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """-x^2 / 2 - log(-x) - ...: for large -x the logarithm is lost."""
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = -1 if x[i] < -1e8 else 0
+
+
+cdef void bent_identity_rest(const double* x, double* y, Py_ssize_t n,
+                             const double* p) noexcept nogil:
+    """3 x / 2 - 1 / 2 + ...: for large x the 1 / 2 is lost."""
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = -1 if m64.absolute(x[i]) > 2.0**50 else 0
+
+
 cdef enum:
     CAPACITY = 128
 
@@ -1498,6 +1558,12 @@ cdef int add_weighted(const char* name, double cost,
                <kernel32_t> derivative32, <kernel64_t> derivative64)
 
 
+cdef int rest_of_last(kernel64_t rest) except -1:
+    """Give the function just added what decides its ties."""
+    OPS[KERNELS.count - 1].rest = <kernel_t> rest
+    return 0
+
+
 cdef void run_span(const Span* span) noexcept nogil:
     _tile.span(span)
 
@@ -1507,26 +1573,40 @@ cdef void run_span(const Span* span) noexcept nogil:
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
 add(b"step", 1, 0.1, step, step, step_d, step_d)
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
+add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
+add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
 add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
 add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
 add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
-add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
-add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
+rest_of_last(leaky_relu_rest)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
+rest_of_last(elu_rest)
 add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
 add(b"selu", 0, 0.4, selu, selu, selu_d, selu_d, selu_y, selu_y)
+add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
+rest_of_last(above_half_x)
+add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+rest_of_last(above_half_x)
+add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
+rest_of_last(above_half_x)
+add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
+rest_of_last(silu_rest)
+add(b"mish", 0, 0.8, mish, mish, mish_d, mish_d)
 add(b"sigmoid", 0, 0.55, sigmoid, sigmoid, sigmoid_d, sigmoid_d, sigmoid_y, sigmoid_y)
 add(b"generalized_logistic", 5, 4, generalized_logistic, generalized_logistic,
     generalized_logistic_d, generalized_logistic_d)
 add(b"log_sigmoid", 0, 0.9, log_sigmoid, log_sigmoid, log_sigmoid_d, log_sigmoid_d,
     log_sigmoid_y, log_sigmoid_y)
+add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
+rest_of_last(hard_sigmoid_rest)
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
+rest_of_last(above_half_x)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
@@ -1535,45 +1615,27 @@ add(b"squareplus", 1, 1.2, squareplus, squareplus, squareplus_d, squareplus_d)
 add(b"algebraic_sigmoid", 1, 1.2, algebraic_sigmoid, algebraic_sigmoid,
     algebraic_sigmoid_d, algebraic_sigmoid_d)
 add(b"isrlu", 1, 1.2, isrlu, isrlu, isrlu_d, isrlu_d)
-add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
-add(b"mish", 0, 0.8, mish, mish, mish_d, mish_d)
-add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
-add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
+add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
+add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)
 add(b"erf", 0, 0.6, erf, erf, erf_d, erf_d)
 add(b"erfc", 0, 0.8, erfc, erfc, erfc_d, erfc_d)
 add(b"ndtr", 0, 0.8, ndtr, ndtr, ndtr_d, ndtr_d)
 add(b"log_ndtr", 0, 1.2, log_ndtr, log_ndtr, log_ndtr_d, log_ndtr_d)
-
-KERNELS.abi = ABI
-KERNELS.ops = OPS
-KERNELS.run_span = run_span
-table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
-add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
-add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
-add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)
-add(b"log1p", 0, 0.7, log1p, log1p, log1p_d, log1p_d)
-add(b"log1mexp", 0, 1.2, log1mexp, log1mexp, log1mexp_d, log1mexp_d)
-add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
-
-KERNELS.abi = ABI
-KERNELS.ops = OPS
-KERNELS.run_span = run_span
-table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
-add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
+rest_of_last(log_ndtr_rest)
 add(b"exp", 0, 0.4, exp, exp, exp, exp, identity, identity)
 add(b"expm1", 0, 0.4, expm1, expm1, exp, exp, expm1_y, expm1_y)
+add(b"log1p", 0, 0.7, log1p, log1p, log1p_d, log1p_d)
+add(b"log1mexp", 0, 1.2, log1mexp, log1mexp, log1mexp_d, log1mexp_d)
 add(b"gaussian", 0, 0.5, gaussian, gaussian, gaussian_d, gaussian_d)
-
-KERNELS.abi = ABI
-KERNELS.ops = OPS
-KERNELS.run_span = run_span
-table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
 add(b"bent_identity", 0, 0.8, bent_identity, bent_identity, bent_identity_d, bent_identity_d)
+rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
+add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
 add(b"sparse_sigmoid", 0, 0.1, sparse_sigmoid, sparse_sigmoid, sparse_sigmoid_d, sparse_sigmoid_d)
 add(b"dish", 0, 1.2, dish, dish, dish_d, dish_d)
+rest_of_last(above_half_x)
 
 KERNELS.abi = ABI
 KERNELS.ops = OPS

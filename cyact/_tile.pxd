@@ -25,7 +25,7 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, near_tie, round_to_odd, uint16, widen
+from cyact._half cimport narrow, near_tie, neighbour, round_to_odd, uint16, widen
 
 cdef extern from *:
     """
@@ -263,14 +263,14 @@ cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
     cdef float[LANES] high
     cdef uint16[LANES] below
     cdef uint16[LANES] above
-    cdef float slack = <float> s.slack, margin
-    cdef float less = <float> (1 - 2.0**-23), more = <float> (1 + 2.0**-23)
+    cdef float slack = <float> s.slack
     cdef unsigned int differ = 0
     cdef int i
     for i in range(LANES):
-        margin = slack if y[i] != 0 else 0
-        low[i] = y[i] * less - margin
-        high[i] = y[i] * more + margin
+        low[i] = high[i] = y[i]
+        if y[i] != 0 and y[i] - y[i] == 0:
+            low[i] = neighbour(y[i], -1) - slack
+            high[i] = neighbour(y[i], 1) + slack
     narrow(low, below, LANES, s.dtype)
     narrow(high, above, LANES, s.dtype)
     for i in range(LANES):
@@ -284,6 +284,7 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
     cdef double[LANES] wide_x
     cdef double[LANES] wide_w
     cdef double[LANES] wide_y
+    cdef double[LANES] rest
     cdef float[LANES] odd
     cdef int j
     for j in range(LANES):
@@ -293,8 +294,10 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
         (<weighted_t> s.wide)(wide_x, wide_w, wide_y, LANES, s.p)
     else:
         s.wide(wide_x, wide_y, LANES, s.p)
+    if s.rest != NULL:
+        s.rest(wide_x, rest, LANES, s.p)
     for j in range(LANES):
-        odd[j] = round_to_odd(wide_y[j])
+        odd[j] = round_to_odd(wide_y[j], 0 if s.rest == NULL else rest[j])
     narrow(odd, h, LANES, s.dtype)
 
 
@@ -315,7 +318,8 @@ cdef inline bint packs(const Span* s) noexcept nogil:
 
 
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
-    cdef bint wide = s.dtype == FLOAT64, half = itemsize(s.dtype) == 2
+    cdef bint wide = s.dtype == FLOAT64
+    cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
     cdef int computed = FLOAT64 if wide else FLOAT32
     cdef bint stays = b.row > 0 and packs(s)
     cdef const char* w = NULL

@@ -813,10 +813,12 @@ def _others(z, axis):
 
 
 # Errors in units in the last place, and their bounds: those documented. Where a derivative has
-# a zero inside its range, units are those of max(|f'|, this).
+# a zero inside its range, units are those of max(|f'|, INTERIOR_ZERO); where a sum crosses 0
+# between two numbers, those of CROSSING times the terms, at least.
 
 BOUND = {np.float32: 1.0, np.float64: 2.0}
 INTERIOR_ZERO = {np.float32: 2.0**-10, np.float64: 2.0**-2}
+CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 

@@ -11,11 +11,10 @@ import pytest
 import reference
 from cases import DTYPES, ELEMENTWISE, Case, inputs
 from mpmath import mp, mpf
-from reference import BOUND, INTERIOR_ZERO, in_wider, mp_ulps, precisely, ulps
+from reference import BOUND, CROSSING, INTERIOR_ZERO, in_wider, mp_ulps, precisely, ulps
 
 pytestmark = pytest.mark.levels
 
-CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}     # times the terms of the sum
 FEW = 1500         # points for mpmath
 MANY = 150_000     # points for NumPy formulas
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8

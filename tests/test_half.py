@@ -38,7 +38,7 @@ def expected(exact, wide, case, x, half, absolute):
     margin = np.abs(y) * 2.0**-28 + absolute
     margin[~np.isfinite(margin)] = 0
     near = rounded(y - margin, half).view(np.uint16) != rounded(y + margin, half).view(np.uint16)
-    near &= np.isfinite(x) & ~np.isnan(y) & (np.abs(y) < 1e30)
+    near &= np.isfinite(x) & ~np.isnan(y)
     exact = precisely(exact)
     y[near] = [to_float64(exact(float(v), *case.numbers)) for v in x[near]]
     return rounded(y, half)

@@ -7,7 +7,7 @@ from cases import KERNELS, ROWS, Case, same_bits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference import mp_ulps, precisely, ulps
+from reference import BOUND, CROSSING, INTERIOR_ZERO, mp_ulps, precisely, ulps
 
 import cyact
 
@@ -15,8 +15,6 @@ by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 by_row_function = pytest.mark.parametrize("name", ROWS)
 few = settings(max_examples=20, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.too_slow])
-BOUND = {np.float32: 1.0, np.float64: 2.0}
-CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}     # see test_accuracy.py
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8
 
 floats = st.sampled_from([np.float32, np.float64])
@@ -124,7 +122,7 @@ def test_values_and_derivatives_for_any_parameters(name, data):
     floor = CROSSING[dtype] * case.reference.terms(*case.numbers)
     assert mp_ulps(case.value(x), true, floor).max() <= BOUND[dtype]
     true = [precisely(case.reference.derivative)(float(v), *case.numbers) for v in x]
-    floor = {np.float32: 2.0**-10, np.float64: 2.0**-2}[dtype] * case.reference.interior_zero
+    floor = INTERIOR_ZERO[dtype] * case.reference.interior_zero
     assert mp_ulps(case.derivative(x), true, floor).max() <= BOUND[dtype]
 
 
