@@ -232,9 +232,7 @@ def rrelu(
     name = "backward.rrelu"
     if slope is None:
         slope = rectifiers._mean_slope(lower, upper)
-        return rectifiers.renaming(
-            "leaky_relu", "rrelu", rectifiers._leaky_relu.backward,
-            grad, x, None, bias, out, slope)
+        return rectifiers._mean_rrelu.backward(grad, x, None, bias, out, slope)
     x = rectifiers.array(name, x)
     return rectifiers._prelu.weighted_backward(
         name, grad, x, rectifiers._slopes(name, x, slope), bias, out)

@@ -77,9 +77,7 @@ def rrelu(
     name = "derivative.rrelu"
     if slope is None:
         slope = rectifiers._mean_slope(lower, upper)
-        return rectifiers.renaming(
-            "leaky_relu", "rrelu", rectifiers._leaky_relu.derivative,
-            x, bias, out, dtype, slope)
+        return rectifiers._mean_rrelu.derivative(x, bias, out, dtype, slope)
     x = rectifiers.array(name, x)
     return rectifiers._prelu.weighted(
         name, x, rectifiers._slopes(name, x, slope), bias, out, dtype, True)

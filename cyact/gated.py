@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._documented import documented
-from cyact._engine import as_array, check_out, result_dtype
+from cyact._engine import FINITE, Choice, Function, as_array, check_out, result_dtype
 from cyact._row_engine import normalize_axis
-from cyact.elementwise import _gelu, _identity, _relu, _sigmoid, _silu
-from cyact.rectifiers import array, concatenated, divisible, halves, overlap, renaming, twice
+from cyact.elementwise import _identity, _relu, _sigmoid
+from cyact.rectifiers import array, concatenated, divisible, halves, overlap, twice
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ def glu(x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None) -> An
     >>> cyact.glu([2.0, 3.0, 0.0, 0.0])
     array([1. , 1.5])
     """
-    return _forward("glu", _sigmoid, x, None, axis, "second", out)
+    return _forward("glu", x, None, axis, "second", out)
 
 
 @documented
@@ -87,7 +87,7 @@ def swiglu(
     >>> cyact.swiglu([0.0, 1.0], [5.0, 2.0])
     array([0.        , 1.46211716])
     """
-    return _forward("swiglu", _silu, gate, value, axis, gate_half, out, beta)
+    return _forward("swiglu", gate, value, axis, gate_half, out, beta)
 
 
 @documented
@@ -123,7 +123,7 @@ def geglu(
     >>> cyact.geglu([0.0, 1.0], [5.0, 2.0])
     array([0.        , 1.68268949])
     """
-    return _forward("geglu", _gelu, gate, value, axis, gate_half, out, approximate)
+    return _forward("geglu", gate, value, axis, gate_half, out, approximate)
 
 
 @documented
@@ -156,7 +156,7 @@ def reglu(
     >>> cyact.reglu([-1.0, 3.0], [5.0, 2.0])
     array([0., 6.])
     """
-    return _forward("reglu", _relu, gate, value, axis, gate_half, out)
+    return _forward("reglu", gate, value, axis, gate_half, out)
 
 
 @documented
@@ -189,18 +189,24 @@ def bilinear(
     >>> cyact.bilinear([-1.0, 3.0, 5.0, 2.0])
     array([-5.,  6.])
     """
-    return _forward("bilinear", _identity, gate, value, axis, gate_half, out)
+    return _forward("bilinear", gate, value, axis, gate_half, out)
 
 
-# The activation of each unit's gate: what backward needs
-GATES = {"glu": _sigmoid, "swiglu": _silu, "geglu": _gelu, "reglu": _relu, "bilinear": _identity}
+# The activation of each unit's gate; errors of its parameters name the unit
+GATES = {
+    "glu": _sigmoid,
+    "swiglu": Function("swiglu", kernel="silu", beta=FINITE),
+    "geglu": Choice("geglu", "approximate", none=Function("geglu", kernel="gelu"),
+                    tanh=Function("geglu", kernel="gelu_tanh"),
+                    sigmoid=Function("geglu", kernel="gelu_sigmoid")),
+    "reglu": _relu,
+    "bilinear": _identity,
+}
 
 
-def _forward(function, activation, gate, value, axis, gate_half, out, *params):
+def _forward(function, gate, value, axis, gate_half, out, *params):
     gate, value, _ = _pair(function, gate, value, axis, gate_half)
-    # errors of its parameters name the activation
-    return renaming(activation.name, function,
-                    activation.gated, function, gate, value, out, *params)
+    return GATES[function].gated(function, gate, value, out, *params)
 
 
 def _pair(function, gate, value, axis, gate_half):
@@ -242,8 +248,7 @@ def backward(function, grad, gate, value, axis, gate_half, out, *params):
     places = _places(name, out, inputs, axis, gate_half)
     grad, gate, value = inputs
     activation = GATES[function]
-    dgate = renaming(activation.name, name,
-                     activation.gated_derivative, name, grad, gate, value, places[0], *params)
+    dgate = activation.gated_derivative(name, grad, gate, value, places[0], *params)
     dvalue = activation.gated(name, gate, grad, places[1], *params)
     if axis is None:
         return dgate, dvalue

@@ -24,12 +24,13 @@ from cyact._engine import (
     result_dtype,
 )
 from cyact._row_engine import normalize_axis
-from cyact.elementwise import _identity, _leaky_relu, _relu, _sigmoid
+from cyact.elementwise import _identity, _relu, _sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 _prelu = Function("prelu")
+_mean_rrelu = Function("rrelu", kernel="leaky_relu", slope=FINITE)
 _relu_of_minus = Function("crelu", kernel="relu_of_minus")
 _negative_part = Function("prelu", kernel="negative_part")
 
@@ -127,7 +128,7 @@ def rrelu(
     """
     slope = _mean_slope(lower, upper)
     if not training:
-        y = renaming("leaky_relu", "rrelu", _leaky_relu.value, x, bias, out, dtype, slope)
+        y = _mean_rrelu.value(x, bias, out, dtype, slope)
     else:
         x = array("rrelu", x)
         slope = _working("rrelu", _drawn_slopes(rng, lower, upper, x.shape), x, dtype)
@@ -279,10 +280,9 @@ def weight_gradient(function, grad, x, bias, shape, axis):
         raise ValueError(f"{function}: grad and x must have equal shapes, "
                          f"got {grad.shape} and {x.shape}")
     dtype = result_dtype(function, x.dtype)
-    if dtype.itemsize == 2:                      # products are not to be rounded to a half type
-        x, grad = (a.astype(np.float32) if a.dtype.itemsize == 2 else a for a in (x, grad))
     if bias is not None:
-        x = _identity.weighted(function, x, None, bias, None, None)
+        x = _identity.weighted(function, x, None, bias, None,
+                               np.float32 if dtype.itemsize == 2 else None)
     if prod(shape) == 1:
         sums = np.array(_total(function, grad, x))
     else:
@@ -360,17 +360,6 @@ def crelu_backward(grad, x, axis, out):
     rest = _relu_of_minus.weighted_backward(name, second, x, None, None, None)
     dx = _relu.weighted_backward(name, first, x, None, None, out)
     return dx + rest if out is None else np.add(dx, rest, out=out)
-
-
-def renaming(inner, name, call, *arguments):
-    """Call a part of a function; its errors name the function."""
-    try:
-        return call(*arguments)
-    except (TypeError, ValueError) as error:
-        text = str(error)
-        if f"{inner}: " not in text:
-            raise
-        raise type(error)(text.replace(f"{inner}: ", f"{name}: ", 1)) from None
 
 
 def array(function, x):

@@ -218,8 +218,9 @@ def exact(products, axes):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize(("shape", "axis"), [
-    ((10**6,), None), ((1000, 1000), None), ((200_000, 2), 1), ((2, 200_000), 0), ((30, 40, 25, 7), 1),
-    ((2, 3, 70_000), 1), ((3, 65_537), 0), ((300, 4, 5), 0), ((5, 1), 1)], ids=str)
+    ((10**6,), None), ((1000, 1000), None), ((200_000, 2), 1), ((2, 200_000), 0),
+    ((30, 40, 25, 7), 1), ((2, 3, 70_000), 1), ((3, 65_537), 0), ((300, 4, 5), 0),
+    ((5, 1), 1)], ids=str)
 def test_weight_gradients_are_accurate(shape, axis, dtype):
     rng = np.random.default_rng(0)
     x = rng.uniform(-4, 1, shape).astype(dtype)
