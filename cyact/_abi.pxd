@@ -6,9 +6,10 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 3
+    ABI = 4
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
+    BLOCKS = 64   # TILE / LANES
 
 # The dtypes kernels compute in, then those that arrays may have besides: a half type travels
 # as uint16 and is computed in float32.
@@ -38,6 +39,7 @@ cdef struct Op:
     const char* name
     int nparams
     bint weighted                 # its kernels are weighted_t
+    bint exact                    # f and f' are exact in float32
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result
@@ -67,6 +69,7 @@ cdef struct Span:
     kernel_t rest                 # for where even that is a tie, though f(x) is none; or NULL
     const double* p
     bint weighted
+    bint exact
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches

@@ -151,7 +151,9 @@ class Record(NamedTuple):
     @property
     def reference(self) -> str:
         """Where it was published: the References of the docstring; "" if it has none."""
-        text = self.function.__doc__.partition("\nReferences\n----------\n")[2]
+        # before Python 3.13 docstrings keep their indentation
+        text = "\n".join(line.strip() for line in self.function.__doc__.split("\n"))
+        text = text.partition("\nReferences\n----------\n")[2]
         return " ".join(text.partition("\n\n")[0].split())
 
 

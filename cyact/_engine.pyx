@@ -360,6 +360,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.rest = op.rest if slot == VALUE else NULL
     span.p = p
     span.weighted = op.weighted
+    span.exact = op.exact
     span.dtype = dtype
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32
@@ -1002,7 +1003,7 @@ cdef class Function:
         span.stream = streams(&span, count)
         if summing:
             sums = run_and_sum(&span, &plan, count * self.op.cost)
-            return out, sums.astype(bias.dtype, copy=False)
+            return out, in_dtype_of(bias, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
@@ -1073,7 +1074,7 @@ cdef object bias_gradient(dx, bias, const Op* op):
     cdef Plan plan
     cdef Span span
     if hasattr(dx, "dask"):
-        return dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(bias.dtype)
+        return in_dtype_of(bias, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64))
     dx = dx.filled(0) if isinstance(dx, np.ma.MaskedArray) else np.asarray(dx)
     dx = np.require(dx, result_dtype("backward", dx.dtype), "A")
     if dx.size == 0:
@@ -1082,7 +1083,13 @@ cdef object bias_gradient(dx, bias, const Op* op):
     set_shape(&plan, dx)
     span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
     take_steps(&plan, X, dx)
-    return run_and_sum(&span, &plan, dx.size * op.cost).astype(bias.dtype, copy=False)
+    return in_dtype_of(bias, run_and_sum(&span, &plan, dx.size * op.cost))
+
+
+cdef object in_dtype_of(bias, sums):
+    """Silently: what is beyond float32 is infinite, as everywhere."""
+    with np.errstate(over="ignore"):
+        return sums.astype(bias.dtype, copy=False)
 
 
 cdef class Choice:

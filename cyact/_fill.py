@@ -5,6 +5,7 @@ signature and costs no more to call than a function written by hand.
 """
 
 from cyact._catalog import REQUIRED, catalog
+from cyact._documented import documented, slope_bound
 
 DERIVATIVE = '''
 def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
@@ -21,6 +22,10 @@ def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
     -------
     ndarray, or the type of `x`
         ``f'(x)`` for ``f(x) = {formula}``.
+
+    Notes
+    -----
+    {error}.
     """
     return _function.derivative(x, bias, out, dtype{arguments})
 '''
@@ -36,7 +41,7 @@ def {name}(grad, x{default}, /, {signature}*, output=None, bias=None, out=None):
     x : array_like, optional
         The input of the forward pass.
     {parameters}output : array_like, optional
-        The output of the forward pass, instead of `x`{output}.
+        {output}
     bias : array_like, optional
         The bias of the forward pass; goes with `x`.
     out : ndarray, optional
@@ -49,8 +54,8 @@ def {name}(grad, x{default}, /, {signature}*, output=None, bias=None, out=None):
         ``grad * cyact.derivative.{name}(x)`` when computed from `x` (half types: that product
         in float32, rounded once).
     dbias : ndarray
-        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
-        for float64, else float32.
+        Only with `bias`: dx summed over all axes but the last, in float64 or better, and rounded
+        to the dtype that `x` is computed in.
 
     Raises
     ------
@@ -90,8 +95,20 @@ def _make(template, record, module):
         # what precedes a parameter without a default can have none
         default="" if REQUIRED in [p.default for p in record.parameters] else "=None",
         arguments="".join(f", {p}" for p in listed),
-        parameters="".join(f"{p}\n        As in `cyact.{record.name}`.\n    " for p in listed),
-        output="" if record.engine.from_output else "; not possible for this function")
+        parameters=(f"{', '.join(listed)}\n        As in `cyact.{record.name}`.\n    "
+                    if listed else ""),
+        output=_output(record.engine),
+        error=slope_bound(record.name))
     scope = {"__name__": module, "_function": record.engine}
     exec(compile(source, f"<{module}.{record.name}>", "exec"), scope)
-    return scope[record.name]
+    return documented(scope[record.name])
+
+
+def _output(function):
+    """What a backward pass says of its `output`."""
+    if not function.from_output:
+        return "Refused: the derivative is not a function of the output."
+    needs = "".join(f"; `{name}` must then be {taken.text}" for name, domain, taken in zip(
+        function.parameters, function.domains, function.output_domains, strict=True)
+        if taken is not domain)
+    return f"The output of the forward pass, instead of `x`{needs}."

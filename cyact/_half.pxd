@@ -79,18 +79,22 @@ cdef extern from *:
         const uint32_t above = dropped & ~(2 * width - 1);
     #if defined(__AVX512F__)
         __m512i u = _mm512_loadu_si512(x);
-        __m512i a = _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff));
         __mmask16 small = _mm512_cmplt_epu32_mask(
             _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1)),
             _mm512_set1_epi32(subnormal));
-        __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_set1_ps(16777216.0f));
-        __m512 magic = _mm512_set1_ps(12582912.0f);
-        __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
-        __m512i e = _mm512_and_si512(_mm512_castps_si512(d), _mm512_set1_epi32(0x7fffffff));
-        __m512i t = _mm512_add_epi32(u, _mm512_set1_epi32(width - tie));
-        __mmask16 k = _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e),
-                                              _mm512_set1_ps(limit), _CMP_GT_OQ)
-            | _mm512_mask_testn_epi32_mask((__mmask16)~small, t, _mm512_set1_epi32(above));
+        __mmask16 k = _mm512_mask_testn_epi32_mask(
+            (__mmask16)~small, _mm512_add_epi32(u, _mm512_set1_epi32(width - tie)),
+            _mm512_set1_epi32(above));
+        if (__builtin_expect(small != 0, 0)) {
+            const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+            __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(u, magnitude)),
+                                     _mm512_set1_ps(16777216.0f));
+            __m512 magic = _mm512_set1_ps(12582912.0f);
+            __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
+            __m512i e = _mm512_and_si512(_mm512_castps_si512(d), magnitude);
+            k |= _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e), _mm512_set1_ps(limit),
+                                         _CMP_GT_OQ);
+        }
         return k != 0;
     #else
         uint32_t near = 0;
@@ -105,6 +109,47 @@ cdef extern from *:
         }
         return near != 0;
     #endif
+    }
+    /* Round n floats to halves, and list the blocks of 16 in which near_tie finds something. */
+    static CYTHON_INLINE int cyact_round_and_list(
+            const float *x, uint16_t *h, Py_ssize_t n, int bfloat, uint32_t tie,
+            uint32_t dropped, uint32_t width, uint32_t subnormal, float limit, short *found) {
+        Py_ssize_t i;
+        int count = 0;
+    #if defined(__AVX512F__)
+        const __m512i above = _mm512_set1_epi32(dropped & ~(2 * width - 1));
+        const __m512i shift = _mm512_set1_epi32(width - tie), less = _mm512_set1_epi32(-1);
+        const __m512i smallest = _mm512_set1_epi32(subnormal), one = _mm512_set1_epi32(1);
+        const __m512i half = _mm512_set1_epi32(0x7fff), quiet = _mm512_set1_epi32(0x40);
+        for (i = 0; i < n; i += 16) {
+            __m512 v = _mm512_loadu_ps(x + i);
+            __m512i u = _mm512_castps_si512(v);
+            __mmask16 small = _mm512_cmplt_epu32_mask(
+                _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
+            __mmask16 near = _mm512_testn_epi32_mask(_mm512_add_epi32(u, shift), above);
+            if (bfloat) {
+                __m512i high = _mm512_srli_epi32(u, 16);
+                __m512i r = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, half),
+                                                               _mm512_and_si512(high, one)), 16);
+                r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), high, quiet);
+                _mm256_storeu_si256((void *)(h + i), _mm512_cvtepi32_epi16(r));
+            } else {
+                _mm256_storeu_si256((void *)(h + i), _mm512_cvtps_ph(v, 0));
+            }
+            if (__builtin_expect((small | near) != 0, 0)
+                    && cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+                found[count++] = (short)i;
+        }
+    #else
+        if (bfloat)
+            for (i = 0; i < n; i++) h[i] = cyact_to_bfloat(x[i]);
+        else
+            cyact_to_halves(x, h, n);
+        for (i = 0; i < n; i += 16)
+            if (cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+                found[count++] = (short)i;
+    #endif
+        return count;
     }
     /* x + rest, of which only the sign of rest is known, made a float: the next towards zero,
        with its last bit set unless it is exact. So rounded, it rounds to fewer bits as if the
@@ -129,9 +174,10 @@ cdef extern from *:
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
     void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
     void to_halves "cyact_to_halves" (const float* x, uint16* h, Py_ssize_t n) noexcept nogil
-    bint near_tie "cyact_near_tie" (
-        const float* x, unsigned int tie, unsigned int dropped, unsigned int width,
-        unsigned int subnormal, float limit) noexcept nogil
+    int round_and_list "cyact_round_and_list" (
+        const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
+        unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
+        short* found) noexcept nogil
 
 
 cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:

@@ -209,16 +209,23 @@ cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) no
         y[i] = 1 if x[i] > 0 else slope if x[i] <= 0 else x[i]
 
 
-# elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
+# prelu: leaky_relu with a slope for each element, w; a slope of 0 makes 0 of -inf as well.
 
-cdef inline void elu_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+cdef void prelu(const real* x, const real* w, real* y, Py_ssize_t n,
+                const double* p) noexcept nogil:
     cdef Py_ssize_t i
-    cdef float low = <float> opaque(-20)
-    cdef float zero = <float> opaque(0)
-    cdef float single
+    cdef real lowest = <real> opaque(-FLT_MAX if real is float else -DBL_MAX)
+    cdef real v
     for i in range(n & -LANES):
-        single = m32.elu1(at_most(at_least(x[i], low), zero))
-        y[i] = x[i] if x[i] >= 0 else single
+        v = x[i] if w[i] != 0 else at_least(x[i], lowest)
+        y[i] = x[i] if x[i] >= 0 else w[i] * v
+
+
+cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
+                  const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        y[i] = 1 if x[i] > 0 else w[i] if x[i] <= 0 else x[i]
 
 
 # threshold: x if x > threshold else value; thresholded_relu: value is 0
@@ -250,23 +257,16 @@ cdef void threshold_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
         y[i] = 0 if x[i] <= last else 1 if x[i] > last else x[i]
 
 
-# prelu: leaky_relu with a slope for each element, w; a slope of 0 makes 0 of -inf as well.
+# elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
 
-cdef void prelu(const real* x, const real* w, real* y, Py_ssize_t n,
-                const double* p) noexcept nogil:
+cdef inline void elu_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real lowest = <real> opaque(-FLT_MAX if real is float else -DBL_MAX)
-    cdef real v
+    cdef float low = <float> opaque(-20)
+    cdef float zero = <float> opaque(0)
+    cdef float single
     for i in range(n & -LANES):
-        v = x[i] if w[i] != 0 else at_least(x[i], lowest)
-        y[i] = x[i] if x[i] >= 0 else w[i] * v
-
-
-cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
-                  const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n & -LANES):
-        y[i] = 1 if x[i] > 0 else w[i] if x[i] <= 0 else x[i]
+        single = m32.elu1(at_most(at_least(x[i], low), zero))
+        y[i] = x[i] if x[i] >= 0 else single
 
 
 cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -310,14 +310,6 @@ cdef void elu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
     cdef double alpha = p[0]
     for i in range(n & -LANES):
         y[i] = 1 if x[i] > 0 else <real> (x[i] + alpha)
-
-
-cdef inline void exp_ratio_block(const double* x, double* n, double* m,
-                                 Py_ssize_t count) noexcept nogil:
-    """e^-|x| as a quotient."""
-    cdef Py_ssize_t i
-    for i in range(count):
-        m64.exp_ratio(m64.at_least(m64.minus_absolute(x[i]), -760.0), &n[i], &m[i])
 
 
 # celu: max(0, x) + min(0, alpha (e^(x / alpha) - 1)), which is x if x > 0 else the second term,
@@ -419,6 +411,14 @@ cdef void selu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = <float> m64.SELU_H if x[i] > 0 else <float> (x[i] + m64.SELU_ALPHA_H)
         else:
             y[i] = m64.selu_y(x[i])
+
+
+cdef inline void exp_ratio_block(const double* x, double* n, double* m,
+                                 Py_ssize_t count) noexcept nogil:
+    """e^-|x| as a quotient."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        m64.exp_ratio(m64.at_least(m64.minus_absolute(x[i]), -760.0), &n[i], &m[i])
 
 
 # sigmoid: 1 / (1 + e^-x)
@@ -747,26 +747,6 @@ cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = m64.softsign_d(x[i])
 
 
-# silu: x sigmoid(beta x)
-
-cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
-                            double bound) noexcept nogil:
-    """beta = -k ln 2; at -bound the result is 0 in float."""
-    cdef Py_ssize_t i, count, start = 0
-    cdef double rounded[BLOCK]
-    cdef double rest[BLOCK]
-    cdef float low = <float> opaque(-bound), high = <float> opaque(bound)
-    while start < n:
-        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
-        for i in range(count):
-            m32.exp2_reduce(at_most(at_least(x[start + i], low), high), k,
-                            &rounded[i], &rest[i])
-        for i in range(count):
-            y[start + i] = <float> m32.gate(at_least(x[start + i], low),
-                                            m32.exp2_reduced(rounded[i], rest[i]))
-        start += BLOCK
-
-
 # squareplus: (x + sqrt(x^2 + b)) / 2; b = 0 makes it relu, with the derivative 1/2 at 0
 
 cdef void squareplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -853,6 +833,26 @@ cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         else:
             left = m64.algebraic_sigmoid_d(x[i], 1 / scale, alpha * scale * scale)
         y[i] = 1 if x[i] >= 0 else left
+
+
+# silu: x sigmoid(beta x)
+
+cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
+                            double bound) noexcept nogil:
+    """beta = -k ln 2; at -bound the result is 0 in float."""
+    cdef Py_ssize_t i, count, start = 0
+    cdef double rounded[BLOCK]
+    cdef double rest[BLOCK]
+    cdef float low = <float> opaque(-bound), high = <float> opaque(bound)
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        for i in range(count):
+            m32.exp2_reduce(at_most(at_least(x[start + i], low), high), k,
+                            &rounded[i], &rest[i])
+        for i in range(count):
+            y[start + i] = <float> m32.gate(at_least(x[start + i], low),
+                                            m32.exp2_reduced(rounded[i], rest[i]))
+        start += BLOCK
 
 
 cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -984,6 +984,27 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = <float> m32.gelu_tanh_d(at_most(at_least(x[i], low), high))
         else:
             y[i] = m64.gelu_tanh_d(x[i])
+
+
+# gelu_sigmoid: x sigmoid(1.702 x)
+
+cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    if real is double:
+        for i in range(n & -LANES):
+            y[i] = m64.silu(x[i], 1.702)
+    else:
+        silu_float(x, y, n, -1.702 * m32.LOG2E, 75)
+
+
+cdef void gelu_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double low = opaque(-130), high = opaque(130)
+    for i in range(n & -LANES):
+        if real is float:
+            y[i] = <float> m32.silu_d(at_most(at_least(1.702 * x[i], low), high))
+        else:
+            y[i] = m64.silu_d(x[i], 1.702)
 
 
 # erf: the error function; erf' = 2/sqrt(pi) e^(-x^2)
@@ -1268,27 +1289,6 @@ cdef void logit_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         y[i] = clipped if nearer < least else inside
 
 
-# gelu_sigmoid: x sigmoid(1.702 x)
-
-cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    if real is double:
-        for i in range(n & -LANES):
-            y[i] = m64.silu(x[i], 1.702)
-    else:
-        silu_float(x, y, n, -1.702 * m32.LOG2E, 75)
-
-
-cdef void gelu_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double low = opaque(-130), high = opaque(130)
-    for i in range(n & -LANES):
-        if real is float:
-            y[i] = <float> m32.silu_d(at_most(at_least(1.702 * x[i], low), high))
-        else:
-            y[i] = m64.silu_d(x[i], 1.702)
-
-
 # exp: e^x, its own derivative
 
 cdef void exp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -1558,6 +1558,12 @@ cdef int add_weighted(const char* name, double cost,
                <kernel32_t> derivative32, <kernel64_t> derivative64)
 
 
+cdef int last_is_exact() except -1:
+    """Say of the function just added that it and its derivative are exact."""
+    OPS[KERNELS.count - 1].exact = True
+    return 0
+
+
 cdef int rest_of_last(kernel64_t rest) except -1:
     """Give the function just added what decides its ties."""
     OPS[KERNELS.count - 1].rest = <kernel_t> rest
@@ -1571,11 +1577,17 @@ cdef void run_span(const Span* span) noexcept nogil:
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
+last_is_exact()
 add(b"step", 1, 0.1, step, step, step_d, step_d)
+last_is_exact()
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
+last_is_exact()
 add(b"relu_of_minus", 0, 0.1, relu_of_minus, relu_of_minus, relu_of_minus_d, relu_of_minus_d)
+last_is_exact()
 add(b"negative_part", 0, 0.1, negative_part, negative_part, negative_part_d, negative_part_d)
+last_is_exact()
 add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
+last_is_exact()
 add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
 add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
@@ -1584,6 +1596,7 @@ rest_of_last(leaky_relu_rest)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
+last_is_exact()
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 rest_of_last(elu_rest)
 add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
@@ -1630,6 +1643,7 @@ add(b"gaussian", 0, 0.5, gaussian, gaussian, gaussian_d, gaussian_d)
 add(b"bent_identity", 0, 0.8, bent_identity, bent_identity, bent_identity_d, bent_identity_d)
 rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
+last_is_exact()
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)

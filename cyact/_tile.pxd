@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 from cyact._abi cimport (
     BFLOAT16,
     BIAS,
+    BLOCKS,
     FACTOR,
     FLOAT32,
     FLOAT64,
@@ -25,7 +26,7 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, near_tie, neighbour, round_to_odd, uint16, widen
+from cyact._half cimport narrow, neighbour, round_and_list, round_to_odd, uint16, widen
 
 cdef extern from *:
     """
@@ -244,17 +245,17 @@ cdef inline void settle(const Span* s, const char* x, const char* w, const char*
     cdef unsigned int width = 2 if s.slack == 0 else 64
     cdef unsigned int small = 2 * 0x38800000u
     cdef float limit = 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
-    cdef Py_ssize_t i = 0
+    cdef short[BLOCKS] found
+    cdef int count, i
     if s.dtype == BFLOAT16:
         small = 0 if s.slack == 0 else small
         limit = -1
-    narrow(<const float*> y, h, n, s.dtype)
-    while i < n:
-        if near_tie(<const float*> y + i, (dropped + 1) // 2, dropped, width, small, limit) \
-                and doubtful(s, <const float*> y + i):
-            compute_again(s, <const float*> x + i,
-                          NULL if w == NULL else <const float*> w + i, h + i)
-        i += LANES
+    count = round_and_list(<const float*> y, h, n, s.dtype == BFLOAT16, (dropped + 1) // 2,
+                           dropped, width, small, limit, found)
+    for i in range(count):
+        if doubtful(s, <const float*> y + found[i]):
+            compute_again(s, <const float*> x + found[i],
+                          NULL if w == NULL else <const float*> w + found[i], h + found[i])
 
 
 cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
@@ -353,7 +354,7 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
     if grad != NULL:
         multiply(grad, y, y, b.padded, wide)
     if half:
-        if grad == NULL:
+        if grad == NULL and not s.exact:
             settle(s, x, w, y, h, b.padded)
         else:
             narrow(<const float*> y, h, b.padded, s.dtype)

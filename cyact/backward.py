@@ -162,7 +162,7 @@ def prelu(
         ``grad`` where ``x > 0``, ``weight * grad`` elsewhere.
     dweight : ndarray or scalar
         The shape of `weight`: ``grad * min(x, 0)`` summed over each channel, in float64 or
-        better; float64 for float64, else float32.
+        better, and rounded to the dtype that `x` is computed in.
     dbias : ndarray
         Only with `bias`: dx summed over all axes but the last.
 

@@ -50,11 +50,11 @@ _mish = Function("mish")
 _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"),
                sigmoid=Function("gelu", kernel="gelu_sigmoid"))
-# the kernels take an eps that is NaN for none
 _erf = Function("erf")
 _erfc = Function("erfc")
 _ndtr = Function("ndtr")
 _log_ndtr = Function("log_ndtr")
+# the kernels take an eps that is NaN for none
 _logit = Function("logit", eps=Domain("None or between 0 and 1/2", low=0, high=0.5,
                                       none=float("nan")))
 _arctan = Function("arctan")
@@ -297,8 +297,8 @@ def leaky_relu(
 
     Notes
     -----
-    ``f(x) = x if x >= 0 else negative_slope * x``. Error at most 1 ULP in float32, 0.5 in
-    float64. The derivative at 0 is `negative_slope`.
+    ``f(x) = x if x >= 0 else negative_slope * x``, correctly rounded in float64. {error}.
+    The derivative at 0 is `negative_slope`.
 
     References
     ----------
@@ -1037,8 +1037,9 @@ def gelu(
     ``"none"``: ``f(x) = x * Phi(x)``, Phi the normal distribution function.
     ``"tanh"``: ``f(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3)))``.
     ``"sigmoid"``: ``f(x) = x * sigmoid(1.702 * x)``.
-    Error of each form, against that formula, at most 1 ULP in float32 and 2 ULP in float64,
-    also in the negative tail. ``gelu(-inf)`` is the limit, ``-0.0``.
+
+    {error}, each form against its formula, also in the negative tail. ``gelu(-inf)`` is the
+    limit, ``-0.0``.
 
     References
     ----------
@@ -1074,7 +1075,6 @@ def erf(
     ``f(x) = 2/sqrt(pi) * (integral of exp(-t**2) from 0 to x)``. {error}. The derivative is
     ``2/sqrt(pi) * exp(-x**2)``.
 
-
     Examples
     --------
     >>> import cyact
@@ -1104,7 +1104,6 @@ def erfc(
     -----
     ``f(x) = 1 - erf(x)``, without the cancellation where `erf` is near 1. {error}, also in the
     tail, which decays through the subnormal numbers.
-
 
     References
     ----------
@@ -1142,7 +1141,6 @@ def ndtr(
     decays through the subnormal numbers. The derivative is the density
     ``exp(-x**2 / 2) / sqrt(2 * pi)``.
 
-
     Examples
     --------
     >>> import cyact
@@ -1176,7 +1174,6 @@ def log_ndtr(
 
     The derivative is the inverse Mills ratio, ``exp(-x**2 / 2) / sqrt(2 * pi) / ndtr(x)``: near
     ``-x`` for large negative `x`, infinite at ``-inf``.
-
 
     Examples
     --------
@@ -1565,8 +1562,8 @@ def soft_shrink(
 
     Notes
     -----
-    ``f(x) = sign(x) * max(abs(x) - lambd, 0)``, error at most 1 ULP in float32, 0.5 in
-    float64. The derivative is 0 at ``-lambd`` and `lambd`; a result of 0 has the sign of `x`.
+    ``f(x) = sign(x) * max(abs(x) - lambd, 0)``, correctly rounded in float64. {error}.
+    The derivative is 0 at ``-lambd`` and `lambd`; a result of 0 has the sign of `x`.
 
     References
     ----------

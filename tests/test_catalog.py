@@ -362,6 +362,15 @@ def test_docstrings_of_functions_are_complete(record):
     assert ">>> " in doc
 
 
+@by_function
+def test_help_fits_into_100_columns(name, function):
+    """All but signatures, which pydoc writes on one line before Python 3.13."""
+    lines = inspect.getdoc(function).splitlines()
+    assert max(map(len, lines)) <= 100 - 4, name      # help() indents by 4
+    assert "\n\n\n" not in "\n".join(lines)
+    assert not re.search(r"\{\w+\}", "\n".join(lines)), "a placeholder was not filled"
+
+
 def modules():
     for found in pkgutil.iter_modules(cyact.__path__, "cyact."):
         if found.name.rpartition("_")[2] not in ("baseline", "v3", "v4") \
