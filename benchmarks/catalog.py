@@ -200,7 +200,7 @@ EVERY = [
     Function("leaky_relu", lambda m, x: m.where(x > 0, x, 0.01 * x),
              lambda m, x: m.where(x > 0, x * 0 + 1, x * 0 + 0.01)),
     Function("prelu", lambda m, x: m.where(x > 0, x, 0.25 * x),
-             lambda m, x: m.where(x > 0, x * 0 + 1, x * 0 + 0.25), call="prelu(weight=0.25)",
+             lambda m, x: m.where(x > 0, x * 0 + 1, x * 0 + 0.25), call="prelu(0.25)",
              backward=False),
     Function("rrelu", lambda m, x: m.where(x > 0, x, 11 * x / 48),
              lambda m, x: m.where(x > 0, x * 0 + 1, 11 / (x * 0 + 48)), backward=False),

@@ -180,7 +180,7 @@ def prelu(
     (array([0.25, 1.  ]), np.float64(-2.0))
     """
     name = "backward.prelu"
-    grad, x = rectifiers._array(name, grad), rectifiers._array(name, x)
+    grad, x = rectifiers.array(name, grad), rectifiers.array(name, x)
     slopes = rectifiers._channels(name, x, weight, axis)
     shape = np.shape(weight)
     # before dx is written, which may be over x
@@ -232,8 +232,8 @@ def rrelu(
     name = "backward.rrelu"
     if slope is None:
         slope = rectifiers._mean_slope(lower, upper)
-        return rectifiers._leaky_relu.backward(grad, x, None, bias, out, slope)
-    x = rectifiers._array(name, x)
+        return rectifiers._mean_rrelu.backward(grad, x, None, bias, out, slope)
+    x = rectifiers.array(name, x)
     return rectifiers._prelu.weighted_backward(
         name, grad, x, rectifiers._slopes(name, x, slope), bias, out)
 
@@ -279,8 +279,8 @@ def noisy_relu(
     """
     name = "backward.noisy_relu"
     if noise is None:
-        return rectifiers._relu.backward(grad, x, None, bias, out)
-    x = rectifiers._array(name, x)
+        return rectifiers._relu.weighted_backward(name, grad, x, None, bias, out)
+    x = rectifiers.array(name, x)
     return rectifiers._relu.shifted_backward(
         name, grad, x, rectifiers._noise(name, x, noise, bias), out, bias is not None)
 

@@ -41,7 +41,7 @@ def prelu(
            [1.  , 1.  ]])
     """
     name = "derivative.prelu"
-    x = rectifiers._array(name, x)
+    x = rectifiers.array(name, x)
     return rectifiers._prelu.weighted(
         name, x, rectifiers._channels(name, x, weight, axis), bias, out, dtype, True)
 
@@ -77,8 +77,8 @@ def rrelu(
     name = "derivative.rrelu"
     if slope is None:
         slope = rectifiers._mean_slope(lower, upper)
-        return rectifiers._leaky_relu.derivative(x, bias, out, dtype, slope)
-    x = rectifiers._array(name, x)
+        return rectifiers._mean_rrelu.derivative(x, bias, out, dtype, slope)
+    x = rectifiers.array(name, x)
     return rectifiers._prelu.weighted(
         name, x, rectifiers._slopes(name, x, slope), bias, out, dtype, True)
 
@@ -111,8 +111,8 @@ def noisy_relu(
     """
     name = "derivative.noisy_relu"
     if noise is None:
-        return rectifiers._relu.derivative(x, bias, out, dtype)
-    x = rectifiers._array(name, x)
+        return rectifiers._relu.weighted(name, x, None, bias, out, dtype, True)
+    x = rectifiers.array(name, x)
     return rectifiers._relu.shifted(
         name, x, rectifiers._noise(name, x, noise, bias), out, dtype, True)
 

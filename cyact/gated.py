@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._documented import documented
-from cyact._engine import as_array, check_out, result_dtype
+from cyact._engine import FINITE, Choice, Function, as_array, check_out, result_dtype
 from cyact._row_engine import normalize_axis
-from cyact.elementwise import _gelu, _identity, _relu, _sigmoid, _silu
-from cyact.rectifiers import _halves
+from cyact.elementwise import _identity, _relu, _sigmoid
+from cyact.rectifiers import array, concatenated, divisible, halves, overlap, twice
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ def glu(x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None) -> An
     >>> cyact.glu([2.0, 3.0, 0.0, 0.0])
     array([1. , 1.5])
     """
-    return _forward("glu", _sigmoid, x, None, axis, "second", out)
+    return _forward("glu", x, None, axis, "second", out)
 
 
 @documented
@@ -87,7 +87,7 @@ def swiglu(
     >>> cyact.swiglu([0.0, 1.0], [5.0, 2.0])
     array([0.        , 1.46211716])
     """
-    return _forward("swiglu", _silu, gate, value, axis, gate_half, out, beta)
+    return _forward("swiglu", gate, value, axis, gate_half, out, beta)
 
 
 @documented
@@ -123,7 +123,7 @@ def geglu(
     >>> cyact.geglu([0.0, 1.0], [5.0, 2.0])
     array([0.        , 1.68268949])
     """
-    return _forward("geglu", _gelu, gate, value, axis, gate_half, out, approximate)
+    return _forward("geglu", gate, value, axis, gate_half, out, approximate)
 
 
 @documented
@@ -156,7 +156,7 @@ def reglu(
     >>> cyact.reglu([-1.0, 3.0], [5.0, 2.0])
     array([0., 6.])
     """
-    return _forward("reglu", _relu, gate, value, axis, gate_half, out)
+    return _forward("reglu", gate, value, axis, gate_half, out)
 
 
 @documented
@@ -189,87 +189,93 @@ def bilinear(
     >>> cyact.bilinear([-1.0, 3.0, 5.0, 2.0])
     array([-5.,  6.])
     """
-    return _forward("bilinear", _identity, gate, value, axis, gate_half, out)
+    return _forward("bilinear", gate, value, axis, gate_half, out)
 
 
-# The activation of each unit's gate: what backward needs
-GATES = {"glu": _sigmoid, "swiglu": _silu, "geglu": _gelu, "reglu": _relu, "bilinear": _identity}
+# The activation of each unit's gate; errors of its parameters name the unit
+GATES = {
+    "glu": _sigmoid,
+    "swiglu": Function("swiglu", kernel="silu", beta=FINITE),
+    "geglu": Choice("geglu", "approximate", none=Function("geglu", kernel="gelu"),
+                    tanh=Function("geglu", kernel="gelu_tanh"),
+                    sigmoid=Function("geglu", kernel="gelu_sigmoid")),
+    "reglu": _relu,
+    "bilinear": _identity,
+}
 
 
-def _forward(function, activation, gate, value, axis, gate_half, out, *params):
+def _forward(function, gate, value, axis, gate_half, out, *params):
     gate, value, _ = _pair(function, gate, value, axis, gate_half)
-    return activation.gated(function, gate, value, out, *params)
+    return GATES[function].gated(function, gate, value, out, *params)
 
 
 def _pair(function, gate, value, axis, gate_half):
     """Gate and value, and the axis along which they were packed, or None."""
-    if gate_half not in ("first", "second"):
+    if not isinstance(gate_half, str) or gate_half not in ("first", "second"):
         raise ValueError(f"{function}: gate_half must be 'first' or 'second', got {gate_half!r}")
     if value is not None:
-        gate, value = _array(function, gate), _array(function, value)
+        gate, value = array(function, gate), array(function, value)
         if gate.shape != value.shape:
             raise ValueError(f"{function}: gate and value must have equal shapes, "
                              f"got {gate.shape} and {value.shape}")
         return gate, value, None
-    # xarray would align the two halves by their labels, pandas by their names
-    packed = gate if hasattr(gate, "dask") or isinstance(gate, np.ma.MaskedArray) \
-        else as_array(function, gate)
+    packed = divisible(function, gate)
     axis = normalize_axis(function, packed, axis)
     if packed.shape[axis] % 2:
         raise ValueError(f"{function}: axis {axis} must have an even length to be split in "
                          f"halves, got {packed.shape[axis]}")
-    halves = _halves(packed, axis)
-    return (*(halves if gate_half == "first" else halves[::-1]), axis)
+    return (*_ordered(halves(packed, axis), gate_half), axis)
 
 
-def _array(function, x):
-    """Other array types stay what they are."""
-    return x if hasattr(x, "__array_ufunc__") and hasattr(x, "shape") else as_array(function, x)
+def _ordered(pair, gate_half):
+    """(gate, value) from (first, second), or the other way round."""
+    return pair if gate_half == "first" else pair[::-1]
 
 
 def backward(function, grad, gate, value, axis, gate_half, out, *params):
     """(dgate, dvalue), or dx for packed input."""
     name = f"backward.{function}"
     gate, value, axis = _pair(name, gate, value, axis, gate_half)
-    grad = _array(name, grad)
+    grad = array(name, grad)
     if grad.shape != gate.shape:
         raise ValueError(f"{name}: grad must have the shape of the output, {gate.shape}, "
                          f"got {grad.shape}")
     inputs = grad, gate, value
-    joined = axis is not None
-    if joined and out is None and all(type(a) is np.ndarray for a in inputs):
-        out = np.empty((*gate.shape[:axis], 2 * gate.shape[axis], *gate.shape[axis + 1:]),
-                       _dtype(name, inputs))
-    if out is None:
-        places = None, None
-    elif joined:
-        _check(name, out, (*gate.shape[:axis], 2 * gate.shape[axis], *gate.shape[axis + 1:]),
-               inputs)
-        places = _halves(out, axis)[::1 if gate_half == "first" else -1]
-    else:
-        if not isinstance(out, tuple) or len(out) != 2:
-            raise TypeError(f"{name}: out must be a tuple (dgate, dvalue) of arrays, "
-                            f"got {type(out).__name__}")
-        places = out
-        for i, place in enumerate(places):
-            _check(name, place, gate.shape, (*inputs, *places[:i]))
+    if out is not None:
+        inputs = tuple(as_array(name, a) for a in inputs)
+    elif axis is not None and all(type(a) is np.ndarray for a in inputs):
+        out = np.empty(twice(gate.shape, axis), _dtype(name, inputs))
+    places = _places(name, out, inputs, axis, gate_half)
+    grad, gate, value = inputs
     activation = GATES[function]
     dgate = activation.gated_derivative(name, grad, gate, value, places[0], *params)
     dvalue = activation.gated(name, gate, grad, places[1], *params)
-    if not joined:
+    if axis is None:
         return dgate, dvalue
-    if out is not None:
-        return out
-    library = np.ma if isinstance(dgate, np.ma.MaskedArray) else np
-    return library.concatenate((dgate, dvalue)[::1 if gate_half == "first" else -1], axis)
+    return concatenated(_ordered((dgate, dvalue), gate_half), axis) if out is None else out
+
+
+def _places(function, out, inputs, axis, gate_half):
+    """Where dgate and dvalue go; the first is written before the second is computed."""
+    if out is None:
+        return None, None
+    shape, dtype = inputs[1].shape, _dtype(function, inputs)
+    if axis is not None:
+        _check(function, out, twice(shape, axis), dtype, inputs)
+        return _ordered(halves(out, axis), gate_half)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TypeError(f"{function}: out must be a tuple (dgate, dvalue) of arrays, "
+                        f"got {type(out).__name__}")
+    for i, place in enumerate(out):
+        _check(function, place, shape, dtype, (*inputs, *out[:i]))
+    return out
 
 
 def _dtype(function, arrays):
     return np.result_type(*[result_dtype(function, a.dtype) for a in arrays])
 
 
-def _check(function, out, shape, inputs):
-    """The first gradient is written before the second is computed: so nothing may overlap."""
-    check_out(function, out, shape, _dtype(function, inputs))
-    if any(np.may_share_memory(out, a) for a in inputs):
+def _check(function, out, shape, dtype, others):
+    check_out(function, out, shape, dtype)
+    if any(overlap(out, a) for a in others):
         raise ValueError(f"{function}: out must not overlap the other arrays")

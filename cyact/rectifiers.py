@@ -8,21 +8,33 @@ pass needs.
 
 from __future__ import annotations
 
+from math import fsum, isfinite, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cyact._documented import documented
-from cyact._engine import FINITE, NONNEGATIVE, Function, as_array, check_out, result_dtype
+from cyact._engine import (
+    FINITE,
+    NONNEGATIVE,
+    Function,
+    as_array,
+    check_out,
+    is_bfloat16,
+    result_dtype,
+)
 from cyact._row_engine import normalize_axis
-from cyact.elementwise import _identity, _leaky_relu, _relu, sigmoid
+from cyact.elementwise import _identity, _relu, _sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 _prelu = Function("prelu")
+_mean_rrelu = Function("rrelu", kernel="leaky_relu", slope=FINITE)
 _relu_of_minus = Function("crelu", kernel="relu_of_minus")
 _negative_part = Function("prelu", kernel="negative_part")
+
+PIECE = 65_536           # columns summed side by side: they fit the caches
 
 
 @documented
@@ -64,7 +76,7 @@ def prelu(
     array([[-0.5, -1. ],
            [ 1. ,  1. ]])
     """
-    x = _array("prelu", x)
+    x = array("prelu", x)
     return _prelu.weighted("prelu", x, _channels("prelu", x, weight, axis), bias, out, dtype)
 
 
@@ -116,11 +128,10 @@ def rrelu(
     """
     slope = _mean_slope(lower, upper)
     if not training:
-        y = _leaky_relu.value(x, bias, out, dtype, slope)
+        y = _mean_rrelu.value(x, bias, out, dtype, slope)
     else:
-        x = _array("rrelu", x)
-        slope = _working("rrelu", np.random.default_rng(rng).uniform(lower, upper, x.shape),
-                         x, dtype)
+        x = array("rrelu", x)
+        slope = _working("rrelu", _drawn_slopes(rng, lower, upper, x.shape), x, dtype)
         y = _prelu.weighted("rrelu", x, slope, bias, out, dtype)
     return (y, slope) if return_slope else y
 
@@ -172,15 +183,17 @@ def noisy_relu(
     >>> bool((y == [5.0, 6.0] + noise).all())
     True
     """
-    if scale != "sigmoid":
+    by_sigmoid = isinstance(scale, str) and scale == "sigmoid"
+    if not by_sigmoid:
         scale = NONNEGATIVE.checked("noisy_relu", "scale", scale)
     if not training:
-        y = _relu.value(x, bias, out, dtype)
+        y = _relu.weighted("noisy_relu", x, None, bias, out, dtype)
         return (y, 0.0) if return_noise else y
-    x = _array("noisy_relu", x)
-    noise = np.random.default_rng(rng).standard_normal(x.shape)
-    if scale == "sigmoid":
-        noise *= np.sqrt(sigmoid(np.asarray(x), bias=bias, dtype=np.float64))
+    x = array("noisy_relu", x)
+    noise = _generator("noisy_relu", rng).standard_normal(x.shape)
+    if by_sigmoid:
+        noise *= np.sqrt(_sigmoid.weighted("noisy_relu", np.asarray(x), None, bias, None,
+                                           np.float64))
     else:
         noise *= scale
     noise = _working("noisy_relu", noise, x, dtype)
@@ -209,7 +222,7 @@ def crelu(
 
     Returns
     -------
-    ndarray
+    ndarray, or the type of `x` if that is a Dask or masked array
         Floating dtype of `x`.
 
     Raises
@@ -236,75 +249,120 @@ def crelu(
     >>> cyact.crelu([-2.0, 3.0])
     array([0., 3., 2., 0.])
     """
-    x = as_array("crelu", x)
-    result = result_dtype("crelu", x.dtype if dtype is None else np.dtype(dtype))
-    axis = normalize_axis("crelu", x, axis)
-    n = x.shape[axis]
-    shape = (*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+    name = "crelu"
+    x = divisible(name, x)
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+    result = result_dtype(name, x.dtype if dtype is None else dtype)
+    axis = normalize_axis(name, x, axis)
+    if out is None and type(x) is not np.ndarray:
+        return concatenated([unit.weighted(name, x, None, None, None, dtype)
+                              for unit in (_relu, _relu_of_minus)], axis)
+    shape = twice(x.shape, axis)
     if out is None:
         out = np.empty(shape, result)
     else:
-        check_out("crelu", out, shape, result)
-        if np.may_share_memory(x, out):
+        check_out(name, out, shape, result)
+        if overlap(x, out):
             raise ValueError("crelu: out must not overlap x")
-    first, second = _halves(out, axis)
-    _relu.value(x, None, first, dtype)
-    _relu_of_minus.value(x, None, second, dtype)
+    for unit, half in zip((_relu, _relu_of_minus), halves(out, axis), strict=True):
+        unit.weighted(name, x, None, None, half, dtype)
     return out
 
 
 def weight_gradient(function, grad, x, bias, shape, axis):
     """The gradient of prelu's weight, of this shape: grad * min(x, 0) summed over channels."""
-    grad, x = as_array(function, grad), as_array(function, x)
+    if hasattr(x, "dask") or hasattr(grad, "dask"):
+        return _lazy_weight_gradient(function, grad, x, bias, shape, axis)
+    grad, x = (as_array(function, np.ma.filled(a, 0) if isinstance(a, np.ma.MaskedArray) else a)
+               for a in (grad, x))
     if grad.shape != x.shape:
         raise ValueError(f"{function}: grad and x must have equal shapes, "
                          f"got {grad.shape} and {x.shape}")
-    if bias is not None:
-        x = _identity.value(x, bias, None, None if x.dtype.itemsize > 2 else np.float32)
     dtype = result_dtype(function, x.dtype)
-    if np.prod(shape) == 1:
-        sums = _total(function, grad, x)
+    if bias is not None:
+        x = _identity.weighted(function, x, None, bias, None,
+                               np.float32 if dtype.itemsize == 2 else None)
+    if prod(shape) == 1:
+        sums = np.array(_total(function, grad, x))
+    else:
+        sums = _channel_sums(function, grad, x, normalize_axis(function, x, axis))
+    with np.errstate(over="ignore"):
+        sums = sums.astype(np.float64 if dtype == np.float64 else np.float32)
+    return sums.reshape(shape)[()]
+
+
+def _lazy_weight_gradient(function, grad, x, bias, shape, axis):
+    dtype = result_dtype(function, x.dtype)
+    dtype = dtype if dtype == np.float64 else np.dtype(np.float32)
+    x = _identity.weighted(function, x.astype(dtype), None, bias, None, None)
+    products = _negative_part.gated(function, x, grad, None)
+    if prod(shape) == 1:
+        axes = None
     else:
         axis = normalize_axis(function, x, axis)
-        sums = _negative_part.summed(function, np.moveaxis(grad, axis, -1),
-                                     np.moveaxis(x, axis, -1))
-    return sums.astype(np.float64 if dtype == np.float64 else np.float32).reshape(shape)[()]
+        axes = tuple(i for i in range(x.ndim) if i != axis)
+    return products.sum(axes, dtype=np.float64).astype(dtype).reshape(shape)
+
+
+def _channel_sums(function, grad, x, axis):
+    """Grad * min(x, 0) summed over all axes but one."""
+    count, inner = x.shape[axis], prod(x.shape[axis + 1:])
+    if inner == 1 or x.size == 0:
+        return _negative_part.summed(function, *(np.moveaxis(a, axis, -1) for a in (grad, x)))
+    # what follows the axis is contiguous as a rule, so that is not stepped over: some channels
+    # with all that belongs to them side by side
+    sums = np.empty(count)
+    step = max(1, PIECE // inner)
+    for start in range(0, count, step):
+        part = (slice(None),) * axis + (slice(start, start + step),)
+        if inner > PIECE:
+            sums[start] = _total(function, grad[part], x[part])
+        else:
+            table = _negative_part.summed(
+                function, *(a[part].reshape(*a.shape[:axis], -1) for a in (grad, x)))
+            sums[start:start + step] = table.reshape(-1, inner).sum(1)
+    return sums
 
 
 def _total(function, grad, x):
     """Grad * min(x, 0) summed over everything."""
-    if not (grad.flags.c_contiguous and x.flags.c_contiguous) and x.ndim > 1:
-        return _negative_part.summed(function, grad, x).sum()
-    # as a table, of which the columns are summed side by side
-    grad, x = grad.reshape(-1), x.reshape(-1)
-    whole = x.size // 256 * 256
-    table = _negative_part.summed(function, *(a[:whole].reshape(-1, 256) for a in (grad, x)))
-    rest = _negative_part.summed(function, *(a[None, whole:] for a in (grad, x)))
-    return table.sum() + rest.sum()
+    if (grad.flags.c_contiguous and x.flags.c_contiguous) or x.ndim < 2:
+        # as a table, of which the columns are summed side by side
+        grad, x = grad.reshape(-1), x.reshape(-1)
+        whole = x.size // 256 * 256
+        pieces = ((slice(whole), 256), (slice(whole, None), x.size - whole))
+        sums = np.concatenate([
+            _negative_part.summed(function, *(a[part].reshape(-1, n or 1) for a in (grad, x)))
+            for part, n in pieces])
+    else:
+        sums = _negative_part.summed(function, grad, x)
+    total = sums.sum()
+    return fsum(sums) if isfinite(np.abs(sums).sum()) else total
 
 
 def crelu_backward(grad, x, axis, out):
     """The first half of grad where x > 0, minus the second where x < 0."""
     name = "backward.crelu"
-    grad, x = as_array(name, grad), as_array(name, x)
+    grad, x = divisible(name, grad), divisible(name, x)
+    dtype = np.result_type(result_dtype(name, grad.dtype), result_dtype(name, x.dtype))
     axis = normalize_axis(name, x, axis)
-    shape = (*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1:])
+    shape = twice(x.shape, axis)
     if grad.shape != shape:
         raise ValueError(f"{name}: grad must have the shape of the output, {shape}, "
                          f"got {grad.shape}")
-    first, second = _halves(grad, axis)
-    dtype = np.result_type(result_dtype(name, grad.dtype), result_dtype(name, x.dtype))
+    first, second = halves(grad, axis)
     if out is not None:
         check_out(name, out, x.shape, dtype)
-        if np.may_share_memory(out, grad):
+        if overlap(out, grad):
             raise ValueError(f"{name}: out must not overlap grad")
     # one of the two is 0 at each element
-    rest = _relu_of_minus.backward(second, x, None, None, None)
-    dx = _relu.backward(first, x, None, None, out)
-    return np.add(dx, rest, out=dx)
+    rest = _relu_of_minus.weighted_backward(name, second, x, None, None, None)
+    dx = _relu.weighted_backward(name, first, x, None, None, out)
+    return dx + rest if out is None else np.add(dx, rest, out=out)
 
 
-def _array(function, x):
+def array(function, x):
     """X as it is if it has a shape, else as an array."""
     return x if hasattr(x, "__array_ufunc__") and hasattr(x, "shape") else as_array(function, x)
 
@@ -316,11 +374,28 @@ def _working(function, a, x, dtype):
     return a if result_dtype(function, np.dtype(dtype)) == np.float64 else a.astype(np.float32)
 
 
+def _generator(function, rng):
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{function}: rng must be a numpy.random.Generator, a seed or None "
+                          f"({error})") from None
+
+
+def _drawn_slopes(rng, lower, upper, shape):
+    generator = _generator("rrelu", rng)
+    try:
+        return generator.uniform(lower, upper, shape)
+    except OverflowError:
+        raise ValueError(f"rrelu: lower and upper are too far apart to draw between them, "
+                         f"got {lower!r} and {upper!r}") from None
+
+
 def _shift(function, x, noise, bias):
     """Noise + bias, in the dtype of the noise."""
     if bias is None:
         return noise
-    bias = as_array(function, bias)
+    bias = _real(function, "bias", bias)
     if bias.shape != x.shape[-1:] or bias.ndim == 0:
         raise ValueError(f"{function}: bias must have one entry for each of x's last axis: "
                          f"x has shape {x.shape}, bias {bias.shape}")
@@ -338,9 +413,16 @@ def _slopes(function, x, slope):
 
 
 def _like(function, name, x, a):
-    a = as_array(function, a)
+    a = _real(function, name, a)
     if a.ndim and a.shape != x.shape:
         raise ValueError(f"{function}: {name} must have the shape of x, {x.shape}, got {a.shape}")
+    return a
+
+
+def _real(function, name, a):
+    a = as_array(function, a)
+    if not (np.can_cast(a.dtype, np.float64, "same_kind") or is_bfloat16(a.dtype)):
+        raise TypeError(f"{function}: {name} must hold real numbers, got dtype {a.dtype}")
     return a
 
 
@@ -358,7 +440,7 @@ def _channels(function, x, weight, axis):
     if weight.ndim > 1:
         raise ValueError(f"{function}: weight must be one number or 1-D, got shape {weight.shape}")
     if weight.size == 1:
-        return weight.reshape((1,) * max(1, len(x.shape)))
+        return weight.reshape((1,) * len(x.shape))
     axis = normalize_axis(function, x, axis)
     if weight.size != x.shape[axis]:
         raise ValueError(f"{function}: weight must be one number or have {x.shape[axis]} entries, "
@@ -366,8 +448,35 @@ def _channels(function, x, weight, axis):
     return weight.reshape([-1 if i == axis else 1 for i in range(len(x.shape))])
 
 
-def _halves(x, axis):
+def divisible(function, x):
+    """An array of a type that can be cut into halves: Dask and masked arrays can.
+
+    xarray would align the halves by their labels, pandas by their names.
+    """
+    if not (hasattr(x, "dask") or isinstance(x, np.ma.MaskedArray)):
+        x = as_array(function, x)
+    result_dtype(function, x.dtype)
+    return x
+
+
+def halves(x, axis):
     """Views of the two halves of an array along an axis."""
     n = x.shape[axis] // 2
     before = (slice(None),) * axis
     return x[(*before, slice(None, n))], x[(*before, slice(n, None))]
+
+
+def twice(shape, axis):
+    """The shape of two such arrays concatenated along an axis."""
+    return (*shape[:axis], 2 * shape[axis], *shape[axis + 1:])
+
+
+def concatenated(parts, axis):
+    """Two halves as one array of their type."""
+    library = np.ma if isinstance(parts[0], np.ma.MaskedArray) else np
+    return library.concatenate(parts, axis)
+
+
+def overlap(a, b):
+    """Whether two arrays share memory; interleaved ones do not, if that is found out soon."""
+    return np.may_share_memory(a, b, max_work=1000)

@@ -92,6 +92,9 @@ ELEMENTWISE = list(_elementwise())
 # One a kernel: where the parameter's value does not matter.
 KERNELS = [c for i, c in enumerate(ELEMENTWISE)
            if not any(o.name == c.name and o.numbers and c.numbers for o in ELEMENTWISE[:i])]
+# The form outside training of functions that are random in it
+INFERENCE = [Case(record.name, ()) for record in cyact.catalog.values()
+             if record.kind == "rectifiers" and record.range is not None]
 ROWS = [record.name for record in cyact.catalog.values() if record.kind == "rows"]
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from math import comb, inf, isfinite, isinf
 
 import numpy as np
-from cases import DTYPES, ELEMENTWISE, bit_patterns, neighbours, special
+from cases import DTYPES, ELEMENTWISE, INFERENCE, bit_patterns, neighbours, special
 from mpmath import mp, mpf
 
 FAR = 12.0             # kinks are looked for within this distance of 0
@@ -21,7 +21,7 @@ HIGHEST = 5            # order of the last derivative looked at
 
 def standard(record):
     """The function with its default parameters; where one has none, the first in PARAMETERS."""
-    cases = [case for case in ELEMENTWISE if case.name == record.name]
+    cases = [case for case in (*ELEMENTWISE, *INFERENCE) if case.name == record.name]
     defaults = tuple(parameter.default for parameter in record.parameters)
     return next((case for case in cases if case.params == defaults), cases[0])
 

@@ -17,6 +17,7 @@ from mpmath import mp, mpf
 MP = 160
 ZERO, HALF, ONE = mpf(0), mpf(1) / 2, mpf(1)
 QUICK = mpf(1.702)                 # gelu's sigmoid form has this float64
+MEAN_SLOPE = (mpf(1 / 8) + mpf(1 / 3)) / 2
 
 
 def precisely(function):
@@ -732,6 +733,14 @@ REFERENCES = {
     ("dish",): Reference(
         lambda x: x * _squareplus_derivative(x, ONE), _dish_derivative,
         _wide_dish, _wide_dish_derivative, points=(-0.7861513777574233,), interior_zero=True),
+    # outside training, with the default parameters
+    ("rrelu",): Reference(
+        lambda x: x if x >= 0 else MEAN_SLOPE * x, lambda x: ONE if x > 0 else MEAN_SLOPE,
+        lambda x: np.where(x >= 0, x, x * x.dtype.type(MEAN_SLOPE)),
+        lambda x: np.where(x > 0, 1, x.dtype.type(MEAN_SLOPE))),
+    ("noisy_relu",): Reference(
+        lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
+        lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype)),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cases import DTYPES, ELEMENTWISE
 from claims import CHECKS
+from reference import BOUND
 
 import cyact
 from cyact import _documented, _errors
@@ -118,7 +119,7 @@ def test_errors_are_measured_and_within_the_bound(record):
     assert record.error, f"run python -P tools/errors.py --functions {record.name}"
     for dtype in DTYPES:
         for error in record.error[dtype.__name__]:
-            assert 0 <= error <= {np.float32: 1, np.float64: 2}[dtype]
+            assert 0 <= error <= BOUND[dtype]
     doc = inspect.getdoc(record.function)
     assert "{error}" not in doc
     if "(measured:" in doc:
@@ -155,7 +156,9 @@ def test_find_gives_the_records_with_all_properties_in_order():
 
 @pytest.mark.parametrize("claim", [False, True])
 def test_find_leaves_out_what_a_property_makes_no_sense_for(claim):
-    assert {r.kind for r in cyact.catalog.find(monotonic=claim)} == {"elementwise"}
+    found = cyact.catalog.find(monotonic=claim)
+    assert found == tuple(r for r in RECORDS if r.range is not None and r.monotonic == claim)
+    assert {r.kind for r in found} <= {"elementwise", "rectifiers"}
 
 
 @pytest.mark.parametrize("name", ["monoton", "engine", "index", "_fields", "zero_centered"])
@@ -167,7 +170,7 @@ def test_find_refuses_what_no_record_has_and_lists_what_they_have(name):
 # Properties
 
 by_claim = pytest.mark.parametrize("claim", CHECKS)
-CLAIMING = [record for record in ELEMENTWISE_RECORDS if record.range is not None]
+CLAIMING = [record for record in RECORDS if record.range is not None]
 
 
 def test_every_property_is_checked():
@@ -184,11 +187,11 @@ def test_claims_are_true(record, claim):
 
 
 @by_record
-def test_functions_along_an_axis_or_without_defaults_claim_nothing(record):
+def test_all_claim_something_but_functions_along_an_axis_or_without_defaults(record):
     claims = {getattr(record, claim) for claim in CHECKS}
-    needed = [p for p in inspect.signature(record.function).parameters.values()
-              if p.default is p.empty]
-    if record.kind != "elementwise" or len(needed) > 1:
+    parameters = inspect.signature(record.function).parameters
+    needed = [p for p in parameters.values() if p.default is p.empty]
+    if "axis" in parameters or len(needed) > 1:
         assert claims == {None}
     else:
         assert None not in claims
@@ -264,12 +267,55 @@ def test_backwards_take_grad_x_the_parameters_output_and_out(record):
 @by_record
 def test_conventions_of_all_signatures(record):
     parameters = inspect.signature(record.function).parameters
-    assert parameters["x"].kind == inspect.Parameter.POSITIONAL_ONLY
-    for name in ("out", "dtype"):
+    arrays = ["x"] if "x" in parameters else ["gate", "value"]
+    assert list(parameters)[:len(arrays)] == arrays
+    for name in arrays:
+        assert parameters[name].kind == inspect.Parameter.POSITIONAL_ONLY
+    keywords = {"out"}
+    if record.kind != "gated":
+        keywords |= {"dtype"}
+    if record.kind == "elementwise" or record.name in ("prelu", "rrelu", "noisy_relu"):
+        keywords |= {"bias"}
+    for name in keywords:
         assert parameters[name].kind == inspect.Parameter.KEYWORD_ONLY
         assert parameters[name].default is None
-    if record.kind == "rows":
+    assert not {"out", "dtype", "bias"} & set(parameters) - keywords or record.kind == "rows"
+    if record.kind in ("rows", "gated"):
         assert parameters["axis"].default == -1
+
+
+GATED = [record.name for record in RECORDS if record.kind == "gated"]
+BY_HAND = [record.name for record in RECORDS if record.kind in ("rectifiers", "gated")]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_backwards_by_hand_take_what_their_function_takes(name):
+    """Grad first; what is drawn in training is given instead of drawn; no dtype."""
+    value, backward = (inspect.signature(getattr(m, name)).parameters
+                       for m in (cyact, cyact.backward))
+    drawn = {"rrelu": ["slope"], "noisy_relu": ["noise"]}.get(name, [])
+    replaced = {"training", "rng", "return_slope", "return_noise", "dtype", "scale"}
+    names = [n for n in value if n not in replaced]
+    arrays = 2 if name in ("prelu", *GATED) and name != "glu" else 1
+    assert list(backward) == ["grad", *names[:arrays], *drawn, *names[arrays:]]
+    for n in ("grad", *names[:arrays], *drawn):
+        assert backward[n].kind == inspect.Parameter.POSITIONAL_ONLY
+    for n in set(names) - {"out"}:
+        assert backward[n].default == value[n].default
+        assert backward[n].kind == value[n].kind
+
+
+@pytest.mark.parametrize("name", ["prelu", "rrelu", "noisy_relu"])
+def test_derivatives_by_hand_take_what_their_function_takes(name):
+    value, slope = (inspect.signature(getattr(m, name)).parameters
+                    for m in (cyact, cyact.derivative))
+    drawn = {"rrelu": ["slope"], "noisy_relu": ["noise"]}.get(name, [])
+    replaced = {"training", "rng", "return_slope", "return_noise", "scale"}
+    names = [n for n in value if n not in replaced]
+    arrays = 2 if name == "prelu" else 1
+    assert list(slope) == [*names[:arrays], *drawn, *names[arrays:]]
+    for n in names:
+        assert (slope[n].kind, slope[n].default) == (value[n].kind, value[n].default)
 
 
 @pytest.mark.parametrize("module", [cyact.derivative, cyact.backward], ids=lambda m: m.__name__)

@@ -6,6 +6,7 @@ import re
 import sys
 import tracemalloc
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -306,8 +307,9 @@ def test_unknown_arguments_are_type_errors(call):
 @pytest.mark.parametrize("name", cyact.catalog)
 def test_x_is_positional_only(name):
     for module in (cyact, cyact.backward):
+        first = "gate" if cyact.catalog[name].kind == "gated" and name != "glu" else "x"
         with pytest.raises(TypeError, match="positional"):
-            getattr(module, name)(x=X)
+            getattr(module, name)(**{first: X})
 
 
 # Parameters
@@ -318,12 +320,22 @@ by_parameter = pytest.mark.parametrize(("name", "parameter"), PARAMETERS,
                                        ids=lambda v: getattr(v, "name", v))
 
 
+def arrays_of(name):
+    """What stands before the parameters of a function."""
+    return (X, X) if cyact.catalog[name].kind == "gated" else (X,)
+
+
 def forms(name):
     """The function, its derivative and its backward, as call(**keywords)."""
-    yield lambda **k: getattr(cyact, name)(X, **k)
-    if cyact.catalog[name].kind == "elementwise":
-        yield lambda **k: getattr(cyact.derivative, name)(X, **k)
-    yield lambda **k: getattr(cyact.backward, name)(X, X, **k)
+    def first(y):
+        return y[0] if isinstance(y, tuple) else y
+
+    yield lambda **k: getattr(cyact, name)(*arrays_of(name), **k)
+    if name == "noisy_relu":       # the others are given the noise, not its scale
+        return
+    if name in dir(cyact.derivative):
+        yield lambda **k: getattr(cyact.derivative, name)(*arrays_of(name), **k)
+    yield lambda **k: first(getattr(cyact.backward, name)(X, *arrays_of(name), **k))
 
 
 def with_room(name, parameter, value):
@@ -377,6 +389,8 @@ def test_parameters_too_large_for_a_float_are_value_errors(name, parameter):
 def test_parameters_of_any_number_type_are_taken_at_full_precision(name, parameter):
     x = X.astype(np.float32)
     function = getattr(cyact, name)
+    if name == "noisy_relu":
+        function = partial(function, training=True, rng=0)
     for value in (1, np.int8(1), np.float64(0.1), np.float32(0.1), np.array(0.1), Fraction(1, 10)):
         y = function(x, **with_room(name, parameter, value))
         assert y.dtype == np.float32
@@ -389,9 +403,12 @@ def test_parameters_of_any_number_type_are_taken_at_full_precision(name, paramet
 @by_parameter
 def test_parameters_may_be_positional(name, parameter):
     parameters = cyact.catalog[name].parameters
-    before = [p.default for p in parameters[:[p.name for p in parameters].index(parameter.name)]]
-    assert same_bits(getattr(cyact, name)(X, *before, 0.7),
-                     getattr(cyact, name)(X, **{parameter.name: 0.7}))
+    before = parameters[:[p.name for p in parameters].index(parameter.name)]
+    room = with_room(name, parameter, 0.7)
+    later = {n: v for n, v in room.items() if n not in [parameter.name, *(p.name for p in before)]}
+    call = getattr(cyact, name)
+    assert same_bits(call(*arrays_of(name), *(p.default for p in before), 0.7, **later),
+                     call(*arrays_of(name), **{parameter.name: 0.7}, **later))
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.5), (np.inf, -np.inf), (2, 1), (-0.5, -1e300)])

@@ -49,6 +49,65 @@ def test_columns_of_several_dtypes(case):
         assert same_bits(y[column].to_numpy(), case.value(values))
 
 
+# Integers and bool: what they become is the same for all
+
+def everywhere(x):
+    """An array as each library has it, and how to get the values back."""
+    pd, xr = pytest.importorskip("pandas"), pytest.importorskip("xarray")
+    da = pytest.importorskip("dask.array")
+    yield np.ma.array(x), lambda y: y.data
+    yield pd.DataFrame(x), lambda y: y.to_numpy()
+    yield xr.DataArray(x), lambda y: y.data
+    yield xr.DataArray(x).chunk(2), lambda y: y.data.compute(scheduler="synchronous")
+    yield da.from_array(x, chunks=(2, 6)), lambda y: y.compute(scheduler="synchronous")
+
+
+@pytest.mark.parametrize("given", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i2",
+                                   ">i8", "f2", "f4", "f8"])
+@pytest.mark.parametrize(("name", "params"), [
+    ("gelu", ()), ("relu", ()), ("elu", (0.3,)), ("hard_tanh", (-0.1, 2.3))])
+def test_all_libraries_agree_on_the_dtype(name, params, given):
+    x = (np.arange(24).reshape(4, 6) - (12 if np.dtype(given).kind in "if" else 0)).astype(given)
+    wide = x.dtype if x.dtype.kind == "f" else np.result_type(x.dtype, np.float32)
+    function, slope = getattr(cyact, name), getattr(cyact.derivative, name)
+    for bias in (None, np.linspace(-1, 1, 6), np.arange(6), np.float32([1, 2, 3, 4, 5, 0.1])):
+        keywords = {} if bias is None else {"bias": bias}
+        y, dy = function(x, *params, **keywords), slope(x, *params, **keywords)
+        assert y.dtype == dy.dtype == wide
+        for laid, values in everywhere(x):
+            found = function(laid, *params, **keywords)
+            assert same_bits(values(found), y), type(laid)
+            assert set(getattr(found, "dtypes", None) if hasattr(found, "columns")
+                       else [found.dtype]) == {wide}
+            assert same_bits(values(slope(laid, *params, **keywords)), dy), type(laid)
+    series = pytest.importorskip("pandas").Series(x[0])
+    for keywords in ({}, {"bias": np.linspace(-1, 1, 6)}):
+        assert same_bits(function(series, *params, **keywords).to_numpy(),
+                         function(x[0], *params, **keywords))
+
+
+@pytest.mark.parametrize("given", ["i1", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_all_libraries_take_a_dtype(given, dtype):
+    x = X.astype(given)
+    for params in ((), (0.3,)):
+        for keywords in ({}, {"bias": np.linspace(-1, 1, 6)}):
+            function = cyact.elu if params else cyact.gelu
+            expected = function(x, *params, dtype=dtype, **keywords)
+            assert expected.dtype == dtype
+            for laid, values in everywhere(x):
+                y = function(laid, *params, dtype=dtype, **keywords)
+                assert type(y) is type(laid)
+                assert same_bits(values(y), expected), type(laid)
+
+
+def test_a_dask_backed_array_stays_lazy():
+    xr, da = pytest.importorskip("xarray"), pytest.importorskip("dask.array")
+    lazy = xr.DataArray(X).chunk(2)
+    for y in (cyact.gelu(lazy), cyact.gelu(lazy, dtype="f4"), cyact.gelu(lazy, bias=np.ones(6))):
+        assert isinstance(y.data, da.Array)
+
+
 @by_row_function
 def test_frames_along_an_axis(name):
     pd = pytest.importorskip("pandas")

@@ -1,6 +1,8 @@
 """A result has the same bits wherever its element lies: a statement per way of lying there."""
 
 import json
+import tracemalloc
+from functools import cache
 
 import numpy as np
 import pytest
@@ -230,6 +232,144 @@ def test_large_backward_on_any_number_of_threads(case, dtype, threads):
     assert same_bits(case.backward(grad[::-1], x[::-1])[::-1], expected)
     assert case.backward(grad, x, out=grad) is grad
     assert same_bits(grad, expected)
+
+
+# Views: whatever strides can do, in all four dtypes
+
+ARRAY_DTYPES = ["float16", "bfloat16", "float32", "float64"]
+VIEWED = [c for c in ELEMENTWISE if str(c) in ("relu", "gelu(none)", "elu(0.1)", "sigmoid")]
+
+
+def dtype_of(name):
+    if name == "bfloat16":
+        return np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    return np.dtype(name)
+
+
+def views(x):
+    """Views of a 1-D x, by name."""
+    n = len(x) // 240 * 240
+    table, cube = x[:n].reshape(24, -1), x[:n].reshape(4, 6, -1)
+    yield "rows with gaps", table[:, 3:-2]
+    yield "every 2nd column", table[:, ::2]
+    yield "every 3rd row, every 2nd column reversed", table[::3, ::-2]
+    yield "one column", table[:, 5]
+    yield "transposed", table.T
+    for axes in [(2, 0, 1), (1, 0, 2), (0, 2, 1), (2, 1, 0)]:
+        yield f"axes {axes}", cube.transpose(axes)
+        yield f"axes {axes}, some of each", cube.transpose(axes)[::2, 1:, ::-1]
+    yield "one row again and again", np.broadcast_to(x[:130], (7, 130))
+    yield "one column again and again", np.broadcast_to(x[:130, None], (130, 7))
+    yield "a middle axis broadcast", np.broadcast_to(cube[:, :1], cube.shape)
+    yield "an outer axis broadcast", np.broadcast_to(table[:, 1:], (3, 24, table.shape[1] - 1))
+    yield "one number everywhere", np.broadcast_to(x[7], (5, 40))
+    yield "windows that overlap", np.lib.stride_tricks.sliding_window_view(x[:200], 40)
+    yield "diagonal", np.lib.stride_tricks.as_strided(
+        x, (20,), (25 * x.itemsize,), writeable=False)
+    yield "axes of length 1", table[3:4, 2:-1][:, None, :, None]
+    yield "axes of length 1 with any strides", np.lib.stride_tricks.as_strided(
+        x, (1, 20, 1, 10), (12344, 11 * x.itemsize, -888, x.itemsize), writeable=False)
+    yield "33 dimensions", x[:32].reshape((1, 1) * 14 + (2,) * 5)
+    yield "40 dimensions, reversed", x[:64].reshape((2, 1) * 6 + (1,) * 28).T
+    yield "64 dimensions", x[:8].reshape((1,) * 30 + (2, 2, 2) + (1,) * 31)[..., ::-1, :]
+    yield "20 dimensions of 2, not to be merged", np.repeat(x[:1024], 2).reshape(
+        (2,) * 11)[..., 0].transpose(3, 1, 4, 0, 5, 9, 2, 6, 8, 7)
+
+
+def assert_same(found, expected, what):
+    """Bits of any of the dtypes."""
+    assert found.dtype == expected.dtype, what
+    wide = np.float64 if found.dtype == np.float64 else np.float32
+    with np.errstate(invalid="ignore"):
+        assert same_bits(found.astype(wide), expected.astype(wide)), what
+
+
+@pytest.mark.parametrize("dtype", ARRAY_DTYPES)
+@pytest.mark.parametrize("case", VIEWED, ids=str)
+def test_views(case, dtype):
+    dtype = dtype_of(dtype)
+    with np.errstate(all="ignore"):
+        x = sample(np.float32, 1200)[:1200].astype(dtype)
+        other = np.random.default_rng(3).permutation(x)
+    for (what, a), (_, g) in zip(views(x), views(other), strict=True):
+        flat, grad = a.flatten(), g.flatten()
+        for call in (case.value, case.derivative):
+            expected = call(flat).reshape(a.shape)
+            assert_same(call(a), expected, what)
+            out = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), dtype)[..., ::2]
+            assert call(a, out=out) is out
+            assert_same(out, expected, what)
+        expected = case.backward(grad, flat).reshape(a.shape)
+        for one, two in ((g, a), (g.copy(), a), (g, a.copy())):
+            assert_same(case.backward(one, two), expected, what)
+        out = np.zeros(a.shape[::-1], dtype).T
+        assert case.backward(g, a, out=out) is out
+        assert_same(out, expected, what)
+
+
+@pytest.mark.parametrize("dtype", ARRAY_DTYPES)
+@pytest.mark.parametrize("name", ["swiglu", "reglu"])
+def test_views_of_gate_and_value(name, dtype):
+    dtype = dtype_of(dtype)
+    unit, backward = getattr(cyact, name), getattr(cyact.backward, name)
+    with np.errstate(all="ignore"):
+        gates = sample(np.float32, 1200)[:1200].astype(dtype)
+        values = np.random.default_rng(3).permutation(gates)
+        grads = np.random.default_rng(4).permutation(gates)
+    for (what, a), (_, b), (_, g) in zip(*map(views, (gates, values, grads)), strict=True):
+        flat = [v.flatten() for v in (g, a, b)]
+        expected = unit(*flat[1:]).reshape(a.shape)
+        for one, two in ((a, b), (a.copy(), b), (a, b.copy())):
+            assert_same(unit(one, two), expected, what)
+        for found, dx in zip(backward(g, a, b), backward(*flat), strict=True):
+            assert_same(found, dx.reshape(a.shape), what)
+        if a.shape[-1] % 2 == 0:
+            first, second = np.split(a, 2, axis=-1)
+            expected = unit(first.flatten(), second.flatten()).reshape(first.shape)
+            assert_same(unit(a), expected, what)
+
+
+# No copy behind the scenes: NumPy tells tracemalloc what it allocates
+
+@cache
+def with_gaps(shape, dtype):
+    """An array of another layout than any in the test below; made once."""
+    return np.zeros((shape[0], shape[1] + 3), dtype)[:, 1:-2]
+
+
+LARGE_CALLS = {
+    "value": lambda x, out: cyact.gelu(x, out=out),
+    "derivative": lambda x, out: cyact.derivative.elu(x, 0.3, out=out),
+    "backward": lambda x, out: cyact.backward.gelu(x, x, out=out),
+    "backward, another layout": lambda x, out: cyact.backward.gelu(
+        with_gaps(x.shape, x.dtype), x, out=out),
+    "with a bias": lambda x, out: cyact.relu(x, bias=np.ones(x.shape[-1], np.float32), out=out),
+    "gradient of a bias": lambda x, out: cyact.backward.relu(
+        x, x, bias=np.ones(x.shape[-1], np.float32), out=out),
+    "a weight a column": lambda x, out: cyact.prelu(x, np.ones(x.shape[1], np.float32), out=out),
+    "gated": lambda x, out: cyact.swiglu(x, x, out=out),
+    "gated, packed": lambda x, out: cyact.swiglu(x, axis=0) if out is None else None,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("what", LARGE_CALLS)
+def test_no_hidden_copy(what, dtype):
+    table = np.ones((1000, 1000), dtype)
+    for name, x in [("contiguous", table), ("rows with gaps", table[:, :900]),
+                    ("every 2nd column", table[:, ::2]), ("reversed", table[::-1, ::-1]),
+                    ("Fortran order", table.T), ("transposed rows", table[:, :900].T),
+                    ("one row", np.broadcast_to(table[0], (1000, 1000))),
+                    ("one column", np.broadcast_to(table[:, :1], (1000, 1000)))]:
+        for out in (None, np.empty(x.shape, dtype)):
+            LARGE_CALLS[what](x, out)              # what is made once
+            tracemalloc.start()
+            y = LARGE_CALLS[what](x, out)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            allowed = sum(v.nbytes for v in (y if isinstance(y, tuple) else (y,))
+                          if v is not None and v is not out)
+            assert peak <= allowed + 100_000, (name, peak, allowed)
 
 
 # Rows
