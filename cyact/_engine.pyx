@@ -184,7 +184,7 @@ NONNEGATIVE = Domain("at least 0 and finite", low=0)
 
 def dtype_within(function, x):
     """The dtype of the result for x alone; a DataFrame has a dtype for each column."""
-    dtypes = set(x.dtypes) if hasattr(x, "dtypes") else [x.dtype]
+    dtypes = [x.dtype] if hasattr(x, "dtype") else set(x.dtypes)
     return np.result_type(*[result_dtype(function, np.dtype(dtype)) for dtype in dtypes])
 
 

@@ -143,6 +143,7 @@ cdef struct Block:
     Py_ssize_t rows
     Py_ssize_t n
     Py_ssize_t padded             # rows * n, up to a multiple of LANES
+    bint packed                   # whether blocks of this span hold several rows
 
 
 cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
@@ -314,15 +315,28 @@ cdef struct Tiles:
 
 
 cdef inline bint packs(const Span* s) noexcept nogil:
-    """Whether blocks hold several rows."""
-    return s.n <= TILE // 2
+    """Whether blocks hold several rows: short ones, and those that need not be copied for it."""
+    cdef Py_ssize_t size = itemsize(s.dtype)
+    if s.n > TILE // 2:
+        return False
+    return (s.n < 4 * LANES or (s.n < TILE // 4 and s.n & (LANES - 1))
+            or (contiguous(&s.at[X], s.rows, s.n, size)
+                and contiguous(&s.at[Y], s.rows, s.n, size)))
+
+
+cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
+    """As many rows as fit; with a whole number of LANES, if possible: nothing is padded then."""
+    cdef Py_ssize_t rows = TILE // n, even = LANES
+    while even > 1 and (even // 2 * n) & (LANES - 1) == 0:
+        even //= 2
+    return rows - rows % even if rows >= even else rows
 
 
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
     cdef bint wide = s.dtype == FLOAT64
     cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
     cdef int computed = FLOAT64 if wide else FLOAT32
-    cdef bint stays = b.row > 0 and packs(s)
+    cdef bint stays = b.row > 0 and b.packed
     cdef const char* w = NULL
     cdef const char* grad = NULL
     cdef char* x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
@@ -377,21 +391,22 @@ cdef inline const char* parameter(const Operand* a, const Block* b, int dtype, c
 cdef inline void span_in_tiles(const Span* s) noexcept nogil:
     cdef Tiles tiles
     cdef Block b
+    cdef Py_ssize_t together = 1, rest
+    b.packed = packs(s)
+    if b.packed:
+        together = rows_in_block(s.n)
     b.row = 0
     while b.row < s.rows:
         b.start = 0
-        if not packs(s):          # a row at a time, in pieces
-            b.rows = 1
-            while b.start < s.n:
-                b.n = min(<Py_ssize_t> TILE, s.n - b.start)
-                b.padded = (b.n + LANES - 1) & -LANES
-                run_block(s, &b, &tiles)
-                b.start += b.n
-        else:                     # several rows at a time
+        b.rows = min(together, s.rows - b.row)
+        while b.start < s.n:
             b.n = s.n
-            b.rows = min(TILE // s.n, s.rows - b.row)
+            if not b.packed:      # a row in pieces; only the last is no multiple of LANES
+                rest = s.n - b.start
+                b.n = min(<Py_ssize_t> TILE, rest & -LANES) if rest >= LANES else rest
             b.padded = (b.rows * b.n + LANES - 1) & -LANES
             run_block(s, &b, &tiles)
+            b.start += b.n
         b.row += b.rows
     if s.stream:
         stream_end()
