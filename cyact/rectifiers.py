@@ -34,6 +34,8 @@ _mean_rrelu = Function("rrelu", kernel="leaky_relu", slope=FINITE)
 _relu_of_minus = Function("crelu", kernel="relu_of_minus")
 _negative_part = Function("prelu", kernel="negative_part")
 
+# What overflows in float32 or in a sum becomes infinite, as in compiled code
+QUIETLY = np.errstate(all="ignore")
 PIECE = 65_536           # columns summed side by side: they fit the caches
 
 
@@ -192,11 +194,9 @@ def noisy_relu(
     x = array("noisy_relu", x)
     noise = _generator("noisy_relu", rng).standard_normal(x.shape)
     if by_sigmoid:
-        noise *= np.sqrt(_sigmoid.weighted("noisy_relu", np.asarray(x), None, bias, None,
-                                           np.float64))
-    else:
-        noise *= scale
-    noise = _working("noisy_relu", noise, x, dtype)
+        scale = np.sqrt(_sigmoid.weighted("noisy_relu", np.asarray(x), None, bias, None,
+                                          np.float64))
+    noise = _working("noisy_relu", noise, x, dtype, scale)
     y = _relu.shifted("noisy_relu", x, _shift("noisy_relu", x, noise, bias), out, dtype)
     return (y, noise) if return_noise else y
 
@@ -270,6 +270,7 @@ def crelu(
     return out
 
 
+@QUIETLY
 def weight_gradient(function, grad, x, bias, shape, axis):
     """The gradient of prelu's weight, of this shape: grad * min(x, 0) summed over channels."""
     if hasattr(x, "dask") or hasattr(grad, "dask"):
@@ -287,9 +288,7 @@ def weight_gradient(function, grad, x, bias, shape, axis):
         sums = np.array(_total(function, grad, x))
     else:
         sums = _channel_sums(function, grad, x, normalize_axis(function, x, axis))
-    with np.errstate(over="ignore"):
-        sums = sums.astype(np.float64 if dtype == np.float64 else np.float32)
-    return sums.reshape(shape)[()]
+    return sums.astype(np.float64 if dtype == np.float64 else np.float32).reshape(shape)[()]
 
 
 def _lazy_weight_gradient(function, grad, x, bias, shape, axis):
@@ -341,6 +340,7 @@ def _total(function, grad, x):
     return fsum(sums) if isfinite(np.abs(sums).sum()) else total
 
 
+@QUIETLY
 def crelu_backward(grad, x, axis, out):
     """The first half of grad where x > 0, minus the second where x < 0."""
     name = "backward.crelu"
@@ -367,8 +367,10 @@ def array(function, x):
     return x if hasattr(x, "__array_ufunc__") and hasattr(x, "shape") else as_array(function, x)
 
 
-def _working(function, a, x, dtype):
-    """Random numbers in the dtype that x is computed in."""
+@QUIETLY
+def _working(function, a, x, dtype, scale=1.0):
+    """Random numbers, times a scale, in the dtype that x is computed in."""
+    a = a * scale
     if dtype is None:
         dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
     return a if result_dtype(function, np.dtype(dtype)) == np.float64 else a.astype(np.float32)
@@ -391,6 +393,7 @@ def _drawn_slopes(rng, lower, upper, shape):
                          f"got {lower!r} and {upper!r}") from None
 
 
+@QUIETLY
 def _shift(function, x, noise, bias):
     """Noise + bias, in the dtype of the noise."""
     if bias is None:

@@ -376,6 +376,12 @@ def test_infinities_and_nan_stay_in_their_columns():
         assert same_bits(db, np.array([5, np.inf, -np.inf, np.nan, np.nan, 5], dtype))
 
 
+def test_biases_too_large_for_float32_are_infinite_without_a_warning():
+    with np.errstate(all="raise"):
+        y = cyact.relu(np.ones((3, 2), np.float32), bias=[1e300, -1e300])
+    assert same_bits(y, np.tile(np.array([np.inf, 0], np.float32), (3, 1)))
+
+
 def test_sums_too_large_for_float32_are_infinite_without_a_warning():
     grad = np.full((3, 2), 3e38, np.float32)
     with np.errstate(all="raise"):

@@ -264,6 +264,24 @@ def test_weight_gradients_that_are_not_finite(dtype):
     assert dw[3] == pytest.approx(last)
     assert same_bits(backward.prelu(grad[:, :1], x[:, :1], 0.5)[1], dtype(-np.inf))
     assert np.isnan(backward.prelu(grad, x, 0.5)[1])
+    grad = np.array([[np.inf, 1], [1, -np.inf]], dtype)
+    assert np.isnan(backward.prelu(grad, x[:, :2], 0.5)[1])
+    assert np.isnan(backward.prelu(np.tile(grad, (300, 300)), np.full((600, 600), -1.0), 0.5)[1])
+    for axis in (0, 1):
+        _, dw = backward.prelu(grad, x[:, :2], np.ones(2), axis)
+        assert same_bits(dw, np.array([-np.inf, np.inf], dtype))
+
+
+def test_numbers_too_large_for_float32_are_infinite_without_a_warning():
+    x = np.array([[-1.0, 2.0], [3.0, -4.0]], np.float32)
+    with np.errstate(all="raise"):
+        _, slope = cyact.rrelu(x, -1e300, 1e300, True, 0, return_slope=True)
+        assert np.isinf(slope).all()
+        y, noise = cyact.noisy_relu(x, 1e300, True, 0, return_noise=True)
+        assert np.isinf(noise).all()
+        assert set(y.ravel()) <= {0, np.inf}
+        y = cyact.noisy_relu(x, 1.0, True, 0, bias=[1e300, -1e300])
+        assert same_bits(y, np.array([[np.inf, 0], [np.inf, 0]], np.float32))
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 4)], ids=str)

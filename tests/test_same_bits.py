@@ -496,6 +496,15 @@ SAMPLE_BITS = """
             if case.takes_output:
                 y = case.backward(np.ones_like(x), output=np.abs(x))
                 found[f"backward.{{case}} {{dtype.__name__}}"] = told(y)
+        x = x[:len(x) // 300 * 300].reshape(-1, 300)
+        g, w = x[::-1, :150].copy(), np.linspace(-1, 2, 300)
+        for name in ("glu", "swiglu", "geglu", "reglu", "bilinear"):
+            y = getattr(cyact, name)(x), getattr(cyact.backward, name)(g, x)
+            found[f"{{name}} {{dtype.__name__}}"] = [told(v) for v in y]
+        x = np.clip(x, -1e9, 1e9)
+        y = (cyact.prelu(x, w), *cyact.backward.prelu(np.sin(x), x, w, bias=w), cyact.crelu(x),
+             *cyact.backward.gelu(np.sin(x), x, bias=w), cyact.rrelu(x, training=True, rng=0))
+        found[f"rectifiers and biases {{dtype.__name__}}"] = [told(v) for v in y]
         rng = np.random.default_rng(5)
         for n in (1, 2, 7, 10, 16, 65, 1000, 20_000):
             x = rng.standard_normal((8, n)) * np.geomspace(0.01, 300, 8)[:, None]
