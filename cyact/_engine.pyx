@@ -869,7 +869,7 @@ cdef class Function:
             result = self.by_strides(slot, grad, factor, x, weight, bias, out, p, summing)
         if result is None:
             dx = self.call(function, slot, [grad, factor, x, weight, bias], out, None, p)
-            return (dx, bias_gradient(dx, bias, IDENTITY)) if summing else dx
+            return (dx, bias_gradient(dx, bias)) if summing else dx
         return result if summing else result[0]
 
     cdef object convert(self, str function, x, bint to_numpy):
@@ -1004,7 +1004,7 @@ cdef class Function:
         span.stream = streams(&span, count)
         if summing:
             sums = run_and_sum(&span, &plan, count * self.op.cost)
-            return out, in_dtype_of(bias, sums)
+            return out, in_dtype_of(out, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
@@ -1070,27 +1070,27 @@ cdef char* end_of(const Plan* plan, const Span* span, int k) noexcept nogil:
     return p
 
 
-cdef object bias_gradient(dx, bias, const Op* op):
+def bias_gradient(dx, bias):
     """The sums of dx over all axes but the last, as if it had just been computed."""
     cdef Plan plan
     cdef Span span
     if hasattr(dx, "dask"):
-        return in_dtype_of(bias, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64))
+        return in_dtype_of(dx, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64))
     dx = dx.filled(0) if isinstance(dx, np.ma.MaskedArray) else np.asarray(dx)
     dx = np.require(dx, result_dtype("backward", dx.dtype), "A")
     if dx.size == 0:
-        return np.zeros(bias.shape, bias.dtype)
-    begin(&span, op, VALUE, dtype_of(dx), NULL)
+        return in_dtype_of(dx, np.zeros(bias.shape))
+    begin(&span, IDENTITY, VALUE, dtype_of(dx), NULL)
     set_shape(&plan, dx)
     span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
     take_steps(&plan, X, dx)
-    return in_dtype_of(bias, run_and_sum(&span, &plan, dx.size * op.cost))
+    return in_dtype_of(dx, run_and_sum(&span, &plan, dx.size * IDENTITY.cost))
 
 
-cdef object in_dtype_of(bias, sums):
-    """Silently: what is beyond float32 is infinite, as everywhere."""
+cdef object in_dtype_of(dx, sums):
+    """float64 for float64, else float32; silently: what is beyond it is infinite."""
     with np.errstate(over="ignore"):
-        return sums.astype(bias.dtype, copy=False)
+        return sums.astype(np.float64 if dx.dtype == np.float64 else np.float32, copy=False)
 
 
 cdef class Choice:

@@ -260,7 +260,7 @@ cdef int axis_number(str function, cnp.ndarray x, axis) except -1:
     return normalize_axis(function, x, axis)
 
 
-cdef object row_dtype(str function, dtype):
+cpdef object row_dtype(str function, dtype):
     """What rows of a dtype are computed in: float32 or float64."""
     dtype = result_dtype(function, dtype)
     if dtype != np.float32 and dtype != np.float64:

@@ -90,8 +90,18 @@ cdef inline void gather_row(const char* x, Py_ssize_t step, char* to, Py_ssize_t
                             Py_ssize_t size) noexcept nogil:
     """Copy n items of `size` bytes, `step` bytes apart, into a contiguous buffer."""
     cdef Py_ssize_t i
+    cdef float single
+    cdef double value
     if step == size:
         memcpy(to, x, n * size)
+    elif step == 0 and size == 4:  # one for all: a loop of stores
+        single = (<const float*> x)[0]
+        for i in range(n):
+            (<float*> to)[i] = single
+    elif step == 0 and size == 8:
+        value = (<const double*> x)[0]
+        for i in range(n):
+            (<double*> to)[i] = value
     elif size == 4:
         for i in range(n):
             (<float*> to)[i] = (<const float*> (x + i * step))[0]

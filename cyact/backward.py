@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _fill, _interop, gated, rectifiers
+from cyact import _fill, _interop, gated, rectifiers, rows
 from cyact._documented import documented
+from cyact._engine import bias_gradient
 from cyact.rows import _log_softmax, _logsumexp, _softmax
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 def softmax(
     grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
-    axis: int | str = -1, *, output: ArrayLike | None = None, out: np.ndarray | None = None
+    axis: int | str = -1, *, output: ArrayLike | None = None, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None
 ) -> Any:
     """Backward pass of `softmax`: the gradient with respect to x.
 
@@ -37,13 +39,19 @@ def softmax(
         As in the forward pass.
     output : array_like, optional
         The output of the forward pass, instead of `x`: saves the exponentials.
+    bias : array_like, optional
+        The bias of the forward pass; then its gradient is returned, too. With `output`, which
+        has it in it, only its shape and dtype matter.
     out : ndarray, optional
         Where to put the result; may be `grad` or `x`.
 
     Returns
     -------
-    ndarray, or the type of `x`
+    dx : ndarray, or the type of `x`
         ``y * (grad - sum(grad * y)) / temperature``.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
+        for float64, else float32.
 
     Raises
     ------
@@ -58,12 +66,15 @@ def softmax(
     >>> cyact.backward.softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
+    if bias is not None:
+        return _of_sum(_softmax, grad, x, output, axis, bias, out, temperature)
     return _interop.backward(_softmax, grad, x, output, axis, out, temperature)
 
 
 def log_softmax(
     grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
-    axis: int | str = -1, *, output: ArrayLike | None = None, out: np.ndarray | None = None
+    axis: int | str = -1, *, output: ArrayLike | None = None, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None
 ) -> Any:
     """Backward pass of `log_softmax`: the gradient with respect to x.
 
@@ -79,13 +90,19 @@ def log_softmax(
         As in the forward pass.
     output : array_like, optional
         The output of the forward pass, instead of `x`.
+    bias : array_like, optional
+        The bias of the forward pass; then its gradient is returned, too. With `output`, which
+        has it in it, only its shape and dtype matter.
     out : ndarray, optional
         Where to put the result; may be `grad` or `x`.
 
     Returns
     -------
-    ndarray, or the type of `x`
+    dx : ndarray, or the type of `x`
         ``(grad - exp(output) * sum(grad)) / temperature``.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
+        for float64, else float32.
 
     Raises
     ------
@@ -100,6 +117,8 @@ def log_softmax(
     >>> cyact.backward.log_softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.5, -0.5])
     """
+    if bias is not None:
+        return _of_sum(_log_softmax, grad, x, output, axis, bias, out, temperature)
     return _interop.backward(_log_softmax, grad, x, output, axis, out, temperature)
 
 
@@ -426,6 +445,18 @@ def bilinear(
     (array([3.]), array([2.]))
     """
     return gated.backward("bilinear", grad, gate, value, axis, gate_half, out)
+
+
+def _of_sum(function, grad, x, output, axis, bias, out, temperature):
+    """The gradients with respect to x and the bias that was added to it."""
+    if x is not None and output is None:
+        output = getattr(rows, function.name)(x, temperature, axis, bias=bias)
+        x = None
+    if output is not None and np.shape(bias) != np.shape(output)[-1:]:
+        raise ValueError(f"backward.{function.name}: bias must have one entry for each of the last "
+                         f"axis: the output has shape {np.shape(output)}, bias {np.shape(bias)}")
+    dx = _interop.backward(function, grad, x, output, axis, out, temperature)
+    return dx, bias_gradient(dx, np.asarray(bias))
 
 
 def __getattr__(name):

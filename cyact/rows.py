@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cyact import _interop
-from cyact._engine import POSITIVE
-from cyact._row_engine import RowFunction
+from cyact._engine import POSITIVE, as_array, check_out
+from cyact._row_engine import RowFunction, normalize_axis, row_dtype
+from cyact._threads import get_num_threads
+from cyact.elementwise import _identity
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, DTypeLike
 
 _softmax = RowFunction("softmax", temperature=POSITIVE)
@@ -22,7 +25,8 @@ _logsumexp = RowFunction("logsumexp", reduces=True)
 
 def softmax(
     x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    bias: ArrayLike | None = None, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Softmax: positive numbers that sum to 1 along an axis.
 
@@ -34,6 +38,9 @@ def softmax(
         Divides `x`; positive and finite. Below 1 sharpens, above 1 flattens.
     axis : int, default -1
         The axis that sums to 1; for xarray also a dimension name.
+    bias : array_like, optional
+        Added to `x` first: 1-D, an entry for each of the last axis of `x`, in the dtype of the
+        result. Blocks that stay in cache are added to and normalised at once.
     out : ndarray, optional
         Where to put the result; must have its shape. ``out=x`` works in place.
     dtype : {float32, float64}, optional
@@ -72,12 +79,15 @@ def softmax(
     >>> cyact.softmax([-0.5, 1.2, -0.1, 2.4]).round(2)
     array([0.04, 0.21, 0.06, 0.7 ])
     """
+    if bias is not None:
+        return _of_sum(_softmax, x, bias, axis, out, dtype, temperature)
     return _interop.along_axis(_softmax, x, axis, out, dtype, temperature)
 
 
 def log_softmax(
     x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    bias: ArrayLike | None = None, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of softmax, right also where softmax rounds to 0 or 1.
 
@@ -89,6 +99,9 @@ def log_softmax(
         Divides `x`; positive and finite.
     axis : int, default -1
         The axis along which the probabilities sum to 1; for xarray also a dimension name.
+    bias : array_like, optional
+        Added to `x` first: 1-D, an entry for each of the last axis of `x`, in the dtype of the
+        result. Blocks that stay in cache are added to and normalised at once.
     out : ndarray, optional
         Where to put the result; must have its shape. ``out=x`` works in place.
     dtype : {float32, float64}, optional
@@ -126,6 +139,8 @@ def log_softmax(
     >>> cyact.log_softmax([0.0, -20.0])
     array([-2.06115362e-09, -2.00000000e+01])
     """
+    if bias is not None:
+        return _of_sum(_log_softmax, x, bias, axis, out, dtype, temperature)
     return _interop.along_axis(_log_softmax, x, axis, out, dtype, temperature)
 
 
@@ -182,3 +197,40 @@ def logsumexp(
     1000.6931471805599
     """
     return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims)
+
+
+def _of_sum(function, x, bias, axis, out, dtype, /, *params):
+    """f(x + bias) along an axis, a block of the first axis at a time: each is read once."""
+    for name, domain, value in zip(function.parameters, function.domains, params, strict=True):
+        domain.checked(function.name, name, value)
+    if not hasattr(x, "__array_ufunc__"):
+        x = as_array(function.name, x)
+    bias = as_array(function.name, bias)
+    if x.ndim == 0 or bias.shape != x.shape[-1:]:
+        raise ValueError(f"{function.name}: bias must have one entry for each of x's last axis: "
+                         f"x has shape {x.shape}, bias {bias.shape}")
+    if type(x) is not np.ndarray:
+        total = _identity.value(x, bias, None, dtype)
+        return _interop.along_axis(function, total, axis, out, None, *params)
+    number = normalize_axis(function.name, x, axis)
+    result = row_dtype(function.name, x.dtype if dtype is None else np.dtype(dtype))
+    if out is not None:
+        check_out(function.name, out, x.shape, result)
+    y = out
+    if out is None or out.dtype != result or np.may_share_memory(out, x):
+        y = np.empty_like(x, result, subok=False)
+    length = len(x) if number == 0 else max(1, _BLOCK * get_num_threads() * len(x)
+                                            // max(1, x.size))
+    for start in range(0, len(x), max(1, length)):
+        block = y[start:start + length]
+        _identity.value(x[start:start + length], bias, block, dtype)
+        function.value(block, number, block, None, *params)
+    if out is None:
+        return y
+    if y is not out:
+        np.copyto(out, y, casting="same_kind")
+    return out
+
+
+# Entries of a block, for each thread: 256 KB of float32
+_BLOCK = 65536

@@ -343,3 +343,53 @@ def test_backward_refuses_what_does_not_fit():
     for grad in (x, np.ones(4), 1.0, np.ones((1, 3))):
         with pytest.raises(ValueError, match=r"backward.logsumexp: grad must have the shape"):
             cyact.backward.logsumexp(grad, x)
+
+
+# Bias
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(("shape", "axis"), [((7, 10), -1), ((7, 10), 0), ((40, 3, 50), 1),
+                                             ((300, 1000), -1), ((5,), 0), ((0, 4), 1)])
+def test_a_bias_is_added_first_to_the_bit(name, shape, axis, dtype):
+    rng = np.random.default_rng(4)
+    x = rng.normal(0, 3, shape).astype(dtype)
+    bias = rng.normal(0, 3, shape[-1]).astype(dtype)
+    function, backward = getattr(cyact, name), getattr(cyact.backward, name)
+    expected = function(x + bias, 0.7, axis)
+    assert same_bits(function(x, 0.7, axis, bias=bias), expected)
+    room = np.empty_like(x)
+    assert function(x, 0.7, axis, bias=bias, out=room) is room
+    assert same_bits(room, expected)
+    room = x.copy()
+    assert same_bits(function(room, 0.7, axis, bias=bias, out=room), expected)
+    transposed = np.asfortranarray(x)
+    assert same_bits(function(transposed, 0.7, axis, bias=bias), expected)
+    for count in (1, 3):
+        with cyact.num_threads(count):
+            assert same_bits(function(x, 0.7, axis, bias=bias), expected)
+    grad = rng.standard_normal(shape).astype(dtype)
+    dx = backward(grad, None, 0.7, axis, output=expected)
+    for given in ({"x": x}, {"output": expected}):
+        found, dbias = backward(grad, given.get("x"), 0.7, axis, output=given.get("output"),
+                                bias=bias)
+        assert same_bits(found, dx)
+        assert dbias.dtype == dtype
+        total = dx.reshape(-1, shape[-1]).sum(0, dtype=np.longdouble)
+        np.testing.assert_allclose(dbias, total, rtol=2 * np.finfo(dtype).eps, atol=1e-15)
+
+
+def test_a_bias_that_does_not_fit_is_refused_and_nothing_written():
+    x, room = np.ones((3, 4)), np.full((3, 4), 7.0)
+    for bad in (np.ones(3), np.ones((1, 4)), 1.0):
+        with pytest.raises(ValueError, match="softmax: bias must have one entry"):
+            cyact.softmax(x, bias=bad, out=room)
+        with pytest.raises(ValueError, match="backward.softmax: bias must have one entry"):
+            cyact.backward.softmax(x, output=x, bias=bad)
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        cyact.softmax(x, -1.0, bias=np.ones(4), out=room)
+    with pytest.raises(ValueError, match="out of bounds"):
+        cyact.softmax(x, axis=2, bias=np.ones(4), out=room)
+    with pytest.raises(ValueError, match="out must have"):
+        cyact.softmax(x, bias=np.ones(4), out=np.empty(3))
+    assert (room == 7).all()
