@@ -98,7 +98,8 @@ def _make(template, record, module):
         parameters=(f"{', '.join(listed)}\n        As in `cyact.{record.name}`.\n    "
                     if listed else ""),
         output=_output(record.engine),
-        error=slope_bound(record.name))
+        # indented as the rest, or Python 3.13 finds nothing to take off
+        error=slope_bound(record.name).replace("\n", "\n    "))
     scope = {"__name__": module, "_function": record.engine}
     exec(compile(source, f"<{module}.{record.name}>", "exec"), scope)
     return documented(scope[record.name])
