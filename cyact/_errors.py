@@ -6,7 +6,7 @@ max(|f'|, 2^-10) in float32 and max(|f'|, 2^-2) in float64. Where a value is a s
 0 between two numbers, its error there is absolute, too (crossing in tests/test_accuracy.py).
 
 command    python -P tools/errors.py --every 211 --points 1000000 --mpmath 20000
-measured   2026-11-22, level v4, kernels of commit a732387
+measured   2026-11-22, level v4, kernels of commit 81514f6
 float32    every 211th bit pattern, and 250000 points in tails and near kinks
 float64    1000000 points against longdouble, or 20000 against mpmath
 """
