@@ -39,7 +39,7 @@ cdef struct Op:
     const char* name
     int nparams
     bint weighted                 # its kernels are weighted_t
-    bint exact                    # f and f' are exact in float32
+    bint exact                    # of a half, f and f' are exact in float32
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result

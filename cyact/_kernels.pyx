@@ -1559,7 +1559,7 @@ cdef int add_weighted(const char* name, double cost,
 
 
 cdef int last_is_exact() except -1:
-    """Say of the function just added that it and its derivative are exact."""
+    """Say of the function just added that, of half types, it and its derivative are exact."""
     OPS[KERNELS.count - 1].exact = True
     return 0
 
@@ -1590,6 +1590,7 @@ add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
 last_is_exact()
 add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
 add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
+last_is_exact()
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)

@@ -378,7 +378,7 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
     if grad != NULL:
         multiply(grad, y, y, b.padded, wide)
     if half:
-        if grad == NULL and not s.exact:
+        if grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
             settle(s, x, w, y, h, b.padded)
         else:
             narrow(<const float*> y, h, b.padded, s.dtype)
