@@ -1,7 +1,7 @@
 """The stages around a kernel, compiled with the kernels of each level.
 
     load (gather, pad, widen half types) -> add bias -> kernel -> multiply by gradients ->
-    sum over rows -> round to the half type -> store (scatter, or stream past the caches)
+    round to the half type -> sum over rows -> store (scatter, or stream past the caches)
 
 Work is done in tiles that live in L1; where no stage is needed the kernel runs on the arrays
 themselves.
