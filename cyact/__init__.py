@@ -12,7 +12,7 @@ import os
 from importlib import import_module
 
 try:
-    from cyact import _cpu, _engine, _row_engine
+    from cyact import _cpu, _engine, _loss_engine, _row_engine
 except ImportError as error:
     raise ImportError(
         f"cyact's compiled modules cannot be imported from {__path__[0]}. If that is the source "
@@ -24,7 +24,9 @@ __version__ = "0.1.0"
 # The level is chosen before its modules are imported: they may use its instructions at once.
 _level = _cpu.choose(os.environ.get("CYACT_ISA"))
 _engine.use_level(import_module(f"cyact._kernels_{_level}"))
-_row_engine.use_level(import_module(f"cyact._rows_{_level}"))
+_rows = import_module(f"cyact._rows_{_level}")
+_row_engine.use_level(_rows)
+_loss_engine.use_level(_rows)
 
 from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cyact import _loss_engine
 from cyact._engine import Domain, as_array
 from cyact._row_engine import as_rows
-from cyact._row_engine import cross_entropy as run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -98,8 +98,8 @@ def cross_entropy(
         count = _total_weight(classes, weight, shape)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x) if return_grad else None
-    run(x, axis, classes, probabilities, weight, smoothing,
-                          1 / count if count else 0.0, loss.reshape(-1), dlogits)
+    _loss_engine.cross_entropy(x, axis, classes, probabilities, weight, smoothing,
+                               1 / count if count else 0.0, loss.reshape(-1), dlogits)
     if reduction != "none":
         with np.errstate(invalid="ignore", divide="ignore"):
             loss = np.sum(loss) / np.float64(count)

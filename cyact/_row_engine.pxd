@@ -1,0 +1,19 @@
+"""Any ndarray as rows by strides, for calls along an axis."""
+
+cimport numpy as cnp
+
+from cyact._abi cimport Rows
+
+# Any ndarrays as rows: (outer, run, n) by strides. A run is consecutive rows at one step.
+cdef struct Geometry:
+    Rows rows                         # of the first run
+    Py_ssize_t outer
+    Py_ssize_t x_outer
+    Py_ssize_t grad_outer
+    Py_ssize_t y_outer
+
+cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,
+              bint ordered) except -1
+cdef object strided(const char* data, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c,
+                    Py_ssize_t a_step, Py_ssize_t b_step, Py_ssize_t c_step, int dtype)
+cdef Py_ssize_t rows_a_piece(const Rows* rows) noexcept nogil
