@@ -63,8 +63,10 @@ from cyact.rectifiers import noisy_relu as noisy_relu
 from cyact.rectifiers import prelu as prelu
 from cyact.rectifiers import rrelu as rrelu
 from cyact.rows import log_softmax as log_softmax
+from cyact.rows import logmeanexp as logmeanexp
 from cyact.rows import logsumexp as logsumexp
 from cyact.rows import softmax as softmax
+from cyact.rows import softmin as softmin
 
 expit = sigmoid
 swish = silu
@@ -76,9 +78,9 @@ __all__ = [
     "expm1", "gaussian", "geglu", "gelu", "generalized_logistic", "get_num_threads", "glu",
     "gudermannian", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "identity",
     "isrlu", "leaky_relu", "log1mexp", "log1p", "log_ndtr", "log_sigmoid", "log_softmax",
-    "logit", "logsumexp", "mish", "ndtr", "noisy_relu", "num_threads", "prelu", "reglu",
-    "relu", "relu6", "relu_k", "rrelu", "selu", "set_num_threads", "show_config", "sigmoid",
-    "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
-    "squared_relu", "squareplus", "step", "swiglu", "swish", "tanh", "tanh_shrink",
-    "threshold", "thresholded_relu",
+    "logit", "logmeanexp", "logsumexp", "mish", "ndtr", "noisy_relu", "num_threads", "prelu",
+    "reglu", "relu", "relu6", "relu_k", "rrelu", "selu", "set_num_threads", "show_config",
+    "sigmoid", "silu", "soft_shrink", "softmax", "softmin", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "squared_relu", "squareplus", "step", "swiglu", "swish",
+    "tanh", "tanh_shrink", "threshold", "thresholded_relu",
 ]

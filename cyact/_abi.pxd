@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 4
+    ABI = 5
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -113,6 +113,27 @@ cdef struct RowOp:
     row_kernel_t backward         # from x
     row_kernel_t from_output      # backward from the output; NULL where that is not enough
 
+# Rows brought together for a row kernel, or put back where they belong: strided and of any
+# dtype on one side; packed, of the dtype computed in, with room for LANES more, on the other.
+cdef struct Packing:
+    int dtype                     # of the strided side
+    Py_ssize_t rows
+    Py_ssize_t n
+    char* data
+    Py_ssize_t row
+    Py_ssize_t item
+    const char* mask              # a byte an entry; where it is 0 the entry becomes `blank`
+    Py_ssize_t mask_row
+    Py_ssize_t mask_item
+    double blank
+    const char* bias              # added, of the dtype computed in; or NULL
+    Py_ssize_t bias_row
+    Py_ssize_t bias_item
+    bint negative                 # the sign is turned
+    char* packed
+
+ctypedef void (*packing_t)(const Packing* packing) noexcept nogil
+
 # Cross-entropy with class targets or probability targets, value and gradient in one pass.
 cdef struct CrossEntropy:
     Rows rows                     # x: logits; y: gradient, or NULL when only the loss is wanted
@@ -131,4 +152,6 @@ cdef struct RowKernels:
     int abi
     int count
     const RowOp* ops
+    packing_t gather
+    packing_t scatter
     cross_entropy_t cross_entropy

@@ -408,5 +408,7 @@ catalog = Catalog([
     _record("gated", "bilinear", "gate * value", parameters={}),
     _record("rows", "softmax", "exp(x / T) / sum(exp(x / T))"),
     _record("rows", "log_softmax", "x / T - log(sum(exp(x / T)))"),
+    _record("rows", "softmin", "exp(-x) / sum(exp(-x))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),
+    _record("rows", "logmeanexp", "log(sum(exp(x)) / n)"),
 ])

@@ -38,6 +38,111 @@ TypeError
 ValueError
     A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
     read-only or has another shape.""",
+    "row_x": """x : array_like of float16, bfloat16, float32, float64, integers or bool, at least 1-D
+    Input; bfloat16 is that of ml_dtypes. Integers and bool become
+    ``np.result_type(x, np.float32)``.""",
+    "row_axis": """axis : int, tuple of ints or None, default -1
+    The axis along which a row lies; with a tuple, or None for all axes, these together make a
+    row. For xarray also dimension names.""",
+    "row_mask": """where : array_like of bool, optional
+    Must broadcast to the shape of `x`. False means "not in the row": such entries are {masked}
+    in the result, whatever they hold.
+bias : array_like, optional
+    Added to `x` first, while that is in the cache: 1-D, an entry for each of the last axis of
+    `x`. It and the sum are rounded to the dtype that `x` is computed in (float32 for the half
+    types).
+out : ndarray, optional
+    Where to put the result; must have its shape. ``out=x`` works in place.
+dtype : {float16, bfloat16, float32, float64}, optional
+    Compute ``f(x.astype(dtype))``.
+
+Returns
+-------
+ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape and floating dtype of `x`. Masked entries of a masked array are as if `where` were
+    False there, and stay masked.""",
+    "row_reduced": """keepdims : bool, default False
+    Keep the summed axes, with length 1.
+where : array_like of bool, optional
+    Must broadcast to the shape of `x`. False means "not in the row".
+out : ndarray, optional
+    Where to put the result; must have its shape.
+dtype : {float16, bfloat16, float32, float64}, optional
+    Compute ``f(x.astype(dtype))``.
+
+Returns
+-------
+ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape of `x` without the summed axes, floating dtype of `x`; a NumPy scalar if none is
+    left. Masked entries of a masked array are as if `where` were False there.""",
+    "row_raises": """Raises
+------
+TypeError
+    A dtype is not supported, `where` is not boolean, or `out` is not an ndarray that can hold
+    the result's dtype.
+ValueError
+    A parameter is outside its domain, `bias` or `where` does not fit `x`, or `out` is
+    read-only or has another shape.
+numpy.exceptions.AxisError
+    `axis` is out of bounds (a ValueError).""",
+    "row_error": """Error at most 2 ULP in float32 and float64 for rows of up to 2**20
+entries, whichever axis they lie along, and 1 ULP in the half types. A row's result has the
+same bits whatever the batch, layout and number of threads.""",
+    "row_gradient": """Parameters
+----------
+grad : array_like
+    Gradient with respect to the output; the shape of `x`.
+x : array_like, optional
+    The input of the forward pass.
+{row_names}
+    As in the forward pass.
+output : array_like, optional
+    The output of the forward pass, instead of `x`: saves the exponentials.
+where : array_like of bool, optional
+    That of the forward pass: masked entries have gradient 0, whatever `grad` holds there.
+bias : array_like, optional
+    The bias of the forward pass; then its gradient is returned, too. With `output`, which
+    has it in it, only its shape and dtype matter.
+out : ndarray, optional
+    Where to put the result; may be `grad` or `x`.
+
+Returns
+-------
+dx : ndarray, or the type of `x`
+    Shape of `x`; the dtype is that of `grad` and `x` together.
+dbias : ndarray
+    Only with `bias`: dx summed over all axes but the last, in float64 or better; float64 for
+    float64, else float32.
+
+Raises
+------
+TypeError
+    Both or neither of `x` and `output` are given, or a dtype is not supported.
+ValueError
+    Shapes differ, `axis` is out of bounds, or a parameter is outside its domain.""",
+    "row_reduced_gradient": """Parameters
+----------
+grad : array_like
+    Gradient with respect to the output: the shape of `x` without the summed axes, or with
+    length 1 there.
+x : array_like
+    The input of the forward pass.
+axis, where
+    As in the forward pass; masked entries have gradient 0.
+out : ndarray, optional
+    Where to put the result; may be `x`.
+
+Returns
+-------
+ndarray, or the type of `x`
+    Shape of `x`; the dtype is that of `grad` and `x` together.
+
+Raises
+------
+TypeError
+    A dtype is not supported, or `where` is not boolean.
+ValueError
+    The shape of `grad` is not that of the output, or `axis` is out of bounds.""",
     "gate": """gate : array_like of float16, bfloat16, float32, float64, integers or bool
     What the activation takes; if `value` is omitted, gate and value in one array.
 value : array_like, optional
@@ -151,6 +256,8 @@ def documented(function: F) -> F:
         for name, text in PARTS.items():
             doc = doc.replace(f"{{{name}}}", text)
         code = function.__code__
+        doc = doc.replace("{row_names}", ", ".join(code.co_varnames[2:code.co_argcount]))
+        doc = doc.replace("{masked}", "-inf" if function.__name__.startswith("log") else "0")
         doc = doc.replace("{gated_names}", ", ".join(
             (*code.co_varnames[1:code.co_argcount], "axis", "gate_half")))
         function.__doc__ = filled(doc.replace("{error}", error_bound(function.__name__)))

@@ -203,7 +203,7 @@ def is_bfloat16(dtype):
     return True
 
 
-cdef inline int dtype_of(object x) noexcept:
+cdef int dtype_of(object x) noexcept:
     """FLOAT32, … for an array of it; -1 for another dtype."""
     cdef int number = cnp.PyArray_TYPE(<cnp.ndarray> x)
     if number == cnp.NPY_FLOAT:
@@ -231,6 +231,9 @@ cdef inline int computed(int dtype) noexcept nogil:
 
 
 # Arrays: checks that every function shares
+
+cdef object FLOAT32_DTYPE = np.dtype(np.float32)
+cdef object FLOAT64_DTYPE = np.dtype(np.float64)
 
 SUPPORTED = "float16, bfloat16, float32 or float64"
 
@@ -280,6 +283,27 @@ def check_out(str function, out, shape, dtype):
                         f"dtype {out.dtype} (casting rule 'same_kind')")
     if not out.flags.writeable:
         raise ValueError(f"{function}: out is read-only")
+
+
+def bias_array(str function, bias, tuple shape, dtype):
+    """A bias for an x of this shape and dtype, in the dtype that x is computed in."""
+    bias = as_array(function, bias)
+    if not shape or bias.shape != shape[len(shape) - 1:]:
+        raise ValueError(f"{function}: bias must have one entry for each of x's last axis: "
+                         f"x has shape {shape}, bias {bias.shape}")
+    return in_computed(function, "bias", bias, dtype)
+
+
+cdef object in_computed(str function, str name, a, dtype):
+    """A bias or weight in the dtype that an x of `dtype` is computed in."""
+    wanted = FLOAT64_DTYPE if dtype == FLOAT64_DTYPE else FLOAT32_DTYPE
+    if a.dtype is wanted and plain(a) >= 0:
+        return a
+    if not (np.can_cast(a.dtype, wanted, "same_kind") or is_bfloat16(a.dtype)):
+        raise TypeError(f"{function}: {name} of dtype {a.dtype} cannot be used with x of "
+                        f"dtype {dtype} (casting rule 'same_kind')")
+    with np.errstate(over="ignore"):       # what is beyond float32 is infinite there
+        return np.require(a, wanted, "A")
 
 
 cdef inline int plain(object x) noexcept:
@@ -886,20 +910,14 @@ cdef class Function:
         if a is None:
             return None
         a = as_array(function, a)
-        shape = x.shape
-        if name == "bias" and (len(shape) == 0 or a.shape != shape[len(shape) - 1:]):
-            raise ValueError(f"{function}: bias must have one entry for each of x's last axis: "
-                             f"x has shape {shape}, bias {a.shape}")
+        if (dtype is None and type(x) is cnp.ndarray and plain(x) >= 0
+                and plain(a) == computed(plain(x)) and name != "bias"):
+            return a
         if dtype is None:
-            if type(x) is cnp.ndarray and plain(x) >= 0 and plain(a) == computed(plain(x)):
-                return a
             dtype = dtype_within(function, x)
-        wanted = np.float64 if dtype == np.float64 else np.float32
-        if not (np.can_cast(a.dtype, wanted, "same_kind") or is_bfloat16(a.dtype)):
-            raise TypeError(f"{function}: {name} of dtype {a.dtype} cannot be used with x of "
-                            f"dtype {dtype} (casting rule 'same_kind')")
-        with np.errstate(over="ignore"):       # what is beyond float32 is infinite there
-            return np.require(a, wanted, "A")
+        if name == "bias":
+            return bias_array(function, a, x.shape, dtype)
+        return in_computed(function, name, a, dtype)
 
     cdef object call(self, str function, int slot, list arrays, out, dtype, double* p):
         cdef int i, operands = 0

@@ -3,12 +3,18 @@
 Elementwise functions need none of this: they are NumPy ufuncs, and those libraries know what
 to do with a ufunc. Nothing here imports any of them; an object can only be an instance of a
 class of theirs if they are imported already.
+
+`run(x, axis, **arrays)` computes on ndarrays; `arrays` (grad, where, bias) go with x.
 """
 
 import sys
 from functools import partial
+from importlib import import_module
 
 import numpy as np
+
+from cyact._engine import bias_array, bias_gradient, dtype_within, result_dtype
+from cyact._row_engine import normalize_axis
 
 
 def _is(x, module, *classes):
@@ -16,40 +22,55 @@ def _is(x, module, *classes):
     return module is not None and isinstance(x, tuple(getattr(module, c) for c in classes))
 
 
-def along_axis(function, x, axis, out, dtype, /, *params, **keywords):
+def along_axis(function, x, axis, out, dtype, /, *params, where=None, bias=None, **keywords):
     """``function.value`` for any array type; with `out` given, the result is that ndarray."""
     if type(x) is np.ndarray or out is not None:
-        return function.value(x, axis, out, dtype, *params, **keywords)
+        return function.value(x, axis, out, dtype, *params, where=where, bias=bias, **keywords)
     run = partial(_value, function.name, dtype, params, keywords)
-    return _wrapped(run, function, x, (), axis, function.reduces, keywords.get("keepdims", False))
+    return _wrapped(run, function, x, {"where": where, "bias": bias}, axis, function.reduces,
+                    keywords.get("keepdims", False))
 
 
-def backward(function, grad, x, output, axis, out, /, *params):
+def backward(function, grad, x, output, axis, out, /, *params, where=None, bias=None):
     """``function.backward`` for any array type; the result has the type of x (or output)."""
     given = x if output is None else output
     if type(given) is np.ndarray or given is None or out is not None:
-        return function.backward(_plain(grad), x, output, axis, out, *params)
+        return function.backward(_plain(grad), x, output, axis, out, *params, where=where,
+                                 bias=bias)
     run = partial(_gradient, function.name, output is not None, params)
-    return _wrapped(run, function, given, (grad,), axis, False, False)
+    arrays = {"grad": grad, "where": where, "bias": bias}
+    if bias is None:
+        return _wrapped(run, function, given, arrays, axis, False, False)
+    bias = _checked("backward." + function.name, given, bias)
+    dx = _wrapped(run, function, given, arrays, axis, False, False)
+    return dx, bias_gradient(dx, bias)
 
 
 # Module-level and called with plain arguments, so that Dask can send them to other processes.
 
-def _value(name, dtype, params, keywords, x, axis):
-    from cyact import rows
-
-    return getattr(rows, "_" + name).value(x, axis, None, dtype, *params, **keywords)
+def _value(name, dtype, params, keywords, x, axis, **arrays):
+    return _function(name).value(x, axis, None, dtype, *params, **arrays, **keywords)
 
 
-def _gradient(name, from_output, params, x, axis, grad):
-    from cyact import rows
-
+def _gradient(name, from_output, params, x, axis, grad, **arrays):
     x, output = (None, x) if from_output else (x, None)
-    return getattr(rows, "_" + name).backward(grad, x, output, axis, None, *params)
+    return _function(name).gradient(grad, x, output, axis, None, *params, **arrays)
 
 
-def _block(x, *others, run, axis):
-    return run(x, axis, *others)
+def _function(name):
+    for module in ("rows", "sparse"):
+        function = getattr(import_module("cyact." + module), "_" + name, None)
+        if function is not None:
+            return function
+    raise AttributeError(name)
+
+
+def _block(x, *others, run, axis, names):
+    return run(x, axis, **dict(zip(names, others, strict=True)))
+
+
+def _checked(name, x, bias):
+    return bias_array(name, bias, x.shape, dtype_within(name, x))
 
 
 def _plain(x):
@@ -59,69 +80,91 @@ def _plain(x):
     return x
 
 
-def _wrapped(run, function, x, others, axis, reduces, keepdims):
+def _wrapped(run, function, x, arrays, axis, reduces, keepdims):
+    arrays = {name: a for name, a in arrays.items() if a is not None}
     if isinstance(x, np.ma.MaskedArray):
-        return _masked(run, function, x, others, axis, reduces, keepdims)
+        return _masked(run, x, arrays, axis, reduces, keepdims)
     if _is(x, "pandas", "DataFrame", "Series"):
-        return _pandas(run, x, others, axis, reduces, keepdims)
+        return _pandas(run, x, arrays, axis, reduces, keepdims)
     if _is(x, "xarray", "Dataset"):
-        return x.map(lambda v: _wrapped(run, function, v, others, axis, reduces, keepdims))
+        return x.map(lambda v: _wrapped(run, function, v, arrays, axis, reduces, keepdims))
     if _is(x, "xarray", "DataArray"):
-        return _xarray(run, function, x, others, axis, reduces, keepdims)
+        return _xarray(run, function, x, arrays, axis, reduces, keepdims)
     if _is(x, "dask.array", "Array"):
-        return _dask(run, function, x, others, axis, reduces, keepdims)
-    return run(x, axis, *map(_plain, others))
+        return _dask(run, function, x, arrays, axis, reduces, keepdims)
+    return run(x, axis, **{name: _plain(a) for name, a in arrays.items()})
 
 
-def _masked(run, function, x, others, axis, reduces, keepdims):
+def _masked(run, x, arrays, axis, reduces, keepdims):
+    """Masked entries are not in the row; a masked entry of `where` is False."""
     mask = np.ma.getmaskarray(x)
-    values = np.array(x.data, np.result_type(x.dtype, np.float32) if x.dtype.kind in "biu"
-                      else x.dtype)
-    if values.dtype.kind == "f":
-        values[mask] = -np.inf            # an entry that adds nothing to any sum
-    result = run(values, axis, *map(_plain, others))
+    arrays = {name: _plain(a) for name, a in arrays.items()}
+    arrays["where"] = ~mask & arrays.get("where", True)
+    result = run(x.data, axis, **arrays)
     if reduces:
         mask = mask.all(axis=axis, keepdims=keepdims)
     return np.ma.array(result, mask=mask)
 
 
-def _pandas(run, x, others, axis, reduces, keepdims):
+def _pandas(run, x, arrays, axis, reduces, keepdims):
     pandas = sys.modules["pandas"]
-    result = run(x.to_numpy(), axis, *(getattr(o, "to_numpy", lambda o=o: o)() for o in others))
+    result = run(x.to_numpy(), axis, **{name: getattr(a, "to_numpy", lambda a=a: a)()
+                                        for name, a in arrays.items()})
     if not reduces:
         if x.ndim == 1:
             return pandas.Series(result, index=x.index, name=x.name, copy=False)
         return pandas.DataFrame(result, index=x.index, columns=x.columns, copy=False)
-    if x.ndim == 1 or keepdims:
+    if x.ndim == 1 or keepdims or np.ndim(result) == 0:
         return result
     return pandas.Series(result, index=x.columns if axis in (0, -2) else x.index, copy=False)
 
 
-def _xarray(run, function, x, others, axis, reduces, keepdims):
-    number = x.get_axis_num(axis) if isinstance(axis, str) else axis
-    others = [o.transpose(*x.dims).data if getattr(o, "dims", None) and set(o.dims) == set(x.dims)
-              else getattr(o, "data", o) for o in others]
-    result = _wrapped(run, function, x.data, others, number, reduces, keepdims)
+def _xarray(run, function, x, arrays, axis, reduces, keepdims):
+    axes = axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,)
+    axes = tuple(x.get_axis_num(a) if isinstance(a, str) else a for a in axes)
+    arrays = {name: _aligned(a, x) for name, a in arrays.items()}
+    result = _wrapped(run, function, x.data, arrays, axes if len(axes) > 1 else axes[0], reduces,
+                      keepdims)
     if not reduces:
         return x.copy(data=result)
-    dim = x.dims[number]
-    kept = x.isel({dim: slice(0, 1)} if keepdims else {dim: 0}, drop=True)
+    dims = [x.dims[a] for a in axes]
+    kept = x.isel({dim: slice(0, 1) if keepdims else 0 for dim in dims}, drop=True)
     if keepdims:
-        kept = kept.drop_vars([c for c in kept.coords if dim in kept[c].dims])
+        kept = kept.drop_vars([c for c in kept.coords if set(dims) & set(kept[c].dims)])
     return kept.copy(data=result)
 
 
-def _dask(run, function, x, others, axis, reduces, keepdims):
-    """Lazily, a row in one piece: an axis that is split over chunks is brought together."""
-    from cyact._engine import result_dtype
-    from cyact._row_engine import normalize_axis
+def _aligned(a, x):
+    """An array that goes with x, its dimensions in x's order."""
+    if not getattr(a, "dims", None):
+        return a
+    if set(a.dims) == set(x.dims):
+        return a.transpose(*x.dims).data
+    return a.broadcast_like(x).transpose(*x.dims).data if a.ndim > 1 else a.data
 
-    axis = normalize_axis(function.name, x, axis)
-    x = x.rechunk({axis: -1})
+
+def _dask(run, function, x, arrays, axis, reduces, keepdims):
+    """Lazily, a row in one piece: an axis that is split over chunks is brought together."""
+    axes = axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,)
+    axes = tuple(normalize_axis(function.name, x, a) for a in axes)
+    if "bias" in arrays:
+        arrays["bias"] = _checked(function.name, x, arrays["bias"])
+    x = x.rechunk(dict.fromkeys(axes, -1))
     dtype = result_dtype(function.name, x.dtype)
     dask = sys.modules["dask.array"]
-    others = [dask.asarray(o).rechunk(x.chunks) if np.shape(o) == x.shape else o for o in others]
-    shape = {"chunks": x.chunks[:axis] + ((1,),) + x.chunks[axis + 1:]} if keepdims else {}
-    return dask.map_blocks(partial(_block, run=run, axis=axis), x, *others, dtype=dtype,
-                           drop_axis=axis if reduces and not keepdims else [], **shape,
-                           meta=np.empty((0,) * (x.ndim - (reduces and not keepdims)), dtype))
+    every = tuple(range(x.ndim))
+    operands = [x, every]
+    for name, a in arrays.items():
+        a = dask.asarray(a)
+        if name == "where":
+            a = dask.broadcast_to(a, x.shape)
+        # a gradient of a reduced shape has the axes that are left
+        indices = (every[-1:] if name == "bias" else every if a.ndim == x.ndim
+                   else tuple(i for i in every if i not in axes))
+        operands += [a.rechunk(tuple(x.chunks[i] if a.shape[j] == x.shape[i] else (a.shape[j],)
+                                     for j, i in enumerate(indices))), indices]
+    left = every if not reduces or keepdims else tuple(i for i in every if i not in axes)
+    return dask.blockwise(
+        partial(_block, run=run, axis=axis, names=list(arrays)), left, *operands, dtype=dtype,
+        adjust_chunks=dict.fromkeys(axes, 1) if reduces and keepdims else None,
+        concatenate=True, align_arrays=False, meta=np.empty((0,) * len(left), dtype))

@@ -6,11 +6,13 @@ ufuncs do not serve: pandas hands them transposed blocks, masked entries enter t
 xarray and Dask refuse them.)
 """
 
+from math import prod
 from operator import index
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
 from libc.string cimport strcmp
 
 import numpy as np
@@ -21,25 +23,45 @@ from cyact._abi cimport (
     ABI,
     FLOAT32,
     FLOAT64,
+    LANES,
+    Packing,
     RowKernels,
     RowOp,
     Rows,
     row_kernel_t,
 )
+from cyact._engine cimport dtype_of
 from cyact._tile cimport cyact_status, status_get, status_set
 
-from cyact._engine import as_array, check_out, result_dtype
+from cyact._engine import (
+    SUPPORTED,
+    as_array,
+    bias_array,
+    bias_gradient,
+    check_out,
+    result_dtype,
+)
 
 cnp.import_array()
 
-ctypedef fused real:
+ctypedef fused stored:
     float
     double
+    unsigned short
 
 cdef enum:
     MAX_PARAMETERS = 5
     MAX_DIMENSIONS = 64        # NumPy's own limit
     BLOCK = 16384              # elements a thread takes at a time, in whole rows
+
+# The arrays of a call, in the order in which fold() takes their steps.
+cdef enum:
+    X
+    Y
+    GRAD
+    MASK
+    BIAS
+    ARRAYS
 
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
@@ -60,23 +82,25 @@ cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
 
 
 cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,
-              bint ordered) except -1:
-    """Describe x, y and grad (equal shapes but for `axis`) as rows; -1 dims are merged.
+              bint ordered, cnp.ndarray mask=None, cnp.ndarray bias=None) except -1:
+    """Describe arrays of one shape (but for `axis`) as rows; -1 dims are merged.
 
     Returns 0, or 1 when the dimensions outside `axis` do not merge into two. Without
     `ordered` the rows may be taken in any order, and are taken as they lie in memory.
     """
     cdef int dims = 0, i, j, d, ndim = cnp.PyArray_NDIM(x)
     cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(x)
-    cdef cnp.npy_intp* strides[3]
-    cdef int operands = 2 if grad is None else 3
+    cdef cnp.npy_intp* strides[ARRAYS]
     cdef int order[MAX_DIMENSIONS]
     cdef Py_ssize_t sizes[MAX_DIMENSIONS]
-    cdef Py_ssize_t steps[3][MAX_DIMENSIONS]
+    cdef Py_ssize_t steps[ARRAYS][MAX_DIMENSIONS]
     cdef bint merges
-    strides[0] = cnp.PyArray_STRIDES(x)
-    strides[1] = cnp.PyArray_STRIDES(y)
-    strides[2] = NULL if grad is None else cnp.PyArray_STRIDES(grad)
+    strides[X] = cnp.PyArray_STRIDES(x)
+    strides[Y] = cnp.PyArray_STRIDES(y)
+    # what is absent lies as x does, and then is not used
+    strides[GRAD] = cnp.PyArray_STRIDES(x if grad is None else grad)
+    strides[MASK] = strides[X] if mask is None else cnp.PyArray_STRIDES(mask)
+    strides[BIAS] = strides[X] if bias is None else cnp.PyArray_STRIDES(bias)
     for i in range(ndim):
         if i != axis and shape[i] != 1:
             j = dims
@@ -89,35 +113,35 @@ cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray g
     d = -1
     for i in range(dims):
         merges = d >= 0
-        for j in range(operands):
+        for j in range(ARRAYS):
             if d >= 0 and steps[j][d] != strides[j][order[i]] * shape[order[i]]:
                 merges = False
         if not merges:
             d += 1
             sizes[d] = 1
         sizes[d] *= shape[order[i]]
-        for j in range(operands):
+        for j in range(ARRAYS):
             steps[j][d] = strides[j][order[i]]
     if d > 1:
         return 1
     while d < 1:                      # fewer than two: dimensions of one entry in front
         for i in range(d, -1, -1):
             sizes[i + 1] = sizes[i]
-            for j in range(operands):
+            for j in range(ARRAYS):
                 steps[j][i + 1] = steps[j][i]
         sizes[0] = 1
-        for j in range(operands):
+        for j in range(ARRAYS):
             steps[j][0] = 0
         d += 1
     g.outer = sizes[0]
-    g.x_outer = steps[0][0]
-    g.y_outer = steps[1][0]
+    g.x_outer = steps[X][0]
+    g.y_outer = steps[Y][0]
     g.rows.rows = sizes[1]
-    g.rows.x_row = steps[0][1]
-    g.rows.y_row = steps[1][1]
+    g.rows.x_row = steps[X][1]
+    g.rows.y_row = steps[Y][1]
     g.rows.n = shape[axis]
-    g.rows.x_item = strides[0][axis]
-    g.rows.y_item = strides[1][axis]
+    g.rows.x_item = strides[X][axis]
+    g.rows.y_item = strides[Y][axis]
     g.rows.x = <const char*> cnp.PyArray_DATA(x)
     g.rows.y = <char*> cnp.PyArray_DATA(y)
     g.rows.grad = NULL
@@ -125,10 +149,18 @@ cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray g
     g.grad_outer = g.rows.grad_row = g.rows.grad_item = 0
     if grad is not None:
         g.rows.grad = <const char*> cnp.PyArray_DATA(grad)
-        g.grad_outer = steps[2][0]
-        g.rows.grad_row = steps[2][1]
-        g.rows.grad_item = strides[2][axis]
-    g.rows.dtype = FLOAT32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else FLOAT64
+        g.grad_outer = steps[GRAD][0]
+        g.rows.grad_row = steps[GRAD][1]
+        g.rows.grad_item = strides[GRAD][axis]
+    g.mask = NULL if mask is None else <const char*> cnp.PyArray_DATA(mask)
+    g.mask_outer = steps[MASK][0]
+    g.mask_row = steps[MASK][1]
+    g.mask_item = strides[MASK][axis]
+    g.bias = NULL if bias is None else <const char*> cnp.PyArray_DATA(bias)
+    g.bias_outer = steps[BIAS][0]
+    g.bias_row = steps[BIAS][1]
+    g.bias_item = strides[BIAS][axis]
+    g.rows.dtype = dtype_of(x)
     return 0
 
 
@@ -137,10 +169,10 @@ cdef object strided(const char* data, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c,
     """An (a, b, c) ndarray over memory that the caller keeps alive, to take memoryviews of."""
     cdef cnp.npy_intp[3] shape = [a, b, c]
     cdef cnp.npy_intp[3] strides = [a_step, b_step, c_step]
-    return cnp.PyArray_New(cnp.ndarray, 3, shape,
-                           cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE, strides,
-                           <void*> data, 0, cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE,
-                           <object> NULL)
+    cdef int number = (cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE if dtype == FLOAT64
+                       else cnp.NPY_USHORT)
+    return cnp.PyArray_New(cnp.ndarray, 3, shape, number, strides, <void*> data, 0,
+                           cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE, <object> NULL)
 
 
 cdef Py_ssize_t rows_a_piece(const Rows* rows) noexcept nogil:
@@ -151,86 +183,234 @@ cdef Py_ssize_t rows_a_piece(const Rows* rows) noexcept nogil:
     return max(count, <Py_ssize_t> 1)
 
 
-cdef inline void run_rows(row_kernel_t kernel, const Rows* whole, const char* x,
-                          const char* grad, char* y, Py_ssize_t rows) noexcept nogil:
+# One pass over rows: the kernel, and what it does not do itself.
+cdef struct Pass:
+    row_kernel_t kernel
+    const double* p
+    double cost
+    bint turns_x                      # the sign of x is turned
+    bint turns_y                      # and that of the result
+    bint counts                       # p[0] becomes the number of unmasked entries
+    double hidden                     # what a masked entry of x is taken for
+    double blank                      # what it is in the result
+    Py_ssize_t grad_items             # entries a row of grad has, and of the result
+    Py_ssize_t y_items
+    char* room                        # for packed rows, `room_size` bytes a thread; or NULL
+    Py_ssize_t room_size
+
+
+cdef inline bint packs(const Pass* task, const Geometry* g) noexcept nogil:
+    """Whether rows must be brought together: the kernels know float32 and float64 alone."""
+    return (g.rows.dtype > FLOAT64 or g.mask != NULL or g.bias != NULL
+            or task.turns_x or task.turns_y)
+
+
+cdef inline Py_ssize_t packed_rows(Py_ssize_t n) noexcept nogil:
+    return max(<Py_ssize_t> 1, BLOCK // n)
+
+
+cdef inline Py_ssize_t packed_size(const Geometry* g) noexcept nogil:
+    """Bytes of one operand's packed rows."""
+    return ((packed_rows(g.rows.n) * g.rows.n + 2 * LANES)
+            * (8 if g.rows.dtype == FLOAT64 else 4) + 63) & -64
+
+
+cdef inline void run_rows(const Pass* task, const Geometry* g, const char* x, const char* grad,
+                          char* y, Py_ssize_t o, Py_ssize_t r, Py_ssize_t rows,
+                          char* room) noexcept nogil:
+    """Rows r to r + rows of run o, which begin at x, grad and y."""
     cdef cyact_status status = status_get()
-    cdef Rows piece = whole[0]
+    cdef Rows piece = g.rows
     piece.x = x
     piece.grad = grad
     piece.y = y
     piece.rows = rows
-    kernel(&piece)
+    piece.p = task.p
+    if room == NULL:
+        task.kernel(&piece)
+    else:
+        run_packed(task, g, &piece,
+                   NULL if g.mask == NULL else g.mask + o * g.mask_outer + r * g.mask_row,
+                   NULL if g.bias == NULL else g.bias + o * g.bias_outer + r * g.bias_row, room)
     status_set(status)
 
 
-cdef void parallel_rows(const real[:, :, :] x, const real[:, :, :] grad, real[:, :, :] y,
-                        row_kernel_t kernel, const Rows* whole, int threads) noexcept nogil:
+cdef void run_packed(const Pass* task, const Geometry* g, const Rows* rows, const char* mask,
+                     const char* bias, char* room) noexcept nogil:
+    """As many rows at a time as stay in the cache, brought together, worked on, and put back."""
+    cdef Packing x, grad, y
+    cdef Rows packed
+    cdef Py_ssize_t done = 0, size = 8 if rows.dtype == FLOAT64 else 4
+    cdef Py_ssize_t together = packed_rows(rows.n)
+    packed.dtype = FLOAT64 if rows.dtype == FLOAT64 else FLOAT32
+    packed.n = rows.n
+    packed.x = room
+    packed.y = room
+    packed.grad = NULL
+    packed.x_row = rows.n * size
+    packed.y_row = task.y_items * size
+    packed.grad_row = task.grad_items * size
+    packed.x_item = packed.y_item = packed.grad_item = size
+    packed.p = rows.p
+    while done < rows.rows:
+        packed.rows = min(together, rows.rows - done)
+        x = packing(rows.dtype, packed.rows, rows.n, <char*> rows.x + done * rows.x_row,
+                    rows.x_row, rows.x_item, room)
+        x.negative = task.turns_x
+        if bias != NULL:
+            x.bias = bias + done * g.bias_row
+            x.bias_row = g.bias_row
+            x.bias_item = g.bias_item
+        cover(&x, mask, done, g, task.hidden)
+        KERNELS.gather(&x)
+        if rows.grad != NULL:
+            packed.grad = room + task.room_size // 2
+            grad = packing(rows.dtype, packed.rows, task.grad_items,
+                           <char*> rows.grad + done * rows.grad_row, rows.grad_row,
+                           rows.grad_item, <char*> packed.grad)
+            if task.grad_items == rows.n:
+                cover(&grad, mask, done, g, 0)
+            KERNELS.gather(&grad)
+        if task.y_items != rows.n:
+            packed.y = room + task.room_size // 2
+        if task.counts and mask != NULL:
+            by_count(task, &packed, mask + done * g.mask_row, g)
+        else:
+            task.kernel(&packed)
+        y = packing(rows.dtype, packed.rows, task.y_items, rows.y + done * rows.y_row,
+                    rows.y_row, rows.y_item, packed.y)
+        y.negative = task.turns_y
+        if task.y_items == rows.n:
+            cover(&y, mask, done, g, task.blank)
+        KERNELS.scatter(&y)
+        done += packed.rows
+
+
+cdef inline Packing packing(int dtype, Py_ssize_t rows, Py_ssize_t n, char* data, Py_ssize_t row,
+                            Py_ssize_t item, char* packed) noexcept nogil:
+    cdef Packing p
+    p.dtype = dtype
+    p.rows = rows
+    p.n = n
+    p.data = data
+    p.row = row
+    p.item = item
+    p.packed = packed
+    p.mask = p.bias = NULL
+    p.mask_row = p.mask_item = p.bias_row = p.bias_item = 0
+    p.blank = 0
+    p.negative = False
+    return p
+
+
+cdef inline void cover(Packing* p, const char* mask, Py_ssize_t first, const Geometry* g,
+                       double blank) noexcept nogil:
+    if mask != NULL:
+        p.mask = mask + first * g.mask_row
+        p.mask_row = g.mask_row
+        p.mask_item = g.mask_item
+        p.blank = blank
+
+
+cdef void by_count(const Pass* task, Rows* rows, const char* mask,
+                   const Geometry* g) noexcept nogil:
+    """One row at a time: each has its own number of entries that count."""
+    cdef Py_ssize_t r, j, count, all = rows.rows
+    cdef double n
+    rows.p = &n
+    rows.rows = 1
+    for r in range(all):
+        count = 0
+        for j in range(rows.n):
+            count += mask[r * g.mask_row + j * g.mask_item] != 0
+        n = <double> count
+        task.kernel(rows)
+        rows.x += rows.x_row
+        rows.y += rows.y_row
+    rows.rows = all
+    rows.x -= all * rows.x_row
+    rows.y -= all * rows.y_row
+
+
+cdef void parallel_rows(const stored[:, :, :] x, const stored[:, :, :] grad, stored[:, :, :] y,
+                        const Pass* task, const Geometry* g, int threads) noexcept nogil:
     """Share blocks of rows out over the threads."""
-    cdef Py_ssize_t run = x.shape[1], block = rows_a_piece(whole)
+    cdef Py_ssize_t run = x.shape[1], block = rows_a_piece(&g.rows)
     cdef Py_ssize_t pieces = (run + block - 1) // block
     cdef Py_ssize_t piece, o, r
     for piece in prange(x.shape[0] * pieces, schedule="static", num_threads=threads):
         o = piece // pieces
         r = piece % pieces * block
-        run_rows(kernel, whole, <const char*> &x[o, r, 0],
-                 NULL if whole.grad == NULL else <const char*> &grad[o, r, 0],
-                 <char*> &y[o, r, 0], min(block, run - r))
+        run_rows(task, g, <const char*> &x[o, r, 0],
+                 NULL if g.rows.grad == NULL else <const char*> &grad[o, r, 0],
+                 <char*> &y[o, r, 0], o, r, min(block, run - r),
+                 NULL if task.room == NULL else task.room + threadid() * task.room_size)
 
 
-cdef int row_views(const Geometry* g, row_kernel_t kernel, Py_ssize_t x_items,
-                   Py_ssize_t y_items, Py_ssize_t grad_items, int threads, real tag) except -1:
+cdef int row_views(const Pass* task, const Geometry* g, int threads, stored tag) except -1:
     cdef const Rows* rows = &g.rows
-    cdef const real[:, :, :] x = strided(rows.x, g.outer, rows.rows, x_items,
-                                         g.x_outer, rows.x_row, rows.x_item, rows.dtype)
-    cdef real[:, :, :] y = strided(rows.y, g.outer, rows.rows, y_items,
-                                   g.y_outer, rows.y_row, rows.y_item, rows.dtype)
-    cdef const real[:, :, :] grad = x
+    cdef const stored[:, :, :] x = strided(rows.x, g.outer, rows.rows, rows.n,
+                                           g.x_outer, rows.x_row, rows.x_item, rows.dtype)
+    cdef stored[:, :, :] y = strided(rows.y, g.outer, rows.rows, task.y_items,
+                                     g.y_outer, rows.y_row, rows.y_item, rows.dtype)
+    cdef const stored[:, :, :] grad = x
     if rows.grad != NULL:
-        grad = strided(rows.grad, g.outer, rows.rows, grad_items,
+        grad = strided(rows.grad, g.outer, rows.rows, task.grad_items,
                        g.grad_outer, rows.grad_row, rows.grad_item, rows.dtype)
     with nogil:
-        parallel_rows(x, grad, y, kernel, rows, threads)
+        parallel_rows(x, grad, y, task, g, threads)
     return 0
 
 
-cdef int over_rows(row_kernel_t kernel, double cost, const double* p, int axis,
-                   cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad) except -1:
-    """Run a row kernel over whole arrays of equal shape (but for a reduced axis)."""
+cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,
+                   cnp.ndarray mask, cnp.ndarray bias) except -1:
+    """Run a pass over whole arrays of equal shape (but for a reduced axis)."""
     cdef Geometry g
     cdef Py_ssize_t o
-    cdef double work = cost * cnp.PyArray_SIZE(x)
+    cdef double work = task.cost * cnp.PyArray_SIZE(x)
     cdef int threads
     if cnp.PyArray_SIZE(x) == 0:
         return 0
-    if fold(&g, axis, x, y, grad, False):
+    if fold(&g, axis, x, y, grad, False, mask, bias):
         for o in range(cnp.PyArray_DIM(x, 0) if axis else cnp.PyArray_DIM(x, 1)):
             at = (o,) if axis else (slice(None), o)
-            over_rows(kernel, cost, p, axis - 1 if axis else 0, x[at], y[at],
-                      None if grad is None else grad[at])
+            over_rows(task, axis - 1 if axis else 0, x[at], y[at], part(grad, at),
+                      part(mask, at), part(bias, at))
         return 0
-    g.rows.p = p
+    task.y_items = cnp.PyArray_DIM(y, axis)
+    task.grad_items = 1 if grad is None else cnp.PyArray_DIM(grad, axis)
     threads = _threads.choose(work)
+    task.room = NULL
+    if packs(task, &g):
+        task.room_size = 2 * packed_size(&g)
+        room = np.empty(threads * task.room_size + 64, np.uint8)
+        task.room = cnp.PyArray_BYTES(room)
+        task.room += -<Py_ssize_t> task.room & 63
     if threads == 1:
         if work < BRIEF:
-            one_thread(&g, kernel)
+            one_thread(task, &g)
         else:
             with nogil:
-                one_thread(&g, kernel)
+                one_thread(task, &g)
     elif g.rows.dtype == FLOAT32:
-        row_views[float](&g, kernel, g.rows.n, cnp.PyArray_DIM(y, axis),
-                         1 if grad is None else cnp.PyArray_DIM(grad, axis), threads, 0)
+        row_views[float](task, &g, threads, 0)
+    elif g.rows.dtype == FLOAT64:
+        row_views[double](task, &g, threads, 0)
     else:
-        row_views[double](&g, kernel, g.rows.n, cnp.PyArray_DIM(y, axis),
-                          1 if grad is None else cnp.PyArray_DIM(grad, axis), threads, 0)
+        row_views[ushort](task, &g, threads, 0)
     return 0
 
 
-cdef void one_thread(const Geometry* g, row_kernel_t kernel) noexcept nogil:
+cdef inline cnp.ndarray part(a, tuple at):
+    return None if a is None else a[at]
+
+
+cdef void one_thread(const Pass* task, const Geometry* g) noexcept nogil:
     cdef Py_ssize_t o
     for o in range(g.outer):
-        run_rows(kernel, &g.rows, g.rows.x + o * g.x_outer,
+        run_rows(task, g, g.rows.x + o * g.x_outer,
                  NULL if g.rows.grad == NULL else g.rows.grad + o * g.grad_outer,
-                 g.rows.y + o * g.y_outer, g.rows.rows)
+                 g.rows.y + o * g.y_outer, o, 0, g.rows.rows, task.room)
 
 
 def normalize_axis(str function, x, axis):
@@ -250,37 +430,58 @@ cdef int axis_number(str function, cnp.ndarray x, axis) except -1:
     return normalize_axis(function, x, axis)
 
 
-cpdef object row_dtype(str function, dtype):
-    """What rows of a dtype are computed in: float32 or float64."""
-    dtype = result_dtype(function, dtype)
-    if dtype != np.float32 and dtype != np.float64:
-        raise TypeError(f"{function}: dtype {dtype} is not supported along an axis; use float32 "
-                        f"or float64, or integers or bool (they become floating point)")
-    return dtype
+cdef object axis_numbers(str function, cnp.ndarray x, axis, bint several):
+    """The axis as a number; or, where several make a row, a tuple of them in rising order."""
+    if several and (axis is None or type(axis) is tuple):
+        if axis == ():
+            raise ValueError(f"{function}: axis must name at least one axis, got ()")
+        numbers = (range(x.ndim) if axis is None
+                   else sorted(normalize_axis(function, x, a) for a in axis))
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"{function}: axis names an axis twice: {axis}")
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+    return axis_number(function, x, axis)
 
 
 cdef cnp.ndarray working(str function, x, dtype):
-    """x as an aligned, native float32 or float64 ndarray: a view where it is one already."""
+    """x as an aligned, native ndarray of a float type: a view where it is one already."""
     if dtype is None and type(x) is cnp.ndarray and ready(x):
         return x
     x = as_array(function, x)
-    if dtype is None:
-        dtype = row_dtype(function, x.dtype)
-    else:
-        dtype = np.dtype(dtype)
-        if dtype.kind != "f":
-            raise TypeError(f"{function}: dtype= must be float32 or float64, got {dtype}")
-        row_dtype(function, x.dtype)
-        dtype = row_dtype(function, dtype)
+    wanted = result_dtype(function, x.dtype)
+    if dtype is not None:
+        wanted = np.dtype(dtype)
+        if wanted.kind in "biu" or result_dtype(function, wanted) != wanted:
+            raise TypeError(f"{function}: dtype= must be {SUPPORTED}, got {wanted}")
     # np.asarray drops subclasses; "A" makes it aligned, and the dtype is native.
-    return np.require(np.asarray(x), dtype, "A")
+    return np.require(np.asarray(x), wanted, "A")
 
 
 cdef inline bint ready(cnp.ndarray x) noexcept:
-    """Whether x is aligned, native float32 or float64, in any layout."""
-    cdef int number = cnp.PyArray_TYPE(x)
-    return (cnp.PyArray_ISBEHAVED_RO(x)
-            and (number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE))
+    """Whether x is aligned, native and of a float type, in any layout."""
+    return cnp.PyArray_ISBEHAVED_RO(x) and dtype_of(x) >= 0
+
+
+cdef cnp.ndarray mask_array(str function, where, shape):
+    """`where` as an array of x's shape."""
+    if where is None:
+        return None
+    where = as_array(function, where)
+    if where.dtype != np.bool_:
+        raise TypeError(f"{function}: where must be boolean, got dtype {where.dtype}")
+    try:
+        return np.broadcast_to(where, shape)
+    except ValueError:
+        raise ValueError(f"{function}: where must broadcast to x's shape {shape}, got "
+                         f"{where.shape}") from None
+
+
+cdef cnp.ndarray spread(str function, bias, cnp.ndarray x):
+    """The bias as an array of x's shape."""
+    if bias is None:
+        return None
+    return np.broadcast_to(bias_array(function, bias, (<object> x).shape, x.dtype),
+                           (<object> x).shape)
 
 
 cdef object apart_from(x, y):
@@ -291,57 +492,129 @@ cdef object apart_from(x, y):
     return x.copy() if np.may_share_memory(x, y) else x
 
 
+cdef class Joined:
+    """How several axes are seen as one, the last, and a result as it was."""
+
+    cdef tuple order, axes, shape
+
+    def __init__(self, tuple shape, tuple axes):
+        self.axes = axes
+        self.shape = shape
+        self.order = tuple(i for i in range(len(shape)) if i not in axes) + axes
+
+    cdef object rows(self, a):
+        if a is None:
+            return None
+        lead = a.ndim - len(self.axes)
+        a = a.transpose(self.order)
+        return a.reshape(a.shape[:lead] + (prod(a.shape[lead:]),))
+
+    cdef object back(self, y):
+        y = y.reshape([self.shape[i] for i in self.order])
+        return y.transpose(np.argsort(self.order))
+
+
 cdef class RowFunction:
-    """One function along an axis: its kernels and its parameters' domains."""
+    """One function along an axis: its kernels and its parameters' domains.
+
+    `kernel` is whose kernels it uses; `negative`: of -x. `reduces`: a row becomes one entry,
+    which is `empty` for a row without any. `several`: a tuple of axes, or None for all, makes a
+    row. `blank` is what masked entries are in the result. `counts`: the kernel takes
+    the number of entries.
+    """
 
     cdef const RowOp* op
     cdef readonly str name
     cdef readonly bint reduces
+    cdef bint negative, several, counts
+    cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
 
-    def __init__(self, str name, *, bint reduces=False, **domains):
+    def __init__(self, str name, *, str kernel=None, bint negative=False, bint reduces=False,
+                 bint several=False, bint counts=False, double blank=0, double empty=-np.inf,
+                 **domains):
         cdef int i
+        cdef bytes wanted = (kernel or name).encode()
         self.op = NULL
         for i in range(KERNELS.count):
-            if strcmp(KERNELS.ops[i].name, name.encode()) == 0:
+            if strcmp(KERNELS.ops[i].name, wanted) == 0:
                 self.op = &KERNELS.ops[i]
         if self.op == NULL:
-            raise SystemError(f"no row kernel {name!r}")
+            raise SystemError(f"no row kernel {wanted!r}")
         self.name = name
+        self.negative = negative
         self.reduces = reduces
+        self.several = several
+        self.counts = counts
+        self.blank = blank
+        self.empty = empty
         self.parameters = tuple(domains)
         self.domains = tuple(domains.values())
 
-    cdef int check(self, tuple params, double* p) except -1:
+    cdef int begin(self, Pass* task, row_kernel_t kernel, double* p, tuple params) except -1:
         cdef int i
         for i in range(len(self.domains)):
             p[i] = self.domains[i].checked(self.name, self.parameters[i], params[i])
+        task.kernel = kernel
+        task.p = p if self.domains or self.counts else NULL
+        task.cost = self.op.cost
+        task.turns_x = self.negative
+        task.turns_y = False
+        task.counts = False
+        task.hidden = -INFINITY
+        task.blank = self.blank
         return 0
 
-    def value(self, x, axis, out, dtype, *params, bint keepdims=False):
+    def value(self, x, axis, out, dtype, *params, where=None, bias=None, bint keepdims=False):
         """f along axis; a function that reduces drops the axis unless keepdims."""
+        cdef Pass task
         cdef double p[MAX_PARAMETERS]
-        cdef int number
-        cdef tuple shape, kept
-        self.check(params, p)
+        cdef Joined joined
+        self.begin(&task, self.op.value, p, params)
         x = working(self.name, x, dtype)
-        number = axis_number(self.name, x, axis)
+        numbers = axis_numbers(self.name, x, axis, self.several)
+        mask, bias = mask_array(self.name, where, x.shape), spread(self.name, bias, x)
         shape = kept = x.shape
         if self.reduces:
-            kept = shape[:number] + (1,) + shape[number + 1:]
-            shape = kept if keepdims else shape[:number] + shape[number + 1:]
+            kept = without(shape, numbers, True)
+            shape = without(shape, numbers, keepdims)
+        if type(numbers) is not int:
+            if out is not None:
+                check_out(self.name, out, shape, x.dtype)
+            joined = Joined(x.shape, numbers)
+            x, mask, bias = joined.rows(x), joined.rows(mask), joined.rows(bias)
+            last = x.ndim - 1
+            y = np.empty(without(x.shape, last, True) if self.reduces else x.shape, x.dtype)
+            self.run(&task, p, last, x, y, mask, bias)
+            y = y.reshape(shape) if self.reduces else joined.back(y)
+            return finish(y if out is None else out, y, out is None)
         result, y = destination(self.name, x, out, shape, kept)
-        if self.reduces and x.shape[number] == 0:
-            y.fill(-np.inf)
         if out is not None:
-            x = apart_from(x, y)
-        over_rows(self.op.value, self.op.cost, p, number, x, y, None)
+            x, mask, bias = apart_from(x, y), apart_from(mask, y), apart_from(bias, y)
+        self.run(&task, p, numbers, x, y, mask, bias)
         return finish(result, y, out is None)
 
-    def backward(self, grad, x, output, axis, out, *params):
+    cdef int run(self, Pass* task, double* p, int axis, cnp.ndarray x, cnp.ndarray y,
+                 cnp.ndarray mask, cnp.ndarray bias) except -1:
+        if self.reduces and cnp.PyArray_DIM(x, axis) == 0:
+            (<object> y).fill(self.empty)
+        elif self.counts:
+            task.counts = True
+            p[0] = cnp.PyArray_DIM(x, axis)
+        over_rows(task, axis, x, y, None, mask, bias)
+        return 0
+
+    def backward(self, grad, x, output, axis, out, *params, where=None, bias=None):
+        """The gradient with respect to x; with `bias`, its too."""
+        dx = self.gradient(grad, x, output, axis, out, *params, where=where, bias=bias)
+        return dx if bias is None else (dx, bias_gradient(dx, np.asarray(bias)))
+
+    def gradient(self, grad, x, output, axis, out, *params, where=None, bias=None):
         """The gradient with respect to x, from x or from the output."""
+        cdef Pass task
         cdef double p[MAX_PARAMETERS]
+        cdef Joined joined
         cdef row_kernel_t kernel = self.op.backward if output is None else self.op.from_output
         function = "backward." + self.name
         if (x is None) == (output is None):
@@ -349,26 +622,54 @@ cdef class RowFunction:
         if kernel == NULL:
             raise TypeError(f"{function}: the gradient is not a function of the output; "
                             f"give x instead")
-        self.check(params, p)
+        self.begin(&task, kernel, p, params)
+        task.turns_y = self.negative
+        task.blank = 0
+        if output is not None:
+            task.turns_x = False
+            task.hidden = self.blank
         grad = as_array(function, grad)
         x = as_array(function, x if output is None else output)
-        dtype = np.result_type(row_dtype(function, grad.dtype), row_dtype(function, x.dtype))
+        dtype = np.result_type(result_dtype(function, grad.dtype), result_dtype(function, x.dtype))
         x = working(function, x, dtype)
         grad = working(function, grad, dtype)
-        axis = axis_number(function, x, axis)
+        numbers = axis_numbers(function, x, axis, self.several)
         wanted = x.shape
         if self.reduces:
-            wanted = x.shape[:axis] + x.shape[axis + 1:]
-            kept = x.shape[:axis] + (1,) + x.shape[axis + 1:]
+            wanted = without(x.shape, numbers, False)
+            kept = without(x.shape, numbers, True)
             if grad.shape == wanted or grad.shape == kept:
                 grad = grad.reshape(kept)
                 wanted = kept
         if grad.shape != wanted:
             raise ValueError(f"{function}: grad must have the shape of the result {wanted}, "
                              f"got {grad.shape}")
-        result, y = destination(function, x, out, x.shape, x.shape)
-        over_rows(kernel, self.op.cost, p, axis, apart_from(x, y), y, apart_from(grad, y))
+        mask, added = mask_array(function, where, x.shape), spread(function, bias, x)
+        if output is not None:
+            added = None              # it is in the output
+        if type(numbers) is not int:
+            if out is not None:
+                check_out(function, out, x.shape, dtype)
+            joined = Joined(x.shape, numbers)
+            x, grad = joined.rows(x), joined.rows(grad)
+            y = np.empty_like(x)
+            over_rows(&task, x.ndim - 1, x, y, grad, joined.rows(mask), joined.rows(added))
+            y = joined.back(y)
+            result = y if out is None else out
+        else:
+            result, y = destination(function, x, out, x.shape, x.shape)
+            over_rows(&task, numbers, apart_from(x, y), y, apart_from(grad, y),
+                      apart_from(mask, y), apart_from(added, y))
         return finish(result, y, out is None)
+
+
+cdef tuple without(shape, numbers, bint keepdims):
+    """The shape of a result that has one entry for each row."""
+    if type(numbers) is int:
+        numbers = (numbers,)
+    if keepdims:
+        return tuple([1 if i in numbers else length for i, length in enumerate(shape)])
+    return tuple([length for i, length in enumerate(shape) if i not in numbers])
 
 
 cdef tuple destination(str function, x, out, shape, kept):
@@ -393,6 +694,8 @@ cdef object finish(result, y, bint fresh):
 
 
 def as_rows(str function, x, axis):
-    """x as the engine works on it, and its axis as a number from 0."""
+    """x as float32 or float64, aligned and native, and its axis as a number from 0."""
     x = working(function, x, None)
+    if x.dtype != np.float32 and x.dtype != np.float64:
+        raise TypeError(f"{function}: dtype {x.dtype} is not supported; use float32 or float64")
     return x, axis_number(function, x, axis)

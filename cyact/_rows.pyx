@@ -13,14 +13,15 @@ Rows up to CHUNK entries keep their exponentials on the stack. Longer ones go th
 chunks, and softmax keeps them in its result.
 """
 
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy, memset
 from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows)
+from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp, Rows)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, exp_wide,
                              log1p_pair, muladd, muladdf, product_error, two_sum)
 
+from cyact._packing cimport gather, scatter
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
 ctypedef fused real:
@@ -993,6 +994,41 @@ cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
             call, call.x + r * call.x_row, &scale, &work.work, kind)
 
 
+# logmeanexp: m + log(sum / n), where the logarithm is minus that of n / sum >= 1. The entries'
+# number is given: masked ones are -inf here.
+
+cdef inline double log_mean(Pair others, double n) noexcept nogil:
+    """log((1 + others) / n)."""
+    cdef Pair sum = plus(others, 1)
+    cdef double low = -others.low
+    cdef double d = two_sum(n - 1, -others.high, &low)
+    cdef double q = d / sum.high
+    cdef double p = q * sum.high
+    cdef double rest = (d - p) - product_error(q, sum.high, p)
+    return -log1p_pair(q, (rest + (low - q * sum.low)) / sum.high)
+
+
+cdef void logmeanexp(const Rows* call, real kind) noexcept nogil:
+    cdef Work work
+    cdef Row row
+    cdef Scale scale = scale_of(NULL)
+    cdef Py_ssize_t r
+    cdef const char* x
+    cdef real m
+    cdef real* y
+    for r in range(call.rows):
+        x = call.x + r * call.x_row
+        y = <real*> (call.y + r * call.y_row)
+        m = max_of(call, r, &work, kind)
+        row = sum_row(call, x, m, NULL, &scale, True, True, &work)
+        if call.p[0] == 0:
+            y[0] = NAN
+        elif m - m != 0:
+            y[0] = infinite(x, call.x_item, call.n, m)
+        else:
+            y[0] = <real> (m + log_mean(row.others, call.p[0]))
+
+
 # Gradients
 
 cdef enum:
@@ -1271,6 +1307,16 @@ cdef void run_logsumexp(const Rows* call) noexcept nogil:
     status_set(flags)
 
 
+cdef void run_logmeanexp(const Rows* call) noexcept nogil:
+    """p[0]: the number of entries."""
+    cdef status flags = status_get()
+    if call.dtype == FLOAT32:
+        logmeanexp(call, <float> 0)
+    else:
+        logmeanexp(call, <double> 0)
+    status_set(flags)
+
+
 cdef inline void run_backward(const Rows* call, int op, bint output) noexcept nogil:
     cdef status flags = status_get()
     if call.dtype == FLOAT32:
@@ -1309,7 +1355,15 @@ cdef void cross_entropy(const CrossEntropy* call) noexcept nogil:
     status_set(flags)
 
 
-cdef RowOp ROW_OPS[3]
+cdef void run_gather(const Packing* packing) noexcept nogil:
+    gather(packing)
+
+
+cdef void run_scatter(const Packing* packing) noexcept nogil:
+    scatter(packing)
+
+
+cdef RowOp ROW_OPS[4]
 cdef RowKernels ROW_KERNELS
 
 ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
@@ -1318,8 +1372,12 @@ ROW_OPS[1] = RowOp(name=b"log_softmax", cost=0.5, value=run_log_softmax,
                    backward=log_softmax_backward, from_output=log_softmax_from_output)
 ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.8, value=run_logsumexp,
                    backward=logsumexp_backward, from_output=NULL)
+ROW_OPS[3] = RowOp(name=b"logmeanexp", cost=0.8, value=run_logmeanexp,
+                   backward=logsumexp_backward, from_output=NULL)
 ROW_KERNELS.abi = ABI
-ROW_KERNELS.count = 3
+ROW_KERNELS.count = 4
 ROW_KERNELS.ops = ROW_OPS
+ROW_KERNELS.gather = run_gather
+ROW_KERNELS.scatter = run_scatter
 ROW_KERNELS.cross_entropy = cross_entropy
 table = PyCapsule_New(&ROW_KERNELS, b"cyact.RowKernels", NULL)

@@ -11,54 +11,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _fill, _interop, gated, rectifiers, rows
+from cyact import _fill, _interop, gated, rectifiers
 from cyact._documented import documented
-from cyact._engine import bias_gradient
-from cyact.rows import _log_softmax, _logsumexp, _softmax
+from cyact.rows import _log_softmax, _logmeanexp, _logsumexp, _softmax, _softmin
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from cyact.rows import Axis
 
+
+@documented
 def softmax(
-    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
-    axis: int | str = -1, *, output: ArrayLike | None = None, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None
+    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0, axis: Axis = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
 ) -> Any:
-    """Backward pass of `softmax`: the gradient with respect to x.
+    """Backward pass of `softmax`: ``y * (grad - sum(grad * y)) / temperature``.
 
-    Parameters
-    ----------
-    grad : array_like
-        Gradient with respect to the output; the shape of `x`.
-    x : array_like, optional
-        The input of the forward pass.
-    temperature : float, default 1.0
-        As in the forward pass.
-    axis : int, default -1
-        As in the forward pass.
-    output : array_like, optional
-        The output of the forward pass, instead of `x`: saves the exponentials.
-    bias : array_like, optional
-        The bias of the forward pass; then its gradient is returned, too. With `output`, which
-        has it in it, only its shape and dtype matter.
-    out : ndarray, optional
-        Where to put the result; may be `grad` or `x`.
-
-    Returns
-    -------
-    dx : ndarray, or the type of `x`
-        ``y * (grad - sum(grad * y)) / temperature``.
-    dbias : ndarray
-        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
-        for float64, else float32.
-
-    Raises
-    ------
-    TypeError
-        Both or neither of `x` and `output` are given, or a dtype is not supported.
-    ValueError
-        Shapes differ, `axis` is out of bounds, or `temperature` is not positive and finite.
+    {row_gradient}
 
     Examples
     --------
@@ -66,50 +37,19 @@ def softmax(
     >>> cyact.backward.softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
-    if bias is not None:
-        return _of_sum(_softmax, grad, x, output, axis, bias, out, temperature)
-    return _interop.backward(_softmax, grad, x, output, axis, out, temperature)
+    return _interop.backward(_softmax, grad, x, output, axis, out, temperature, where=where,
+                             bias=bias)
 
 
+@documented
 def log_softmax(
-    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0,
-    axis: int | str = -1, *, output: ArrayLike | None = None, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None
+    grad: ArrayLike, x: ArrayLike | None = None, /, temperature: float = 1.0, axis: Axis = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
 ) -> Any:
-    """Backward pass of `log_softmax`: the gradient with respect to x.
+    """Backward pass of `log_softmax`: ``(grad - exp(output) * sum(grad)) / temperature``.
 
-    Parameters
-    ----------
-    grad : array_like
-        Gradient with respect to the output; the shape of `x`.
-    x : array_like, optional
-        The input of the forward pass.
-    temperature : float, default 1.0
-        As in the forward pass.
-    axis : int, default -1
-        As in the forward pass.
-    output : array_like, optional
-        The output of the forward pass, instead of `x`.
-    bias : array_like, optional
-        The bias of the forward pass; then its gradient is returned, too. With `output`, which
-        has it in it, only its shape and dtype matter.
-    out : ndarray, optional
-        Where to put the result; may be `grad` or `x`.
-
-    Returns
-    -------
-    dx : ndarray, or the type of `x`
-        ``(grad - exp(output) * sum(grad)) / temperature``.
-    dbias : ndarray
-        Only with `bias`: dx summed over all axes but the last, in float64 or better; float64
-        for float64, else float32.
-
-    Raises
-    ------
-    TypeError
-        Both or neither of `x` and `output` are given, or a dtype is not supported.
-    ValueError
-        Shapes differ, `axis` is out of bounds, or `temperature` is not positive and finite.
+    {row_gradient}
 
     Examples
     --------
@@ -117,39 +57,37 @@ def log_softmax(
     >>> cyact.backward.log_softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.5, -0.5])
     """
-    if bias is not None:
-        return _of_sum(_log_softmax, grad, x, output, axis, bias, out, temperature)
-    return _interop.backward(_log_softmax, grad, x, output, axis, out, temperature)
+    return _interop.backward(_log_softmax, grad, x, output, axis, out, temperature, where=where,
+                             bias=bias)
 
 
-def logsumexp(
-    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, out: np.ndarray | None = None
+@documented
+def softmin(
+    grad: ArrayLike, x: ArrayLike | None = None, /, axis: Axis = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
 ) -> Any:
-    """Backward pass of `logsumexp`: the gradient with respect to x.
+    """Backward pass of `softmin`: ``-y * (grad - sum(grad * y))``.
 
-    Parameters
-    ----------
-    grad : array_like
-        Gradient with respect to the output: the shape of `x` without `axis`, or with length 1
-        there.
-    x : array_like
-        The input of the forward pass.
-    axis : int, default -1
-        As in the forward pass.
-    out : ndarray, optional
-        Where to put the result; may be `x`.
+    {row_gradient}
 
-    Returns
-    -------
-    ndarray, or the type of `x`
-        ``grad * softmax(x)``.
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.softmin([1.0, 0.0], [0.0, 0.0])
+    array([-0.25,  0.25])
+    """
+    return _interop.backward(_softmin, grad, x, output, axis, out, where=where, bias=bias)
 
-    Raises
-    ------
-    TypeError
-        A dtype is not supported.
-    ValueError
-        The shape of `grad` is not that of the output, or `axis` is out of bounds.
+
+@documented
+def logsumexp(
+    grad: ArrayLike, x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
+    out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `logsumexp`: ``grad * softmax(x)``.
+
+    {row_reduced_gradient}
 
     Examples
     --------
@@ -157,7 +95,25 @@ def logsumexp(
     >>> cyact.backward.logsumexp(2.0, [0.0, 0.0])
     array([1., 1.])
     """
-    return _interop.backward(_logsumexp, grad, x, None, axis, out)
+    return _interop.backward(_logsumexp, grad, x, None, axis, out, where=where)
+
+
+@documented
+def logmeanexp(
+    grad: ArrayLike, x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
+    out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `logmeanexp`: ``grad * softmax(x)``, as that of `logsumexp`.
+
+    {row_reduced_gradient}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.logmeanexp(2.0, [0.0, 0.0])
+    array([1., 1.])
+    """
+    return _interop.backward(_logmeanexp, grad, x, None, axis, out, where=where)
 
 
 def prelu(
@@ -445,18 +401,6 @@ def bilinear(
     (array([3.]), array([2.]))
     """
     return gated.backward("bilinear", grad, gate, value, axis, gate_half, out)
-
-
-def _of_sum(function, grad, x, output, axis, bias, out, temperature):
-    """The gradients with respect to x and the bias that was added to it."""
-    if x is not None and output is None:
-        output = getattr(rows, function.name)(x, temperature, axis, bias=bias)
-        x = None
-    if output is not None and np.shape(bias) != np.shape(output)[-1:]:
-        raise ValueError(f"backward.{function.name}: bias must have one entry for each of the last "
-                         f"axis: the output has shape {np.shape(output)}, bias {np.shape(bias)}")
-    dx = _interop.backward(function, grad, x, output, axis, out, temperature)
-    return dx, bias_gradient(dx, np.asarray(bias))
 
 
 def __getattr__(name):

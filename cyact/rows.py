@@ -10,63 +10,45 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cyact import _interop
-from cyact._engine import POSITIVE, as_array, check_out
-from cyact._row_engine import RowFunction, normalize_axis, row_dtype
-from cyact._threads import get_num_threads
-from cyact.elementwise import _identity
+from cyact._documented import documented
+from cyact._engine import POSITIVE
+from cyact._row_engine import RowFunction
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
-_softmax = RowFunction("softmax", temperature=POSITIVE)
-_log_softmax = RowFunction("log_softmax", temperature=POSITIVE)
-_logsumexp = RowFunction("logsumexp", reduces=True)
+    Axis = int | str | tuple[int | str, ...] | None
+
+_softmax = RowFunction("softmax", several=True, temperature=POSITIVE)
+_log_softmax = RowFunction("log_softmax", several=True, blank=-np.inf, temperature=POSITIVE)
+_softmin = RowFunction("softmin", kernel="softmax", negative=True, several=True)
+_logsumexp = RowFunction("logsumexp", reduces=True, several=True)
+_logmeanexp = RowFunction("logmeanexp", reduces=True, several=True, counts=True, empty=np.nan)
 
 
+@documented
 def softmax(
-    x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, temperature: float = 1.0, axis: Axis = -1, *,
+    where: ArrayLike | None = None, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Softmax: positive numbers that sum to 1 along an axis.
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, at least 1-D
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {row_x}
     temperature : float, default 1.0
         Divides `x`; positive and finite. Below 1 sharpens, above 1 flattens.
-    axis : int, default -1
-        The axis that sums to 1; for xarray also a dimension name.
-    bias : array_like, optional
-        Added to `x` first: 1-D, an entry for each of the last axis of `x`, in the dtype of the
-        result. Blocks that stay in cache are added to and normalised at once.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {row_axis}
+    {row_mask}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`. Masked entries stay masked and are not in the sum.
-
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `temperature` is not positive and finite, or `out` is read-only or has another shape.
-    numpy.exceptions.AxisError
-        `axis` is out of bounds (a ValueError).
+    {row_raises}
 
     Notes
     -----
     ``f(x)[i] = exp(x[i]/T) / sum(exp(x/T))``, computed from ``x - max(x)``, whose rounding
-    error is carried into the exponential. Error at most 2 ULP in float32 and float64 for rows
-    of up to 2**20 entries, whichever axis they lie along; a row's result has the same bits
-    whatever the batch, layout and number of threads. A row that holds NaN or +inf, or nothing
-    but -inf, gives NaN.
+    error is carried into the exponential. {row_error} A row that holds NaN or +inf, or nothing
+    but -inf, gives NaN; a row with nothing unmasked gives 0.
 
     References
     ----------
@@ -78,55 +60,36 @@ def softmax(
     >>> import cyact
     >>> cyact.softmax([-0.5, 1.2, -0.1, 2.4]).round(2)
     array([0.04, 0.21, 0.06, 0.7 ])
+    >>> cyact.softmax([1.0, 7.0, 1.0], where=[True, False, True])
+    array([0.5, 0. , 0.5])
     """
-    if bias is not None:
-        return _of_sum(_softmax, x, bias, axis, out, dtype, temperature)
-    return _interop.along_axis(_softmax, x, axis, out, dtype, temperature)
+    return _interop.along_axis(_softmax, x, axis, out, dtype, temperature, where=where, bias=bias)
 
 
+@documented
 def log_softmax(
-    x: ArrayLike, /, temperature: float = 1.0, axis: int | str = -1, *,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
+    x: ArrayLike, /, temperature: float = 1.0, axis: Axis = -1, *,
+    where: ArrayLike | None = None, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of softmax, right also where softmax rounds to 0 or 1.
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, at least 1-D
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
+    {row_x}
     temperature : float, default 1.0
         Divides `x`; positive and finite.
-    axis : int, default -1
-        The axis along which the probabilities sum to 1; for xarray also a dimension name.
-    bias : array_like, optional
-        Added to `x` first: 1-D, an entry for each of the last axis of `x`, in the dtype of the
-        result. Blocks that stay in cache are added to and normalised at once.
-    out : ndarray, optional
-        Where to put the result; must have its shape. ``out=x`` works in place.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {row_axis}
+    {row_mask}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape and floating dtype of `x`. Masked entries stay masked and are not in the sum.
-
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `temperature` is not positive and finite, or `out` is read-only or has another shape.
-    numpy.exceptions.AxisError
-        `axis` is out of bounds (a ValueError).
+    {row_raises}
 
     Notes
     -----
     ``f(x)[i] = x[i]/T - log(sum(exp(x/T)))``. The largest entry is kept out of the sum and
     enters by ``log1p``, so that a confident row keeps its digits: where others give 0,
-    ``log_softmax([0, -20])[0]`` is -2.06e-9. Error at most 2 ULP. A row that holds NaN or +inf,
-    or nothing but -inf, gives NaN.
+    ``log_softmax([0, -20])[0]`` is -2.06e-9. {row_error} A row that holds NaN or +inf, or
+    nothing but -inf, gives NaN; a row with nothing unmasked gives -inf.
 
     References
     ----------
@@ -139,43 +102,54 @@ def log_softmax(
     >>> cyact.log_softmax([0.0, -20.0])
     array([-2.06115362e-09, -2.00000000e+01])
     """
-    if bias is not None:
-        return _of_sum(_log_softmax, x, bias, axis, out, dtype, temperature)
-    return _interop.along_axis(_log_softmax, x, axis, out, dtype, temperature)
+    return _interop.along_axis(_log_softmax, x, axis, out, dtype, temperature, where=where,
+                               bias=bias)
 
 
+@documented
+def softmin(
+    x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Softmin: softmax of -x, so that the smallest entry gets the largest share.
+
+    Parameters
+    ----------
+    {row_x}
+    {row_axis}
+    {row_mask}
+
+    {row_raises}
+
+    Notes
+    -----
+    ``f(x)[i] = exp(-x[i]) / sum(exp(-x))``, equal to the last bit to ``softmax(-x)``.
+    {row_error} A row that holds NaN or -inf, or nothing but +inf, gives NaN; a row with nothing
+    unmasked gives 0.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.softmin([-0.5, 1.2, -0.1, 2.4]).round(2)
+    array([0.52, 0.1 , 0.35, 0.03])
+    """
+    return _interop.along_axis(_softmin, x, axis, out, dtype, where=where, bias=bias)
+
+
+@documented
 def logsumexp(
-    x: ArrayLike, /, axis: int | str = -1, *, keepdims: bool = False,
+    x: ArrayLike, /, axis: Axis = -1, *, keepdims: bool = False, where: ArrayLike | None = None,
     out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the sum of exponentials along an axis.
 
     Parameters
     ----------
-    x : array_like of float32, float64, integers or bool, at least 1-D
-        Input. Integers and bool become ``np.result_type(x, np.float32)``.
-    axis : int, default -1
-        The axis to sum over; for xarray also a dimension name.
-    keepdims : bool, default False
-        Keep the summed axis, with length 1.
-    out : ndarray, optional
-        Where to put the result; must have its shape.
-    dtype : {float32, float64}, optional
-        Compute ``f(x.astype(dtype))``.
+    {row_x}
+    {row_axis}
+    {row_reduced}
 
-    Returns
-    -------
-    ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-        Shape of `x` without `axis`, floating dtype of `x`; a NumPy scalar if `x` is 1-D.
-
-    Raises
-    ------
-    TypeError
-        A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
-    ValueError
-        `out` is read-only or has another shape.
-    numpy.exceptions.AxisError
-        `axis` is out of bounds (a ValueError).
+    {row_raises}
 
     Notes
     -----
@@ -196,41 +170,33 @@ def logsumexp(
     >>> float(cyact.logsumexp([1000.0, 1000.0]))
     1000.6931471805599
     """
-    return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims)
+    return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims, where=where)
 
 
-def _of_sum(function, x, bias, axis, out, dtype, /, *params):
-    """f(x + bias) along an axis, a block of the first axis at a time: each is read once."""
-    for name, domain, value in zip(function.parameters, function.domains, params, strict=True):
-        domain.checked(function.name, name, value)
-    if not hasattr(x, "__array_ufunc__"):
-        x = as_array(function.name, x)
-    bias = as_array(function.name, bias)
-    if x.ndim == 0 or bias.shape != x.shape[-1:]:
-        raise ValueError(f"{function.name}: bias must have one entry for each of x's last axis: "
-                         f"x has shape {x.shape}, bias {bias.shape}")
-    if type(x) is not np.ndarray:
-        total = _identity.value(x, bias, None, dtype)
-        return _interop.along_axis(function, total, axis, out, None, *params)
-    number = normalize_axis(function.name, x, axis)
-    result = row_dtype(function.name, x.dtype if dtype is None else np.dtype(dtype))
-    if out is not None:
-        check_out(function.name, out, x.shape, result)
-    y = out
-    if out is None or out.dtype != result or np.may_share_memory(out, x):
-        y = np.empty_like(x, result, subok=False)
-    length = len(x) if number == 0 else max(1, _BLOCK * get_num_threads() * len(x)
-                                            // max(1, x.size))
-    for start in range(0, len(x), max(1, length)):
-        block = y[start:start + length]
-        _identity.value(x[start:start + length], bias, block, dtype)
-        function.value(block, number, block, None, *params)
-    if out is None:
-        return y
-    if y is not out:
-        np.copyto(out, y, casting="same_kind")
-    return out
+@documented
+def logmeanexp(
+    x: ArrayLike, /, axis: Axis = -1, *, keepdims: bool = False, where: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Logarithm of the mean of exponentials along an axis.
 
+    Parameters
+    ----------
+    {row_x}
+    {row_axis}
+    {row_reduced}
 
-# Entries of a block, for each thread: 256 KB of float32
-_BLOCK = 65536
+    {row_raises}
+
+    Notes
+    -----
+    ``f(x) = log(sum(exp(x)) / n)``, n the number of unmasked entries; the mean of nothing is
+    NaN. Otherwise as `logsumexp`, with the same error bound.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> float(cyact.logmeanexp([1000.0, 1000.0]))
+    1000.0
+    """
+    return _interop.along_axis(_logmeanexp, x, axis, out, dtype, keepdims=keepdims, where=where)

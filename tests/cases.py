@@ -96,6 +96,12 @@ KERNELS = [c for i, c in enumerate(ELEMENTWISE)
 INFERENCE = [Case(record.name, ()) for record in cyact.catalog.values()
              if record.kind == "rectifiers" and record.range is not None]
 ROWS = [record.name for record in cyact.catalog.values() if record.kind == "rows"]
+try:
+    from ml_dtypes import bfloat16
+    HALVES = [np.float16, bfloat16]
+except ImportError:
+    HALVES = [np.float16]
+REDUCING = ["logsumexp", "logmeanexp"]
 
 
 def bit_patterns(dtype, count, seed=0):

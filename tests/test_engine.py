@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from cases import DTYPES, KERNELS, ROWS, same_bits
+from cases import DTYPES, KERNELS, REDUCING, ROWS, same_bits
 from numpy.exceptions import AxisError
 
 import cyact
@@ -226,7 +226,7 @@ def test_overlapping_memory_gives_the_right_answer(case, dtype):
 def test_overlapping_memory_along_an_axis_gives_the_right_answer(name, dtype):
     function = getattr(cyact, name)
     base = np.linspace(-4, 4, 130 * 10).reshape(130, 10).astype(dtype)
-    if name == "logsumexp":
+    if name in REDUCING:
         room = base.copy()
         expected = function(base)
         function(room, out=room.reshape(-1)[:130])
@@ -509,9 +509,12 @@ def test_bad_axes(name):
             function(X, axis=axis)
         with pytest.raises(AxisError, match=name):
             backward(X, X, axis=axis)
-    for axis in (1.0, "0", [0], (0, 1)):
+    for axis in (1.0, "0", [0], (0.5, 1)):
         with pytest.raises(TypeError, match=f"{name}: axis must be an integer"):
             function(X, axis=axis)
+    for axes in ((), (1, 1), (1, -1)):
+        with pytest.raises(ValueError, match=f"{name}: axis"):
+            function(X, axis=axes)
     with pytest.raises(AxisError):
         function(1.0)
     with pytest.raises(ValueError, match=name):      # AxisError is one

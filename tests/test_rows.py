@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from cases import DTYPES, same_bits
+from cases import DTYPES, REDUCING, ROWS, same_bits
 from reference import mp_ulps, ulps
 
 import cyact
@@ -15,6 +15,7 @@ INF, NAN = np.inf, np.nan
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant + 8
 wide_only = pytest.mark.skipif(not EXTENDED, reason="longdouble is no wider than float64 here")
 
+TEMPERED = ["softmax", "log_softmax"]
 TEMPERATURES = [1.0, 0.1, 3.7]
 
 
@@ -230,8 +231,10 @@ def test_every_axis(shape, dtype):
 def rounded_gradients(name, grad, x, axis, temperature=1.0):
     """The formulas in longdouble."""
     grad = grad.astype(np.longdouble)
-    if name == "logsumexp":
+    if name in REDUCING:
         return np.expand_dims(grad, axis) * reference.wide_softmax(x, axis)
+    if name == "softmin":
+        return -rounded_gradients("softmax", grad, -x, axis)
     y = reference.wide_softmax(x, axis, temperature)
     if name == "softmax":
         return y * (grad - (grad * y).sum(axis, keepdims=True)) / np.longdouble(temperature)
@@ -241,20 +244,20 @@ def rounded_gradients(name, grad, x, axis, temperature=1.0):
 @levels
 @wide_only
 @by_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("shape", [(6, 1), (6, 2), (6, 10), (6, 33), (4, 300), (2, 5000)], ids=str)
 def test_backward_is_the_vector_product(name, shape, dtype):
     """Relative to the terms of the difference, which is what its cancelling allows."""
     rng = np.random.default_rng(4)
     for axis in (0, 1):
-        for temperature in [1.0] if name == "logsumexp" else TEMPERATURES:
+        for temperature in TEMPERATURES if name in TEMPERED else [1.0]:
             x = (rng.standard_normal(shape) * 3).astype(dtype)
             grad = rng.standard_normal(cyact.logsumexp(x, axis=axis).shape
-                                       if name == "logsumexp" else shape).astype(dtype)
-            params = () if name == "logsumexp" else (temperature,)
+                                       if name in REDUCING else shape).astype(dtype)
+            params = (temperature,) if name in TEMPERED else ()
             y = getattr(cyact.backward, name)(grad, x, *params, axis=axis)
             true = rounded_gradients(name, grad, x, axis, temperature)
-            soft = reference.wide_softmax(x, axis, temperature)
+            soft = reference.wide_softmax(-x if name == "softmin" else x, axis, temperature)
             scale = np.abs(grad).max() / temperature * soft
             if name == "log_softmax":
                 scale = (np.abs(grad) + soft * np.abs(grad.sum(axis, keepdims=True))) / temperature
@@ -279,7 +282,7 @@ def test_backward_from_the_output_agrees_with_backward_from_x(name, dtype):
 
 
 @by_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("name", ROWS)
 def test_backward_is_the_slope_of_the_value(name, dtype):
     """Against central differences in float64."""
     rng = np.random.default_rng(1)
@@ -369,8 +372,9 @@ def test_a_bias_is_added_first_to_the_bit(name, shape, axis, dtype):
         with cyact.num_threads(count):
             assert same_bits(function(x, 0.7, axis, bias=bias), expected)
     grad = rng.standard_normal(shape).astype(dtype)
-    dx = backward(grad, None, 0.7, axis, output=expected)
     for given in ({"x": x}, {"output": expected}):
+        dx = backward(grad, x + bias if "x" in given else None, 0.7, axis,
+                      output=given.get("output"))
         found, dbias = backward(grad, given.get("x"), 0.7, axis, output=given.get("output"),
                                 bias=bias)
         assert same_bits(found, dx)

@@ -52,12 +52,14 @@ def stubs(module):
              if cyact.catalog[name].name == name]
     lines += [f"{alias} = {name}" for name in dir(module)
               for alias in cyact.catalog[name].importable if cyact.catalog[name].name == name]
-    used = [name for name in ("Literal", "DTypeLike") if any(name in line for line in lines)]
+    used = [name for name in ("Literal", "DTypeLike", "Axis") if any(name in line for line in lines)]
     head = HEAD
     if "Literal" not in used:
         head = head.replace(", Literal", "")
     if "DTypeLike" not in used:
         head = head.replace(", DTypeLike", "")
+    if "Axis" in used:
+        head += "\nfrom cyact.rows import Axis\n"
     return head + "\n" + "\n".join(lines) + "\n"
 
 
