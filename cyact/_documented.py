@@ -38,7 +38,7 @@ TypeError
 ValueError
     A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
     read-only or has another shape.""",
-    "row_x": """x : array_like of float16, bfloat16, float32, float64, integers or bool, at least 1-D
+    "row_x": """x : array_like of float16, bfloat16, float32, float64, integers or bool
     Input; bfloat16 is that of ml_dtypes. Integers and bool become
     ``np.result_type(x, np.float32)``.""",
     "row_axis": """axis : int, tuple of ints or None, default -1

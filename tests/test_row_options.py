@@ -160,7 +160,7 @@ def test_masks_that_do_not_fit_are_refused_and_nothing_written(name):
     with pytest.raises(TypeError, match=f"{name}: where must be boolean, got dtype int64"):
         function(x, where=np.ones((3, 4), int), out=room)
     for bad in (np.ones(3, bool), np.ones((2, 3, 4), bool)):
-        with pytest.raises(ValueError, match=rf"{name}: where must broadcast to x's shape \(3, 4\)"):
+        with pytest.raises(ValueError, match=rf"{name}: where must broadcast to x's shape"):
             function(x, where=bad, out=room)
         with pytest.raises(ValueError, match=rf"backward\.{name}: where must broadcast"):
             backward(room, x, where=bad)
@@ -337,5 +337,5 @@ def test_means_of_nothing():
     assert cyact.logmeanexp([-INF, -INF]) == -INF
     assert cyact.logmeanexp([INF, 0.0]) == INF
     assert np.isnan(cyact.logmeanexp([INF, NAN]))
-    assert cyact.logmeanexp([[1.0, NAN], [3.0, 3.0]], where=[[True, False], [True, True]]).tolist() \
-        == [1.0, 3.0]
+    y = cyact.logmeanexp([[1.0, NAN], [3.0, 3.0]], where=[[True, False], [True, True]])
+    assert y.tolist() == [1.0, 3.0]

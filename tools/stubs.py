@@ -52,7 +52,8 @@ def stubs(module):
              if cyact.catalog[name].name == name]
     lines += [f"{alias} = {name}" for name in dir(module)
               for alias in cyact.catalog[name].importable if cyact.catalog[name].name == name]
-    used = [name for name in ("Literal", "DTypeLike", "Axis") if any(name in line for line in lines)]
+    used = [name for name in ("Literal", "DTypeLike", "Axis")
+            if any(name in line for line in lines)]
     head = HEAD
     if "Literal" not in used:
         head = head.replace(", Literal", "")
