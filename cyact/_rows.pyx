@@ -21,6 +21,8 @@ from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, exp_wide,
                              log1p_pair, muladd, muladdf, product_error, two_sum)
 
+from cyact._sparse cimport (ENTMAX15, SPARSEMAX, hardmax_gradients, hardmax_rows,
+                            maxout_gradients, maxout_rows, sparse_gradients, sparse_rows)
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
 ctypedef fused real:
@@ -1309,7 +1311,74 @@ cdef void cross_entropy(const CrossEntropy* call) noexcept nogil:
     status_set(flags)
 
 
-cdef RowOp ROW_OPS[3]
+# The engine keeps the status flags of all row kernels
+
+cdef void run_hardmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        hardmax_rows(call, <float> 0)
+    else:
+        hardmax_rows(call, <double> 0)
+
+
+cdef void hardmax_backward(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        hardmax_gradients(call, <float> 0)
+    else:
+        hardmax_gradients(call, <double> 0)
+
+
+cdef void run_maxout(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        maxout_rows(call, <float> 0)
+    else:
+        maxout_rows(call, <double> 0)
+
+
+cdef void maxout_backward(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        maxout_gradients(call, <float> 0)
+    else:
+        maxout_gradients(call, <double> 0)
+
+
+cdef void run_sparsemax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_rows(call, SPARSEMAX, <float> 0)
+    else:
+        sparse_rows(call, SPARSEMAX, <double> 0)
+
+
+cdef void run_entmax15(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_rows(call, ENTMAX15, <float> 0)
+    else:
+        sparse_rows(call, ENTMAX15, <double> 0)
+
+
+cdef inline void run_sparse_backward(const Rows* call, int op, bint output) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_gradients(call, op, output, <float> 0)
+    else:
+        sparse_gradients(call, op, output, <double> 0)
+
+
+cdef void sparsemax_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, SPARSEMAX, False)
+
+
+cdef void sparsemax_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, SPARSEMAX, True)
+
+
+cdef void entmax15_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX15, False)
+
+
+cdef void entmax15_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX15, True)
+
+
+cdef RowOp ROW_OPS[7]
 cdef RowKernels ROW_KERNELS
 
 ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
@@ -1318,8 +1387,16 @@ ROW_OPS[1] = RowOp(name=b"log_softmax", cost=0.5, value=run_log_softmax,
                    backward=log_softmax_backward, from_output=log_softmax_from_output)
 ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.8, value=run_logsumexp,
                    backward=logsumexp_backward, from_output=NULL)
+ROW_OPS[3] = RowOp(name=b"hardmax", cost=0.5, value=run_hardmax, backward=hardmax_backward,
+                   from_output=NULL)
+ROW_OPS[4] = RowOp(name=b"maxout", cost=0.5, value=run_maxout, backward=maxout_backward,
+                   from_output=NULL)
+ROW_OPS[5] = RowOp(name=b"sparsemax", cost=2, value=run_sparsemax, backward=sparsemax_backward,
+                   from_output=sparsemax_from_output)
+ROW_OPS[6] = RowOp(name=b"entmax15", cost=2, value=run_entmax15, backward=entmax15_backward,
+                   from_output=entmax15_from_output)
 ROW_KERNELS.abi = ABI
-ROW_KERNELS.count = 3
+ROW_KERNELS.count = 7
 ROW_KERNELS.ops = ROW_OPS
 ROW_KERNELS.cross_entropy = cross_entropy
 table = PyCapsule_New(&ROW_KERNELS, b"cyact.RowKernels", NULL)
