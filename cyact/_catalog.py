@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from cyact import elementwise, gated, rectifiers, rows
-from cyact._engine import FINITE, NONNEGATIVE
+from cyact._engine import FINITE, NONNEGATIVE, Domain
 from cyact._errors import ERRORS
 
 
@@ -409,4 +409,10 @@ catalog = Catalog([
     _record("rows", "softmax", "exp(x / T) / sum(exp(x / T))"),
     _record("rows", "log_softmax", "x / T - log(sum(exp(x / T)))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),
+    _record("rows", "hardmax", "1 at the first maximum of x, else 0"),
+    _record("rows", "sparsemax", "max(x - tau, 0), tau such that the row sums to 1"),
+    _record("rows", "entmax15", "max(x/2 - tau, 0)**2, tau such that the row sums to 1",
+            ("1.5-entmax",)),
+    _record("rows", "maxout", "max of each run of pieces entries",
+            parameters={"pieces": Domain("an integer that divides the axis", low=1)}),
 ])

@@ -38,6 +38,36 @@ TypeError
 ValueError
     A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
     read-only or has another shape.""",
+    "row_x": """x : array_like of float32, float64, integers or bool, at least 1-D
+    Input. Integers and bool become ``np.result_type(x, np.float32)``.""",
+    "row_keywords": """out : ndarray, optional
+    Where to put the result; must have its shape. ``out=x`` works in place.
+dtype : {float32, float64}, optional
+    Compute ``f(x.astype(dtype))``.""",
+    "row_returns": """Returns
+-------
+ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape and floating dtype of `x`. Masked entries stay masked and are not in the row.""",
+    "row_raises": """Raises
+------
+TypeError
+    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+ValueError
+    A parameter is outside its domain, or `out` is read-only or has another shape.
+numpy.exceptions.AxisError
+    `axis` is out of bounds (a ValueError).""",
+    "row_grad": """grad : array_like
+    Gradient with respect to the output; the shape of `x`.""",
+    "row_output": """output : array_like, optional
+    The output of the forward pass, instead of `x`: saves the search for the threshold.
+out : ndarray, optional
+    Where to put the result; may be `grad` or `x`.""",
+    "row_backward_raises": """Raises
+------
+TypeError
+    Both or neither of `x` and `output` are given, or a dtype is not supported.
+ValueError
+    Shapes differ, a parameter is outside its domain, or `axis` is out of bounds.""",
     "gate": """gate : array_like of float16, bfloat16, float32, float64, integers or bool
     What the activation takes; if `value` is omitted, gate and value in one array.
 value : array_like, optional

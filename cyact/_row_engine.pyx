@@ -310,14 +310,14 @@ cdef class RowFunction:
     cdef readonly tuple parameters
     cdef readonly tuple domains
 
-    def __init__(self, str name, *, bint reduces=False, **domains):
+    def __init__(self, str name, *, str kernel=None, bint reduces=False, **domains):
         cdef int i
         self.op = NULL
         for i in range(KERNELS.count):
-            if strcmp(KERNELS.ops[i].name, name.encode()) == 0:
+            if strcmp(KERNELS.ops[i].name, (kernel or name).encode()) == 0:
                 self.op = &KERNELS.ops[i]
         if self.op == NULL:
-            raise SystemError(f"no row kernel {name!r}")
+            raise SystemError(f"no row kernel {kernel or name!r}")
         self.name = name
         self.reduces = reduces
         self.parameters = tuple(domains)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _fill, _interop, gated, rectifiers, rows
+from cyact import _fill, _interop, gated, rectifiers, rows, sparse
 from cyact._documented import documented
 from cyact._engine import bias_gradient
 from cyact.rows import _log_softmax, _logsumexp, _softmax
@@ -158,6 +158,149 @@ def logsumexp(
     array([1., 1.])
     """
     return _interop.backward(_logsumexp, grad, x, None, axis, out)
+
+
+@documented
+def hardmax(
+    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `hardmax`: 0, as it is constant between its jumps.
+
+    Parameters
+    ----------
+    {row_grad}
+    x : array_like
+        The input of the forward pass.
+    axis : int, default -1
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `grad` or `x`.
+
+    Returns
+    -------
+    ndarray, or the type of `x`
+        Zeros.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes differ, or `axis` is out of bounds.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.hardmax([1.0, 1.0], [0.0, 2.0])
+    array([0., 0.])
+    """
+    return _interop.backward(sparse._hardmax, grad, x, None, axis, out)
+
+
+@documented
+def sparsemax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, axis: int | str = -1, *,
+    output: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `sparsemax`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    {row_grad}
+    x : array_like, optional
+        The input of the forward pass.
+    axis : int, default -1
+        As in the forward pass.
+    {row_output}
+
+    Returns
+    -------
+    ndarray, or the type of `x`
+        ``grad - mean(grad[y > 0])`` where the output y is positive, 0 elsewhere, whatever
+        `grad` holds there.
+
+    {row_backward_raises}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.sparsemax([1.0, 0.0, 5.0], [1.0, 0.5, -1.0])
+    array([ 0.5, -0.5,  0. ])
+    """
+    return _interop.backward(sparse._sparsemax, grad, x, output, axis, out)
+
+
+@documented
+def entmax15(
+    grad: ArrayLike, x: ArrayLike | None = None, /, axis: int | str = -1, *,
+    output: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `entmax15`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    {row_grad}
+    x : array_like, optional
+        The input of the forward pass.
+    axis : int, default -1
+        As in the forward pass.
+    {row_output}
+
+    Returns
+    -------
+    ndarray, or the type of `x`
+        ``s * (grad - sum(s * grad) / sum(s))``, ``s = sqrt(y)`` for the output y; 0 where y is
+        0, whatever `grad` holds there.
+
+    {row_backward_raises}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.entmax15([1.0, 0.0, 5.0], [0.0, 0.0, -3.0]).round(4)
+    array([ 0.3536, -0.3536,  0.    ])
+    """
+    return _interop.backward(sparse._entmax15, grad, x, output, axis, out)
+
+
+@documented
+def maxout(
+    grad: ArrayLike, x: ArrayLike, /, pieces: int, axis: int = -1, *,
+    out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `maxout`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output: `pieces` times shorter than `x` along `axis`.
+    x : array_like
+        The input of the forward pass.
+    pieces, axis
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `x`.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a Dask or masked array
+        `grad` at the first maximum of each run, 0 elsewhere; NaN in a run that holds NaN.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `pieces` is no integer.
+    ValueError
+        Shapes do not match, the length of `axis` is no multiple of `pieces`, or `axis` is out of
+        bounds.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.maxout([1.0, 2.0], [1.0, 3.0, -2.0, -5.0], 2)
+    array([0., 1., 2., 0.])
+    """
+    return sparse._maxout_backward(grad, x, pieces, axis, out)
 
 
 def prelu(

@@ -14,6 +14,16 @@ from cyact._engine import POSITIVE, as_array, check_out
 from cyact._row_engine import RowFunction, normalize_axis, row_dtype
 from cyact._threads import get_num_threads
 from cyact.elementwise import _identity
+from cyact.sparse import (  # noqa: F401 (found here as all functions along an axis are)
+    _entmax15,
+    _hardmax,
+    _maxout,
+    _sparsemax,
+    entmax15,
+    hardmax,
+    maxout,
+    sparsemax,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
