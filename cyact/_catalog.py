@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from cyact import elementwise, gated, rectifiers, rows
-from cyact._engine import FINITE, NONNEGATIVE
+from cyact import elementwise, gated, rectifiers, rows, sampling, sparse
+from cyact._engine import FINITE, NONNEGATIVE, POSITIVE, Domain
 from cyact._errors import ERRORS
 
 
@@ -58,7 +58,7 @@ class Record(NamedTuple):
     ----------
     name, kind : str
         What it is called in `cyact`, and the module it is in: "elementwise", "rectifiers",
-        "gated" or "rows".
+        "gated", "rows", "sparse" or "sampling".
     aliases, importable : tuple of str
         Other names `catalog` finds it by, and those of them that are attributes of `cyact`, too.
     parameters : tuple of Parameter
@@ -161,7 +161,8 @@ class Record(NamedTuple):
 _ATTRIBUTES = sorted([*Record._fields, *(name for name, value in vars(Record).items()
                                          if isinstance(value, property) and name != "engine")])
 
-_MODULES = {"elementwise": elementwise, "rectifiers": rectifiers, "gated": gated, "rows": rows}
+_MODULES = {"elementwise": elementwise, "rectifiers": rectifiers, "gated": gated, "rows": rows,
+            "sparse": sparse, "sampling": sampling}
 SMOOTH = float("inf")
 
 
@@ -411,4 +412,12 @@ catalog = Catalog([
     _record("rows", "softmin", "exp(-x) / sum(exp(-x))"),
     _record("rows", "logsumexp", "log(sum(exp(x)))"),
     _record("rows", "logmeanexp", "log(sum(exp(x)) / n)"),
+    _record("sparse", "hardmax", "1 at the first maximum of x, else 0"),
+    _record("sparse", "sparsemax", "max(x - tau, 0), tau such that the row sums to 1"),
+    _record("sparse", "entmax15", "max(x/2 - tau, 0)**2, tau such that the row sums to 1",
+            ("1.5-entmax",)),
+    _record("sparse", "maxout", "max of each run of pieces entries",
+            parameters={"pieces": Domain("an integer that divides the axis", low=1)}),
+    _record("sampling", "gumbel_softmax", "softmax((x + g) / tau), g Gumbel noise",
+            parameters={"tau": POSITIVE, "hard": (False, True)}),
 ])

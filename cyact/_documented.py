@@ -44,6 +44,8 @@ ValueError
     "row_axis": """axis : int, tuple of ints or None, default -1
     The axis along which a row lies; with a tuple, or None for all axes, these together make a
     row. For xarray also dimension names.""",
+    "row_single_axis": """axis : int, default -1
+    The axis along which a row lies; for xarray also a dimension name.""",
     "row_mask": """where : array_like of bool, optional
     Must broadcast to the shape of `x`. False means "not in the row": such entries are {masked}
     in the result, whatever they hold.

@@ -4,7 +4,7 @@ Elementwise functions need none of this: they are NumPy ufuncs, and those librar
 to do with a ufunc. Nothing here imports any of them; an object can only be an instance of a
 class of theirs if they are imported already.
 
-`run(x, axis, **arrays)` computes on ndarrays; `arrays` (grad, where, bias) go with x.
+`run(x, axis, **arrays)` computes on ndarrays; `arrays` (grad, where, bias, added) go with x.
 """
 
 import sys
@@ -22,13 +22,12 @@ def _is(x, module, *classes):
     return module is not None and isinstance(x, tuple(getattr(module, c) for c in classes))
 
 
-def along_axis(function, x, axis, out, dtype, /, *params, where=None, bias=None, **keywords):
+def along_axis(function, x, axis, out, dtype, /, *params, keepdims=False, **arrays):
     """``function.value`` for any array type; with `out` given, the result is that ndarray."""
     if type(x) is np.ndarray or out is not None:
-        return function.value(x, axis, out, dtype, *params, where=where, bias=bias, **keywords)
-    run = partial(_value, function.name, dtype, params, keywords)
-    return _wrapped(run, function, x, {"where": where, "bias": bias}, axis, function.reduces,
-                    keywords.get("keepdims", False))
+        return function.value(x, axis, out, dtype, *params, keepdims=keepdims, **arrays)
+    run = partial(_value, function.name, dtype, params, keepdims)
+    return _wrapped(run, function, x, arrays, axis, function.reduces, keepdims)
 
 
 def backward(function, grad, x, output, axis, out, /, *params, where=None, bias=None):
@@ -48,8 +47,8 @@ def backward(function, grad, x, output, axis, out, /, *params, where=None, bias=
 
 # Module-level and called with plain arguments, so that Dask can send them to other processes.
 
-def _value(name, dtype, params, keywords, x, axis, **arrays):
-    return _function(name).value(x, axis, None, dtype, *params, **arrays, **keywords)
+def _value(name, dtype, params, keepdims, x, axis, **arrays):
+    return _function(name).value(x, axis, None, dtype, *params, keepdims=keepdims, **arrays)
 
 
 def _gradient(name, from_output, params, x, axis, grad, **arrays):
@@ -58,7 +57,7 @@ def _gradient(name, from_output, params, x, axis, grad, **arrays):
 
 
 def _function(name):
-    for module in ("rows", "sparse"):
+    for module in ("rows", "sparse", "sampling"):
         function = getattr(import_module("cyact." + module), "_" + name, None)
         if function is not None:
             return function

@@ -462,7 +462,7 @@ cdef inline bint ready(cnp.ndarray x) noexcept:
     return cnp.PyArray_ISBEHAVED_RO(x) and dtype_of(x) >= 0
 
 
-cdef cnp.ndarray mask_array(str function, where, shape):
+cpdef object mask_array(str function, where, shape):
     """`where` as an array of x's shape."""
     if where is None:
         return None
@@ -566,15 +566,20 @@ cdef class RowFunction:
         task.blank = self.blank
         return 0
 
-    def value(self, x, axis, out, dtype, *params, where=None, bias=None, bint keepdims=False):
-        """f along axis; a function that reduces drops the axis unless keepdims."""
+    def value(self, x, axis, out, dtype, *params, where=None, bias=None, added=None,
+              bint keepdims=False):
+        """f along axis; a function that reduces drops the axis unless keepdims.
+
+        `added`: instead of a bias, an array of x's shape, of the dtype computed in.
+        """
         cdef Pass task
         cdef double p[MAX_PARAMETERS]
         cdef Joined joined
         self.begin(&task, self.op.value, p, params)
         x = working(self.name, x, dtype)
         numbers = axis_numbers(self.name, x, axis, self.several)
-        mask, bias = mask_array(self.name, where, x.shape), spread(self.name, bias, x)
+        mask = mask_array(self.name, where, x.shape)
+        bias = spread(self.name, bias, x) if added is None else added
         shape = kept = x.shape
         if self.reduces:
             kept = without(shape, numbers, True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _fill, _interop, gated, rectifiers
+from cyact import _fill, _interop, gated, rectifiers, sampling, sparse
 from cyact._documented import documented
 from cyact.rows import _log_softmax, _logmeanexp, _logsumexp, _softmax, _softmin
 
@@ -114,6 +114,153 @@ def logmeanexp(
     array([1., 1.])
     """
     return _interop.backward(_logmeanexp, grad, x, None, axis, out, where=where)
+
+
+@documented
+def hardmax(
+    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `hardmax`: 0, as it is constant between its jumps.
+
+    {row_gradient}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.hardmax([1.0, 1.0], [0.0, 2.0])
+    array([0., 0.])
+    """
+    return _interop.backward(sparse._hardmax, grad, x, None, axis, out, where=where, bias=bias)
+
+
+@documented
+def sparsemax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, axis: int | str = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `sparsemax`: ``grad - mean(grad[y > 0])`` where the output y is positive.
+
+    It is 0 elsewhere, whatever `grad` holds there.
+
+    {row_gradient}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.sparsemax([1.0, 0.0, 5.0], [1.0, 0.5, -1.0])
+    array([ 0.5, -0.5,  0. ])
+    """
+    return _interop.backward(sparse._sparsemax, grad, x, output, axis, out, where=where,
+                             bias=bias)
+
+
+@documented
+def entmax15(
+    grad: ArrayLike, x: ArrayLike | None = None, /, axis: int | str = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `entmax15`: ``s * (grad - sum(s * grad) / sum(s))``, ``s = sqrt(y)``.
+
+    y is the output; where it is 0, so is the gradient, whatever `grad` holds there.
+
+    {row_gradient}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.entmax15([1.0, 0.0, 5.0], [0.0, 0.0, -3.0]).round(4)
+    array([ 0.3536, -0.3536,  0.    ])
+    """
+    return _interop.backward(sparse._entmax15, grad, x, output, axis, out, where=where, bias=bias)
+
+
+@documented
+def gumbel_softmax(
+    grad: ArrayLike, /, tau: float = 1.0, axis: int | str = -1, *, output: ArrayLike,
+    where: ArrayLike | None = None, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `gumbel_softmax`: ``y * (grad - sum(grad * y)) / tau``, y = `output`.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output; its shape.
+    tau, axis, where
+        As in the forward pass.
+    output : array_like
+        The soft sample that the forward pass returned. For one-hot samples, too: the gradient
+        goes straight through as if they were it.
+    bias : array_like, optional
+        The bias of the forward pass; then its gradient is returned, too.
+    out : ndarray, optional
+        Where to put the result; may be `grad`.
+
+    Returns
+    -------
+    dx : ndarray, or the type of `output`
+        Shape of `output`; the dtype is that of `grad` and `output` together.
+    dbias : ndarray
+        Only with `bias`: dx summed over all axes but the last.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes differ, `axis` is out of bounds, or `tau` is not positive and finite.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.gumbel_softmax([1.0, 0.0], output=[0.5, 0.5])
+    array([ 0.25, -0.25])
+    """
+    return _interop.backward(sampling._gumbel_softmax, grad, None, output, axis, out, tau,
+                             where=where, bias=bias)
+
+
+@documented
+def maxout(
+    grad: ArrayLike, x: ArrayLike, /, pieces: int, axis: int = -1, *,
+    where: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `maxout`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the output: `pieces` times shorter than `x` along `axis`.
+    x : array_like
+        The input of the forward pass.
+    pieces, axis, where
+        As in the forward pass.
+    out : ndarray, optional
+        Where to put the result; may be `x`.
+
+    Returns
+    -------
+    ndarray, or the type of `x` if that is a Dask or masked array
+        `grad` at the first maximum of each run, 0 elsewhere; NaN in a run that holds NaN.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported, or `pieces` is no integer.
+    ValueError
+        Shapes do not match, the length of `axis` is no multiple of `pieces`, or `axis` is out of
+        bounds.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.maxout([1.0, 2.0], [1.0, 3.0, -2.0, -5.0], 2)
+    array([0., 1., 2., 0.])
+    """
+    return sparse._maxout_backward(grad, x, pieces, axis, where, out)
 
 
 def prelu(

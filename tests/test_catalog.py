@@ -103,7 +103,7 @@ def test_records_tell_what_the_functions_do(record):
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {
         "x", "axis", "keepdims", "where", "bias", "out", "dtype", "gate", "value",
-        "gate_half", "rng", "return_slope", "return_noise"}
+        "gate_half", "rng", "return_slope", "return_noise", "return_soft"}
 
 
 def test_no_alias_means_two_functions():
@@ -276,14 +276,17 @@ def test_conventions_of_all_signatures(record):
         keywords |= {"dtype"}
     if record.kind == "elementwise" or record.name in ("prelu", "rrelu", "noisy_relu"):
         keywords |= {"bias"}
+    if record.kind in ALONG_AN_AXIS:
+        keywords |= {"where"} | ({"bias"} & set(parameters))
     for name in keywords:
         assert parameters[name].kind == inspect.Parameter.KEYWORD_ONLY
         assert parameters[name].default is None
-    assert not {"out", "dtype", "bias"} & set(parameters) - keywords or record.kind == "rows"
-    if record.kind in ("rows", "gated"):
+    assert not {"out", "dtype", "bias", "where"} & set(parameters) - keywords
+    if record.kind in (*ALONG_AN_AXIS, "gated"):
         assert parameters["axis"].default == -1
 
 
+ALONG_AN_AXIS = ("rows", "sparse", "sampling")
 GATED = [record.name for record in RECORDS if record.kind == "gated"]
 BY_HAND = [record.name for record in RECORDS if record.kind in ("rectifiers", "gated")]
 

@@ -19,11 +19,6 @@ import cyact
 
 PEERS = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
 
-# Functions of the catalogue that are still to come: delete the name when one arrives.
-PENDING = {"gumbel_softmax", "logmeanexp", "softmin", "sparsemax"}
-# Where a peer's name is an alias of one of these
-OTHER_NAMES = {"exponential": "exp", "hard_silu": "hard_swish"}
-
 # Names that mean the same when called with `x` alone. In torch a final _ means in place.
 SAME = {
     "torch": """
@@ -148,12 +143,6 @@ DATA = {"x": np.linspace(-12, 12, 4800 + 1),
 CALLS = {peer: dict.fromkeys(SAME[peer].split(), ("x", "x")) | MAPPED[peer] for peer in PEERS}
 
 
-def pending(name):
-    """Whether the function that a peer's name should find is listed as still to come."""
-    key = cyact.catalog._key
-    return key(OTHER_NAMES.get(name, name)) in map(key, PENDING)
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """Run a peer in its own process, once: its public names, and its values by name."""
@@ -189,8 +178,6 @@ def test_every_public_name_is_a_function_of_ours_or_excluded(peer, ran):
 @pytest.mark.parametrize(
     ("peer", "name"), [(peer, name) for peer in PEERS for name in CALLS[peer]], ids=lambda v: v)
 def test_the_name_resolves_and_means_the_same(peer, name, ran):
-    if pending(name):
-        pytest.skip("still to come")
     function = cyact.catalog[name].function
     names, values = ran(peer)
     if name not in names:
@@ -200,7 +187,3 @@ def test_the_name_resolves_and_means_the_same(peer, name, ran):
     y = eval(f"f({CALLS[peer][name][1]})", {"f": function, **DATA})
     allowed, _ = TOLERANCE.get((peer, name), (1e-12, ""))
     np.testing.assert_allclose(np.asarray(y), values[name], rtol=1e-12, atol=allowed)
-
-
-def test_what_is_listed_as_still_to_come_has_not_come():
-    assert {name for name in PENDING if name in cyact.catalog} == set()

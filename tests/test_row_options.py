@@ -9,6 +9,10 @@ from cases import DTYPES, HALVES, REDUCING, ROWS, same_bits
 
 import cyact
 
+SPARSE = [record.name for record in cyact.catalog.values()
+          if record.kind == "sparse" and record.name != "maxout"]
+SINGLE = [*ROWS, *SPARSE]
+by_any = pytest.mark.parametrize("name", SINGLE)
 by_name = pytest.mark.parametrize("name", ROWS)
 by_dtype = pytest.mark.parametrize("dtype", [*DTYPES, *HALVES], ids=lambda d: np.dtype(d).name)
 levels = pytest.mark.levels
@@ -66,7 +70,7 @@ def test_masked_entries_are_not_in_the_row(name, shape, dtype):
 
 @levels
 @by_dtype
-@by_name
+@by_any
 def test_a_mask_of_nothing_but_true_changes_no_bit(name, dtype):
     function, backward = getattr(cyact, name), getattr(cyact.backward, name)
     for shape in [(5, 3), (9, 10), (3, 64), (4, 100), (3, 1025), (2, 3000)]:
@@ -74,9 +78,29 @@ def test_a_mask_of_nothing_but_true_changes_no_bit(name, dtype):
         assert same_bits(function(x, where=np.True_), function(x))
         grad = rows(function(x).shape, dtype, 1, 1)
         assert same_bits(backward(grad, x, where=np.ones(shape, bool)), backward(grad, x))
-        if name not in REDUCING:
+        if name not in REDUCING and name != "hardmax":
             y = function(x)
             assert same_bits(backward(grad, output=y, where=[[True]]), backward(grad, output=y))
+
+
+@levels
+@by_dtype
+@pytest.mark.parametrize("name", SPARSE)
+def test_masked_entries_are_not_in_sparse_rows(name, dtype):
+    function = getattr(cyact, name)
+    for shape in [(30, 3), (40, 10), (6, 70), (3, 1500)]:
+        x = rows(shape, dtype)
+        where = np.random.default_rng(1).random(shape) < 0.6
+        where[:, 0] = True
+        x[~where] = NAN
+        y = function(x, where=where)
+        assert (y[~where] == 0).all()
+        for r, kept in enumerate(where):
+            np.testing.assert_allclose(y[r][kept].astype(float), function(x[r][kept]).astype(float),
+                                       rtol=2 * eps(dtype), atol=1e-7)
+        assert (function(x, where=np.zeros(shape, bool)) == 0).all()
+        dx = getattr(cyact.backward, name)(np.ones_like(x), x, where=where)
+        assert (dx[~where] == 0).all()
 
 
 @levels
@@ -127,7 +151,7 @@ def test_masked_entries_have_no_gradient(name, dtype):
 
 
 @by_dtype
-@by_name
+@by_any
 def test_masks_of_any_layout(name, dtype):
     x = rows((3, 4, 5), dtype)
     where = np.random.default_rng(1).random(x.shape) < 0.7
@@ -152,7 +176,7 @@ def test_masks_of_any_layout(name, dtype):
                      function(x, axis=1, where=np.broadcast_to(one, x.shape)))
 
 
-@by_name
+@by_any
 def test_masks_that_do_not_fit_are_refused_and_nothing_written(name):
     x = rows((3, 4), np.float32)
     room = np.full((3, 4) if name not in REDUCING else 3, 7, np.float32)
@@ -193,7 +217,7 @@ def test_half_types_are_within_one_ulp(name, n, dtype):
     assert (np.abs(y.astype(np.longdouble) - true) <= unit).all()
 
 
-@by_name
+@by_any
 @pytest.mark.parametrize("dtype", HALVES, ids=lambda d: np.dtype(d).name)
 def test_half_types_have_the_same_bits_in_any_layout(name, dtype):
     function, backward = getattr(cyact, name), getattr(cyact.backward, name)

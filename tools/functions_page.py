@@ -28,7 +28,14 @@ Properties are those outside training."""),
     "gated": ("Gated units", """\
 Of two arrays, `gate` and `value`, or of one array that holds both halves along `axis`. `glu` takes
 one array, whose second half is the gate. `cyact.backward.NAME` gives both gradients."""),
-    "rows": ("Along an axis", "In float32 and float64. Error bounds are in the docstrings."),
+    "rows": ("Along an axis: the softmax family", """\
+`cyact.NAME(x, /, …, axis=-1, *, where=None, out=None, dtype=None)`; the axis is an integer, a
+tuple, or None for all. `cyact.backward.NAME(grad, x)`, or where that is enough
+`cyact.backward.NAME(grad, output=y)`. Error bounds are in the docstrings."""),
+    "sparse": ("Along an axis: sparse relatives, and maxima", """\
+Along one axis; otherwise as the softmax family."""),
+    "sampling": ("Along an axis: samples", """\
+Noise is drawn from `rng` before anything is computed."""),
 }
 
 # Questions of the introduction, answered by the catalogue

@@ -1,0 +1,728 @@
+"""Sparse relatives of softmax, and maxima along an axis: the formulas.
+
+A strip is what the passes of a function work on at a time: up to SIDE short rows, each in a lane
+of its own, or one long row whose entries lie over all lanes. A pass is the same loop for both,
+16 lanes at a time; after it the lanes of a long row are folded in a fixed order. So a row's
+result depends on the row alone.
+
+sparsemax and entmax15 are y = ((x - m) c - t)_+^p with c = 1, p = 1 or c = 1/2, p = 2, and t
+such that y sums to 1. Newton's method finds t from the left: the p-norm of (z - t)_+ is convex
+in t, so no step passes the root, and what falls out of the support stays out. Some steps in double
+come near, one or two more with every difference and sum carried in two doubles give t to about
+2^-100: an entry close to the border of the support is the difference of two numbers near 1, and
+keeps its digits only if t has more of them.
+"""
+
+from libc.math cimport INFINITY, NAN, sqrt
+from libc.string cimport memcpy
+
+from cyact._abi cimport Rows
+from cyact._rowmath cimport doubles, muladd, product_error
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    SIDE = 16           # lanes
+    SHORT_ROW = 64      # the longest row that stands in one lane
+    PART = 1024         # entries of a long row that a pass takes at a time
+
+# What a function is: y = ((x - m) c - t)_+^p
+cdef enum:
+    SPARSEMAX           # c = 1, p = 1
+    ENTMAX15            # c = 1/2, p = 2
+
+cdef struct Strip:
+    const char* x
+    Py_ssize_t row
+    Py_ssize_t item
+    Py_ssize_t n
+    Py_ssize_t take     # rows
+    bint apart          # each row stands in a lane of its own
+    const void* held    # all of it, if it is one part; else parts are loaded for each pass
+
+cdef struct StripWork:
+    doubles x
+    doubles grad
+    doubles y
+    doubles s
+
+
+# Reading and writing
+
+cdef inline Py_ssize_t strip_rows(Py_ssize_t n, Py_ssize_t left) noexcept nogil:
+    """How many rows the next strip takes."""
+    if n > SHORT_ROW:
+        return 1
+    return left if left < SIDE else SIDE
+
+
+cdef inline void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t take,
+                             Py_ssize_t n, real* to) noexcept nogil:
+    """Short rows side by side: entry k of row r to to[k SIDE + r]; lanes without a row get 0."""
+    cdef Py_ssize_t r, k
+    if row == sizeof(real) and take == SIDE:
+        for k in range(n):
+            memcpy(to + k * SIDE, x + k * item, SIDE * sizeof(real))
+        return
+    for r in range(take):
+        for k in range(n):
+            to[k * SIDE + r] = (<const real*> (x + r * row + k * item))[0]
+    for r in range(take, SIDE):
+        for k in range(n):
+            to[k * SIDE + r] = 0
+
+
+cdef inline const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
+                                  real pad) noexcept nogil:
+    """Entries from `start` on, padded to whole steps of SIDE lanes."""
+    cdef const char* x = s.x + start * s.item
+    cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PART)
+    if s.held != NULL:
+        return <const real*> s.held
+    if s.apart:
+        gather_rows(s.x, s.row, s.item, s.take, s.n, buffer)
+        return buffer
+    if s.item == sizeof(real):
+        if count % SIDE == 0:
+            return <const real*> x
+        memcpy(buffer, x, count * sizeof(real))
+    else:
+        for i in range(count):
+            buffer[i] = (<const real*> (x + i * s.item))[0]
+    for i in range(count, (count + SIDE - 1) & -SIDE):
+        buffer[i] = pad
+    return buffer
+
+
+cdef inline Py_ssize_t steps_of(const Strip* s, Py_ssize_t start) noexcept nogil:
+    """Steps of SIDE lanes in the part from `start` on."""
+    if s.apart:
+        return s.n
+    return (min(s.n - start, <Py_ssize_t> PART) + SIDE - 1) // SIDE
+
+
+cdef inline Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                             Py_ssize_t take, real* buffer, real pad) noexcept nogil:
+    cdef Strip s
+    s.x = x
+    s.row = row
+    s.item = item
+    s.n = n
+    s.take = take
+    s.apart = n <= SHORT_ROW
+    s.held = NULL
+    if n <= PART:
+        s.held = load_part(&s, 0, buffer, pad)
+    return s
+
+
+cdef inline void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept nogil:
+    """Results of a part to their places, s being the strip of the result."""
+    cdef char* to = <char*> s.x + start * s.item
+    cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PART)
+    if not s.apart:
+        if s.item == sizeof(real):
+            memcpy(to, y, count * sizeof(real))
+        else:
+            for k in range(count):
+                (<real*> (to + k * s.item))[0] = y[k]
+    elif s.row == sizeof(real) and s.take == SIDE:
+        for k in range(s.n):
+            memcpy(to + k * s.item, y + k * SIDE, SIDE * sizeof(real))
+    else:
+        for r in range(s.take):
+            for k in range(s.n):
+                (<real*> (to + r * s.row + k * s.item))[0] = y[k * SIDE + r]
+
+
+cdef inline Strip result_strip(const Strip* s, char* y, Py_ssize_t row,
+                               Py_ssize_t item) noexcept nogil:
+    cdef Strip result = s[0]
+    result.x = y
+    result.row = row
+    result.item = item
+    result.held = NULL
+    return result
+
+
+# Lanes: 16 numbers, one a row or 16 shares of one row
+
+cdef inline void fill(double* lanes, double value) noexcept nogil:
+    cdef int j
+    for j in range(SIDE):
+        lanes[j] = value
+
+
+cdef inline void fold_sums(double* lanes) noexcept nogil:
+    """Every lane becomes the sum of all."""
+    cdef double s[8]
+    cdef int j
+    for j in range(8):
+        s[j] = lanes[j] + lanes[j + 8]
+    for j in range(4):
+        s[j] += s[j + 4]
+    fill(lanes, (s[0] + s[2]) + (s[1] + s[3]))
+
+
+cdef inline double exact_sum(double a, double b, double* rest) noexcept nogil:
+    """a + b rounded; rest[0] is what was rounded off (Knuth's two-sum)."""
+    cdef double s = a + b
+    cdef double z = s - a
+    rest[0] = (a - (s - z)) + (b - z)
+    return s
+
+
+cdef inline void fold_pairs(double* high, double* low) noexcept nogil:
+    """Every lane becomes the sum of all, as high + low."""
+    cdef double s = high[0], rest = low[0], e = 0
+    cdef int j
+    for j in range(1, SIDE):
+        s = exact_sum(s, high[j], &e)
+        rest += e + low[j]
+    fill(high, s)
+    fill(low, rest)
+
+
+cdef inline void fold_least(double* lanes) noexcept nogil:
+    cdef double least = lanes[0]
+    cdef int j
+    for j in range(1, SIDE):
+        least = lanes[j] if lanes[j] < least else least
+    fill(lanes, least)
+
+
+# Maxima
+
+cdef inline void raise_lanes(const real* x, Py_ssize_t steps, real* top, real* bad) noexcept nogil:
+    cdef real m[SIDE]
+    cdef real b[SIDE]
+    cdef real v
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        m[j] = top[j]
+        b[j] = bad[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            v = x[k * SIDE + j]
+            m[j] = v if v > m[j] else m[j]
+            b[j] = b[j] if v == v else v
+    for j in range(SIDE):
+        top[j] = m[j]
+        bad[j] = b[j]
+
+
+cdef inline void maxima(const Strip* s, real* buffer, real* top) noexcept nogil:
+    """The rows' maxima; NaN for a row that holds one."""
+    cdef real bad[SIDE]
+    cdef real m
+    cdef Py_ssize_t start = 0
+    cdef int j
+    for j in range(SIDE):
+        top[j] = -INFINITY
+        bad[j] = 0
+    while start < s.n:
+        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top, bad)
+        start += PART
+    for j in range(SIDE):
+        top[j] = top[j] if bad[j] == bad[j] else bad[j]
+    if not s.apart:
+        m = top[0]
+        for j in range(1, SIDE):
+            m = m if m != m or m > top[j] else top[j]
+        for j in range(SIDE):
+            top[j] = m
+
+
+cdef inline void lower_first(const real* x, Py_ssize_t steps, const real* top,
+                             double from_, double* first) noexcept nogil:
+    """first[j] becomes the first step at which lane j holds its maximum, counted from `from_`."""
+    cdef double at[SIDE]
+    cdef double k = from_ + steps
+    cdef Py_ssize_t back
+    cdef int j
+    for j in range(SIDE):
+        at[j] = INFINITY
+    for back in range(steps):
+        k -= 1
+        for j in range(SIDE):
+            at[j] = k if x[(steps - 1 - back) * SIDE + j] == top[j] else at[j]
+    for j in range(SIDE):
+        first[j] = first[j] if first[j] < at[j] else at[j]
+
+
+cdef inline void first_maxima(const Strip* s, real* buffer, const real* top,
+                              double* first) noexcept nogil:
+    """The index of each row's first maximum; infinite for a row with NaN."""
+    cdef Py_ssize_t start = 0
+    cdef int j
+    fill(first, INFINITY)
+    while start < s.n:
+        lower_first(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top,
+                    <double> (start // SIDE), first)
+        start += PART
+    if not s.apart:
+        for j in range(SIDE):
+            first[j] = first[j] * SIDE + j
+        fold_least(first)
+
+
+cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, const real* chosen,
+                      const real* others, real* y) noexcept nogil:
+    """y = chosen at the index `first`, others elsewhere."""
+    cdef double stride = 1 if s.apart else SIDE
+    cdef double index[SIDE]
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        index[j] = start if s.apart else start + j
+    for k in range(steps_of(s, start)):
+        for j in range(SIDE):
+            y[k * SIDE + j] = chosen[j] if index[j] == first[j] else others[j]
+            index[j] += stride
+
+
+cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one, real kind) noexcept nogil:
+    """At the first maximum of each row 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
+    cdef StripWork work
+    cdef Strip s, y
+    cdef real top[SIDE]
+    cdef real chosen[SIDE]
+    cdef real others[SIDE]
+    cdef double first[SIDE]
+    cdef Py_ssize_t done = 0, start, r, take
+    cdef int j
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, <real> -INFINITY)
+        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        maxima(&s, <real*> work.x.at, top)
+        first_maxima(&s, <real*> work.x.at, top, first)
+        for j in range(SIDE):
+            others[j] = 0 if top[j] == top[j] else top[j]
+            chosen[j] = 1
+        if not one:
+            for r in range(take):
+                chosen[r] = (<const real*> (grad + (done + r) * call.grad_row))[0]
+            if not s.apart:
+                for j in range(1, SIDE):
+                    chosen[j] = chosen[0]
+        start = 0
+        while start < call.n:
+            pick(&s, start, first, chosen, others, <real*> work.y.at)
+            store_part(&y, <real*> work.y.at, start)
+            start += PART
+        done += take
+
+
+cdef inline void hardmax_rows(const Rows* call, real kind) noexcept nogil:
+    put_at_maxima(call, NULL, True, kind)
+
+
+cdef inline void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
+    cdef Py_ssize_t r, i
+    for r in range(call.rows):
+        for i in range(call.n):
+            (<real*> (call.y + r * call.y_row + i * call.y_item))[0] = 0
+
+
+# maxout: a row is one run of `pieces` entries
+
+cdef inline void maxout_rows(const Rows* call, real kind) noexcept nogil:
+    cdef StripWork work
+    cdef Strip s
+    cdef real top[SIDE]
+    cdef Py_ssize_t done = 0, r, take
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, <real> -INFINITY)
+        maxima(&s, <real*> work.x.at, top)
+        for r in range(take):
+            (<real*> (call.y + (done + r) * call.y_row))[0] = top[r]
+        done += take
+
+
+cdef inline void maxout_gradients(const Rows* call, real kind) noexcept nogil:
+    put_at_maxima(call, call.grad, False, kind)
+
+
+# sparsemax and entmax15
+
+cdef inline double height(double x, double m, double th, double tl, double c, double floor,
+                          double* low) noexcept nogil:
+    """(x - m) c - (th + tl) as high + low; `floor`, below every t, stands for what is far below."""
+    cdef double d = x - m
+    cdef double z = d - x
+    cdef double rest = (x - (d - z)) - (m + z)
+    cdef double a, high
+    d *= c
+    rest = 0 if d < floor else rest * c
+    d = floor if d < floor else d
+    a = d - th
+    z = a - d
+    rest += ((d - (a - z)) - (th + z)) - tl
+    high = a + rest
+    low[0] = rest - (high - a)
+    return high
+
+
+cdef inline void measure(const real* x, Py_ssize_t steps, int op, const double* m, const double* t,
+                         double* sum, double* other) noexcept nogil:
+    """Add up w = (z - t)_+; and w^2 for entmax15, the number of positive w for sparsemax."""
+    cdef double c = 1 if op == SPARSEMAX else 0.5
+    cdef double tops[SIDE]
+    cdef double border[SIDE]
+    cdef double a[SIDE]
+    cdef double b[SIDE]
+    cdef double w, zero = 0
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        tops[j] = m[j]
+        border[j] = t[j]
+        a[j] = sum[j]
+        b[j] = other[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            w = (<double> x[k * SIDE + j] - tops[j]) * c - border[j]
+            w = w if w > zero else zero
+            a[j] += w
+            if op == SPARSEMAX:
+                b[j] += 1 if w > zero else 0
+            else:
+                b[j] += w * w
+    for j in range(SIDE):
+        sum[j] = a[j]
+        other[j] = b[j]
+
+
+cdef inline double approach(int op, const double* sum, const double* other, double* t) noexcept nogil:
+    """A Newton step on the norm of w; returns the largest step of all lanes."""
+    cdef double d[SIDE]
+    cdef double norm, most = 0
+    cdef int j
+    for j in range(SIDE):
+        if op == SPARSEMAX:
+            d[j] = (sum[j] - 1) / other[j]
+        else:
+            norm = sqrt(other[j])
+            d[j] = (norm - 1) * norm / sum[j]
+        d[j] = d[j] if d[j] > 0 else 0
+        t[j] += d[j]
+    for j in range(SIDE):
+        most = d[j] if d[j] > most else most
+    return most
+
+
+cdef inline void measure_finely(const real* x, Py_ssize_t steps, int op, const double* m,
+                                const double* th, const double* tl, double* high, double* low,
+                                double* other, double* near) noexcept nogil:
+    """high + low = the sum of w (entmax15: of w^2), other the number of them (the sum of w).
+
+    near becomes the smallest |z - t|: t may move by less without changing the support.
+    """
+    cdef double c = 1 if op == SPARSEMAX else 0.5
+    cdef double tops[SIDE]
+    cdef double h[SIDE]
+    cdef double l[SIDE]
+    cdef double s[SIDE]
+    cdef double r[SIDE]
+    cdef double o[SIDE]
+    cdef double least[SIDE]
+    cdef double w, rest = 0, p, u, z, size, zero = 0, floor = -4
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        tops[j] = m[j]
+        h[j] = th[j]
+        l[j] = tl[j]
+        s[j] = high[j]
+        r[j] = low[j]
+        o[j] = other[j]
+        least[j] = near[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            w = height(x[k * SIDE + j], tops[j], h[j], l[j], c, floor, &rest)
+            size = w if w > zero else -w
+            least[j] = size if size < least[j] else least[j]
+            rest = zero if w <= zero else rest
+            w = zero if w <= zero else w       # NaN stays
+            if op == SPARSEMAX:
+                o[j] += 1 if w > zero else 0
+                p = w
+            else:
+                o[j] += w
+                p = w * w
+                rest = product_error(w, w, p) + 2 * w * rest
+            u = s[j] + p
+            z = u - s[j]
+            r[j] += ((s[j] - (u - z)) + (p - z)) + rest
+            s[j] = u
+    for j in range(SIDE):
+        high[j] = s[j]
+        low[j] = r[j]
+        other[j] = o[j]
+        near[j] = least[j]
+
+
+cdef inline bint settle(int op, const double* high, const double* low, const double* other,
+                        const double* near, double* th, double* tl) noexcept nogil:
+    """Another Newton step, of t = th + tl; returns whether it was the last one needed.
+
+    It is if it is short and, for sparsemax, passes no entry (one that it passes counts as long
+    as the step; for entmax15, as its square).
+    """
+    cdef double over, rest = 0, d, size, e = 0, far = 0, enough
+    cdef int j
+    for j in range(SIDE):
+        over = exact_sum(high[j], -1, &rest)
+        over += rest + low[j]
+        d = over / (other[j] if op == SPARSEMAX else 2 * other[j])
+        size = d if d > 0 else -d
+        enough = 2.0**-44
+        if op == SPARSEMAX:
+            enough = enough if size < near[j] else 2.0**-98
+        far = 1 if size > enough else far
+        d = exact_sum(tl[j], d, &e)
+        th[j] = exact_sum(th[j], d, &rest)
+        tl[j] = rest + e
+    return far == 0
+
+
+cdef inline void find_border(const Strip* s, int op, real* buffer, double* m, double* th,
+                             double* tl, real kind) noexcept nogil:
+    """The maxima, and t = th + tl; NaN where a row holds NaN or +inf, or only -inf."""
+    cdef real top[SIDE]
+    cdef double a[SIDE]
+    cdef double b[SIDE]
+    cdef double low[SIDE]
+    cdef double near[SIDE]
+    cdef double step = 1
+    cdef Py_ssize_t start
+    cdef int j, tries = 0
+    cdef bint settled = False
+    maxima(s, buffer, top)
+    for j in range(SIDE):
+        m[j] = top[j] if top[j] - top[j] == 0 else NAN
+    fill(th, -1)
+    fill(tl, 0)
+    while step > 2.0**-26:
+        fill(a, 0)
+        fill(b, 0)
+        start = 0
+        while start < s.n:
+            measure(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), op, m, th,
+                    a, b)
+            start += PART
+        if not s.apart:
+            fold_sums(a)
+            fold_sums(b)
+        step = approach(op, a, b, th)
+    while not settled and tries < 20:
+        fill(a, 0)
+        fill(b, 0)
+        fill(low, 0)
+        fill(near, INFINITY)
+        start = 0
+        while start < s.n:
+            measure_finely(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), op,
+                           m, th, tl, a, low, b, near)
+            start += PART
+        if not s.apart:
+            fold_pairs(a, low)
+            fold_sums(b)
+            fold_least(near)
+        settled = settle(op, a, low, b, near, th, tl)
+        tries += 1
+
+
+cdef inline void rise(const real* x, Py_ssize_t steps, int op, const double* m, const double* th,
+                      const double* tl, real* y) noexcept nogil:
+    cdef double c = 1 if op == SPARSEMAX else 0.5
+    cdef double w, rest = 0, zero = 0, floor = -4
+    cdef Py_ssize_t k
+    cdef int j
+    for k in range(steps):
+        for j in range(SIDE):
+            w = height(x[k * SIDE + j], m[j], th[j], tl[j], c, floor, &rest)
+            if op == ENTMAX15:
+                rest = w if w <= zero else muladd(w, w, 2 * w * rest)
+                w = zero if w <= zero else rest
+            else:
+                w = zero if w <= zero else w
+            y[k * SIDE + j] = <real> w
+
+
+cdef inline void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
+    cdef StripWork work
+    cdef Strip s, y
+    cdef double m[SIDE]
+    cdef double th[SIDE]
+    cdef double tl[SIDE]
+    cdef Py_ssize_t done = 0, start, take
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, <real> -INFINITY)
+        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        find_border(&s, op, <real*> work.x.at, m, th, tl, kind)
+        start = 0
+        while start < call.n:
+            rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_of(&s, start),
+                 op, m, th, tl, <real*> work.y.at)
+            store_part(&y, <real*> work.y.at, start)
+            start += PART
+        done += take
+
+
+# Gradients: s (g - sum(s g) / sum(s)), s = y^(2 - alpha) on the support: 1 for sparsemax, and for
+# entmax15 the square root of y, which is w
+
+cdef inline void slopes_of_output(const real* y, Py_ssize_t steps, int op, double* s) noexcept nogil:
+    cdef double v, zero = 0
+    cdef Py_ssize_t i
+    for i in range(steps * SIDE):
+        v = y[i]
+        if op == SPARSEMAX:
+            s[i] = 1 if v > zero else v
+        else:
+            s[i] = sqrt(v)
+
+
+cdef inline void slopes_of_input(const real* x, Py_ssize_t steps, int op, const double* m,
+                                 const double* th, const double* tl, double* s) noexcept nogil:
+    cdef double c = 1 if op == SPARSEMAX else 0.5
+    cdef double w, rest = 0, zero = 0, floor = -4
+    cdef Py_ssize_t k
+    cdef int j
+    for k in range(steps):
+        for j in range(SIDE):
+            w = height(x[k * SIDE + j], m[j], th[j], tl[j], c, floor, &rest)
+            w = zero if w <= zero else w
+            if op == SPARSEMAX:
+                w = 1 if w > zero else w
+            s[k * SIDE + j] = w
+
+
+cdef inline void weigh(const double* s, const real* g, Py_ssize_t steps, double* high, double* low,
+                       double* total, double* total_low) noexcept nogil:
+    """Add up s g and s, with what rounds off; where s is 0, g does not count."""
+    cdef double a[SIDE]
+    cdef double b[SIDE]
+    cdef double c[SIDE]
+    cdef double d[SIDE]
+    cdef double v, p, e, u, z, zero = 0
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        a[j] = high[j]
+        b[j] = low[j]
+        c[j] = total[j]
+        d[j] = total_low[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            v = s[k * SIDE + j]
+            p = v * g[k * SIDE + j]
+            e = product_error(v, g[k * SIDE + j], p)
+            p = zero if v == zero else p
+            e = zero if v == zero else e
+            u = a[j] + p
+            z = u - a[j]
+            b[j] += ((a[j] - (u - z)) + (p - z)) + e
+            a[j] = u
+            u = c[j] + v
+            z = u - c[j]
+            d[j] += (c[j] - (u - z)) + (v - z)
+            c[j] = u
+    for j in range(SIDE):
+        high[j] = a[j]
+        low[j] = b[j]
+        total[j] = c[j]
+        total_low[j] = d[j]
+
+
+cdef inline void divide_pairs(double* high, double* low, const double* total,
+                              const double* total_low) noexcept nogil:
+    """high + low becomes (high + low) / (total + total_low)."""
+    cdef double q, p, rest
+    cdef int j
+    for j in range(SIDE):
+        q = (high[j] + low[j]) / total[j]
+        p = q * total[j]
+        rest = (high[j] - p) - product_error(q, total[j], p)
+        rest = (rest + low[j] - q * total_low[j]) / total[j]
+        high[j] = q
+        low[j] = rest if rest - rest == 0 else 0
+
+
+cdef inline void tilt(const double* s, const real* g, Py_ssize_t steps, const double* high,
+                      const double* low, real* y) noexcept nogil:
+    cdef double v, zero = 0
+    cdef Py_ssize_t k
+    cdef int j
+    for k in range(steps):
+        for j in range(SIDE):
+            v = s[k * SIDE + j] * ((g[k * SIDE + j] - high[j]) - low[j])
+            v = zero if s[k * SIDE + j] == zero else v
+            y[k * SIDE + j] = <real> v
+
+
+cdef inline void sparse_gradients(const Rows* call, int op, bint output, real kind) noexcept nogil:
+    cdef StripWork work
+    cdef Strip s, y, g
+    cdef const real* x
+    cdef double m[SIDE]
+    cdef double th[SIDE]
+    cdef double tl[SIDE]
+    cdef double high[SIDE]
+    cdef double low[SIDE]
+    cdef double total[SIDE]
+    cdef double total_low[SIDE]
+    cdef real pad = 0 if output else -INFINITY
+    cdef Py_ssize_t done = 0, start, take, steps
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, pad)
+        g = open_strip(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n,
+                       take, <real*> work.grad.at, <real> 0)
+        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        if not output:
+            find_border(&s, op, <real*> work.x.at, m, th, tl, kind)
+        fill(high, 0)
+        fill(low, 0)
+        fill(total, 0)
+        fill(total_low, 0)
+        start = 0
+        while start < call.n:
+            steps = steps_of(&s, start)
+            x = load_part(&s, start, <real*> work.x.at, pad)
+            if output:
+                slopes_of_output(x, steps, op, work.s.at)
+            else:
+                slopes_of_input(x, steps, op, m, th, tl, work.s.at)
+            weigh(work.s.at, load_part(&g, start, <real*> work.grad.at, <real> 0), steps, high,
+                  low, total, total_low)
+            start += PART
+        if not s.apart:
+            fold_pairs(high, low)
+            fold_pairs(total, total_low)
+        divide_pairs(high, low, total, total_low)
+        start = 0
+        while start < call.n:
+            steps = steps_of(&s, start)
+            if call.n > PART:
+                x = load_part(&s, start, <real*> work.x.at, pad)
+                if output:
+                    slopes_of_output(x, steps, op, work.s.at)
+                else:
+                    slopes_of_input(x, steps, op, m, th, tl, work.s.at)
+            tilt(work.s.at, load_part(&g, start, <real*> work.grad.at, <real> 0), steps, high, low,
+                 <real*> work.y.at)
+            store_part(&y, <real*> work.y.at, start)
+            start += PART
+        done += take
