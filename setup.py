@@ -17,7 +17,7 @@ from setuptools.command.build_ext import build_ext
 
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
-PER_LEVEL = ["_kernels", "_rows"]
+PER_LEVEL = ["_kernels", "_rows", "_losses"]
 SHARED = ["_cpu", "_threads", "_engine", "_row_engine", "_loss_engine"]
 
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
@@ -135,18 +135,26 @@ def translate(extensions):
                          compiler_directives=DIRECTIVES)
         for extension, result in zip(members, done, strict=True):
             extension.sources = result.sources
-            if "._kernels_" in extension.name:
-                restrict(Path(result.sources[0]))
+            for module, names in RESTRICTED.items():
+                if f".{module}_" in extension.name:
+                    restrict(Path(result.sources[0]), names)
 
 
-def restrict(path):
+# The results of kernels, by their parameters' names
+RESTRICTED = {"_kernels": ["y"], "_losses": ["loss", "grad", "factor"]}
+
+
+def restrict(path, names):
     """Say in C what Cython has no word for: a kernel's x and y never overlap.
 
     Without it GCC adds a scalar twin to every vector loop, for the case that they do.
     """
-    text = path.read_text(encoding="utf-8")
-    if "*CYTHON_RESTRICT __pyx_v_y" not in text:
-        path.write_text(text.replace("*__pyx_v_y,", "*CYTHON_RESTRICT __pyx_v_y,"), "utf-8")
+    text = done = path.read_text(encoding="utf-8")
+    for name in names:
+        if f"*CYTHON_RESTRICT __pyx_v_{name}" not in text:
+            done = done.replace(f"*__pyx_v_{name},", f"*CYTHON_RESTRICT __pyx_v_{name},")
+    if done != text:
+        path.write_text(done, "utf-8")
 
 
 setup(ext_modules=placeholders(), cmdclass={"build_ext": BuildExt})

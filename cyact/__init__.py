@@ -26,15 +26,23 @@ _level = _cpu.choose(os.environ.get("CYACT_ISA"))
 _engine.use_level(import_module(f"cyact._kernels_{_level}"))
 _rows = import_module(f"cyact._rows_{_level}")
 _row_engine.use_level(_rows)
-_loss_engine.use_level(_rows)
+_loss_engine.use_level(_rows, import_module(f"cyact._losses_{_level}"))
 
 from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402
 from cyact._config import show_config  # noqa: E402
 from cyact._threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
-from cyact.losses import cross_entropy  # noqa: E402
+from cyact.losses import (  # noqa: E402
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    focal_loss,
+    kl_div,
+    nll_loss,
+)
 
-__all__ = ["backward", "catalog", "cross_entropy", "derivative", "get_num_threads",
+__all__ = ["backward", "binary_cross_entropy", "binary_cross_entropy_with_logits", "catalog",
+           "cross_entropy", "derivative", "focal_loss", "get_num_threads", "kl_div", "nll_loss",
            "num_threads", "set_num_threads", "show_config"]
 
 # Every function of the catalogue, under its name and its importable aliases; __init__.pyi lists

@@ -57,7 +57,12 @@ from cyact.gated import geglu as geglu
 from cyact.gated import glu as glu
 from cyact.gated import reglu as reglu
 from cyact.gated import swiglu as swiglu
+from cyact.losses import binary_cross_entropy as binary_cross_entropy
+from cyact.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from cyact.losses import cross_entropy as cross_entropy
+from cyact.losses import focal_loss as focal_loss
+from cyact.losses import kl_div as kl_div
+from cyact.losses import nll_loss as nll_loss
 from cyact.rectifiers import crelu as crelu
 from cyact.rectifiers import noisy_relu as noisy_relu
 from cyact.rectifiers import prelu as prelu
@@ -78,15 +83,16 @@ swish = silu
 
 __version__: str
 __all__ = [
-    "algebraic_sigmoid", "arctan", "backward", "bent_identity", "bilinear", "catalog", "celu",
-    "crelu", "cross_entropy", "derivative", "dish", "elu", "entmax15", "erf", "erfc", "exp",
-    "expit", "expm1", "gaussian", "geglu", "gelu", "generalized_logistic", "get_num_threads",
-    "glu", "gudermannian", "gumbel_softmax", "hard_shrink", "hard_sigmoid", "hard_swish",
-    "hard_tanh", "hardmax", "identity", "isrlu", "leaky_relu", "log1mexp", "log1p", "log_ndtr",
-    "log_sigmoid", "log_softmax", "logit", "logmeanexp", "logsumexp", "maxout", "mish", "ndtr",
-    "noisy_relu", "num_threads", "prelu", "reglu", "relu", "relu6", "relu_k", "rrelu", "selu",
-    "set_num_threads", "show_config", "sigmoid", "silu", "soft_shrink", "softmax", "softmin",
-    "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squared_relu",
-    "squareplus", "step", "swiglu", "swish", "tanh", "tanh_shrink", "threshold",
-    "thresholded_relu",
+    "algebraic_sigmoid", "arctan", "backward", "bent_identity", "bilinear",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "catalog", "celu", "crelu",
+    "cross_entropy", "derivative", "dish", "elu", "entmax15", "erf", "erfc", "exp", "expit",
+    "expm1", "focal_loss", "gaussian", "geglu", "gelu", "generalized_logistic",
+    "get_num_threads", "glu", "gudermannian", "gumbel_softmax", "hard_shrink", "hard_sigmoid",
+    "hard_swish", "hard_tanh", "hardmax", "identity", "isrlu", "kl_div", "leaky_relu",
+    "log1mexp", "log1p", "log_ndtr", "log_sigmoid", "log_softmax", "logit", "logmeanexp",
+    "logsumexp", "maxout", "mish", "ndtr", "nll_loss", "noisy_relu", "num_threads", "prelu",
+    "reglu", "relu", "relu6", "relu_k", "rrelu", "selu", "set_num_threads", "show_config",
+    "sigmoid", "silu", "soft_shrink", "softmax", "softmin", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "sparsemax", "squared_relu", "squareplus", "step",
+    "swiglu", "swish", "tanh", "tanh_shrink", "threshold", "thresholded_relu",
 ]

@@ -87,6 +87,93 @@ cdef struct Kernels:
     const Op* ops
     run_span_t run_span
 
+# Losses. Their arrays may have any real dtype: those above, or one of these.
+cdef enum:
+    INT8 = 4
+    UINT8 = 5                     # also bool
+    INT16 = 6
+    UINT16 = 7
+    INT32 = 8
+    UINT32 = 9
+    INT64 = 10
+    UINT64 = 11
+
+# The arrays of a loss that is computed element by element.
+cdef enum:
+    LOSS_X = 0
+    LOSS_TARGET = 1
+    LOSS_WEIGHT = 2               # broadcast by steps of 0; 1 where there is none
+    LOSS_POSITIVE = 3             # the weight of positive targets, likewise
+    LOSS_VALUE = 4                # where to put the losses; without it they are summed
+    LOSS_GRAD = 5                 # NULL when only the loss is wanted
+    LOSS_ARRAYS = 6
+    LOSS_DIMENSIONS = 64          # NumPy's own limit
+
+cdef enum:
+    BINARY_CROSS_ENTROPY = 0
+    BINARY_CROSS_ENTROPY_WITH_LOGITS = 1
+    KL_DIV = 2
+    KL_DIV_LOG_TARGET = 3
+    POINTWISE = 4                 # how many there are
+
+# `loss` and `grad` (which may be NULL) get one double an element: grad is multiplied by
+# scale[0] + scale[1]. The inputs hold the dtype computed in; n is a multiple of LANES.
+ctypedef void (*loss_kernel_t)(const void* x, const void* target, const void* weight,
+                               const void* positive, double* loss, double* grad, Py_ssize_t n,
+                               const double* scale) noexcept nogil
+
+# All arrays have one shape, whose dimensions are merged where they can be; elements are counted
+# in C order. Steps are in bytes.
+cdef struct Pointwise:
+    int op
+    int dtype                     # computed in
+    double scale[2]
+    Py_ssize_t size
+    int dims
+    Py_ssize_t shape[64]
+    char* data[6]                 # NULL where there is none
+    int dtypes[6]
+    bint flat[6]                  # contiguous in C order
+    Py_ssize_t steps[6][64]
+
+# Elements [tile * TILE, (tile + 1) * TILE); their losses' sum is sum[0] + sum[1].
+ctypedef void (*loss_tile_t)(const Pointwise* call, Py_ssize_t tile, double* sum) noexcept nogil
+
+# rows * n items of any dtype, to or from the float32 or float64 that rows are computed in.
+cdef struct Copy:
+    Py_ssize_t rows
+    Py_ssize_t n
+    const char* x
+    char* y
+    int x_dtype
+    int y_dtype
+    Py_ssize_t x_row
+    Py_ssize_t x_item
+    Py_ssize_t y_row
+    Py_ssize_t y_item
+
+ctypedef void (*copy_rows_t)(const Copy* copy) noexcept nogil
+
+# Focal loss from cross-entropy c, an entry a row; `rows` is a multiple of LANES.
+# loss[r] = alpha (1 - e^-c)^gamma c, and
+# factor[r], by which its gradient is that of c.
+ctypedef void (*focal_t)(const double* c, const double* alpha, double* loss, double* factor,
+                         Py_ssize_t rows, double gamma) noexcept nogil
+# Multiply each of rows * n items at y by its row's factor.
+ctypedef void (*scale_rows_t)(const Copy* rows, const double* factor) noexcept nogil
+# loss[r] = -weight x[r, target[r]]; y, unless it is NULL, gets the gradient times `scale`. A
+# target below 0 is ignored.
+ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double* weight,
+                       double scale, double* loss) noexcept nogil
+
+cdef struct LossKernels:
+    int abi
+    loss_tile_t tile
+    copy_rows_t copy_rows
+    focal_t focal
+    scale_rows_t scale_rows
+    nll_t nll
+
 # `rows` rows of n items: item j of row r is at x + r * x_row + j * x_item, all in bytes.
 # y may be exactly x (or grad); no other overlap. Unused pointers are NULL.
 cdef struct Rows:

@@ -1,129 +1,608 @@
-"""Plan and run a call of a loss: value and gradient in one pass."""
+"""Plan and run a call of a loss: value and gradient in one pass, no array of the input's size
+but the gradient.
+
+Losses of one element each go over tiles, elements being counted in C order whatever the layout:
+a tile's sum is stored, and the sums are added up in one order, so that the result does not
+depend on threads or layout. Losses of a row go over blocks of rows; those of other dtypes than
+float32 and float64 are converted in buffers that stay in cache.
+"""
+
+import sys
+from operator import index
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy
+
+import numpy as np
 
 cimport cyact._threads as _threads
-from cyact._abi cimport ABI, FLOAT32, CrossEntropy, RowKernels, Rows
-from cyact._row_engine cimport Geometry, fold, rows_a_piece, strided
-from cyact._tile cimport cyact_status, status_get, status_set
+from cyact._abi cimport (
+    ABI,
+    BFLOAT16,
+    BINARY_CROSS_ENTROPY,
+    BINARY_CROSS_ENTROPY_WITH_LOGITS,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    KL_DIV,
+    KL_DIV_LOG_TARGET,
+    LANES,
+    LOSS_ARRAYS,
+    TILE,
+    UINT8,
+    UINT16,
+    UINT32,
+    UINT64,
+    Copy,
+    CrossEntropy,
+    LossKernels,
+    Pointwise,
+    RowKernels,
+    Rows,
+)
+from cyact._row_engine cimport Geometry, fold, rows_a_piece
+
+from cyact._engine import as_array, is_bfloat16, result_dtype
 
 cnp.import_array()
 
-ctypedef fused real:
-    float
-    double
+# Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
+cdef double BRIEF = 10_000.0
 
-cdef const RowKernels* KERNELS = NULL
+cdef const RowKernels* ROWS = NULL
+cdef const LossKernels* LOSSES = NULL
 
 
-def use_level(module):
-    """Take the table of one instruction-set level; called once, at import."""
-    global KERNELS
-    KERNELS = <const RowKernels*> PyCapsule_GetPointer(module.table, b"cyact.RowKernels")
-    if KERNELS.abi != ABI:
+def use_level(rows, losses):
+    """Take the tables of one instruction-set level; called once, at import."""
+    global ROWS, LOSSES
+    ROWS = <const RowKernels*> PyCapsule_GetPointer(rows.table, b"cyact.RowKernels")
+    LOSSES = <const LossKernels*> PyCapsule_GetPointer(losses.table, b"cyact.LossKernels")
+    if ROWS.abi != ABI or LOSSES.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
 
 
-# Cross-entropy
+# Arrays
 
-cdef inline void run_cross_entropy(const CrossEntropy* whole, const char* x, char* y,
-                                   const char* probability, Py_ssize_t first,
-                                   Py_ssize_t rows) noexcept nogil:
-    cdef cyact_status status = status_get()
-    cdef CrossEntropy piece = whole[0]
-    piece.rows.x = x
-    piece.rows.rows = rows
-    if whole.rows.y != NULL:
-        piece.rows.y = y
-    if whole.target != NULL:
-        piece.target += first
-    else:
-        piece.probability = probability
-    piece.loss += first
-    KERNELS.cross_entropy(&piece)
-    status_set(status)
+def array_of(str function, str name, x):
+    """x as an ndarray; one with masked entries is refused, for they would be counted."""
+    if type(x) is cnp.ndarray:
+        return x
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise ValueError(
+                f"{function}: {name} is a masked array with masked entries; take them out, or give "
+                f"them a weight of 0 or a class that is ignore_index, and pass {name}.filled(...)")
+        return np.asarray(x)
+    return as_array(function, x)
 
 
-cdef void parallel_cross_entropy(const real[:, :, :] x, const real[:, :, :] probability,
-                                 real[:, :, :] y, const CrossEntropy* whole,
-                                 int threads) noexcept nogil:
-    """Share blocks of rows out over the threads."""
-    cdef Py_ssize_t run = x.shape[1], block = rows_a_piece(&whole.rows)
-    cdef Py_ssize_t pieces = (run + block - 1) // block
-    cdef Py_ssize_t piece, o, r
-    for piece in prange(x.shape[0] * pieces, schedule="static", num_threads=threads):
-        o = piece // pieces
-        r = piece % pieces * block
-        run_cross_entropy(whole, <const char*> &x[o, r, 0], <char*> &y[o, r, 0],
-                          <const char*> &probability[o, r, 0], o * run + r,
-                          min(block, run - r))
+cdef dict CODES = {"b1": UINT8, "i1": INT8, "u1": UINT8, "i2": INT16, "u2": UINT16, "i4": INT32,
+                   "u4": UINT32, "i8": INT64, "u8": UINT64, "f2": FLOAT16, "f4": FLOAT32,
+                   "f8": FLOAT64}
 
 
-cdef int cross_entropy_views(const Geometry* g, const CrossEntropy* call, int threads,
-                             real tag) except -1:
-    cdef const Rows* rows = &g.rows
-    cdef const real[:, :, :] x = strided(rows.x, g.outer, rows.rows, rows.n,
-                                         g.x_outer, rows.x_row, rows.x_item, rows.dtype)
-    cdef real[:, :, :] y = strided(rows.y, g.outer, rows.rows, rows.n,
-                                   g.y_outer, rows.y_row, rows.y_item, rows.dtype)
-    cdef const real[:, :, :] probability = strided(
-        rows.grad, g.outer, rows.rows, rows.n, g.grad_outer, rows.grad_row, rows.grad_item,
-        rows.dtype)
-    with nogil:
-        parallel_cross_entropy(x, probability, y, call, threads)
+cdef int code_of(dtype) except? -1:
+    """How kernels call a dtype; -1 if they do not know it."""
+    cdef int number = (<cnp.dtype> dtype).type_num
+    if number == cnp.NPY_FLOAT:
+        return FLOAT32
+    if number == cnp.NPY_DOUBLE:
+        return FLOAT64
+    code = CODES.get(f"{dtype.kind}{dtype.itemsize}")
+    if code is not None:
+        return code
+    return BFLOAT16 if is_bfloat16(dtype) else -1
+
+
+def readable(str function, str name, x):
+    """x as kernels can read it: aligned, native and real; a view where it is that already."""
+    if cnp.PyArray_ISBEHAVED_RO(x) and code_of(x.dtype) >= 0:
+        return x
+    if x.dtype.kind not in "biuf" and not is_bfloat16(x.dtype):
+        raise TypeError(f"{function}: {name} must hold real numbers, got dtype {x.dtype}")
+    dtype = x.dtype if code_of(x.dtype) >= 0 else np.dtype(np.float64)      # from longdouble
+    return np.require(x, dtype.newbyteorder("="), "A")
+
+
+def loss_input(str function, str name, x):
+    """What a loss is a function of: (array, dtype of the results)."""
+    x = array_of(function, name, x)
+    cdef int number = cnp.PyArray_TYPE(x)
+    if cnp.PyArray_ISBEHAVED_RO(x) and (number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE):
+        return x, x.dtype
+    dtype = result_dtype(function, x.dtype)
+    return readable(function, name, x), dtype
+
+
+cdef tuple inverse(Py_ssize_t n):
+    """1/n as a sum of two floats."""
+    if n == 0:
+        return 0.0, 0.0
+    high = 1 / n
+    a, b = high.as_integer_ratio()
+    return high, (b - a * n) / (b * n)
+
+
+# Losses of one element each
+
+cdef dict POINTWISE = {
+    "binary_cross_entropy": (BINARY_CROSS_ENTROPY, 1.5),
+    "binary_cross_entropy_with_logits": (BINARY_CROSS_ENTROPY_WITH_LOGITS, 1.0),
+    "kl_div": (KL_DIV, 1.0),
+    "kl_div of logarithms": (KL_DIV_LOG_TARGET, 0.8),
+}
+
+
+cdef int describe(Pointwise* call, list arrays) except -1:
+    """Fill in the arrays, of one shape or None, and merge dimensions that lie alike in all."""
+    cdef int i, k, d = -1
+    cdef bint merges
+    cdef Py_ssize_t step
+    cdef cnp.ndarray x = arrays[0]
+    call.size = cnp.PyArray_SIZE(x)
+    for k in range(LOSS_ARRAYS):
+        call.data[k] = NULL
+        call.flat[k] = False
+        if arrays[k] is not None:
+            call.data[k] = <char*> cnp.PyArray_DATA(arrays[k])
+            call.dtypes[k] = code_of(arrays[k].dtype)
+            call.flat[k] = cnp.PyArray_IS_C_CONTIGUOUS(arrays[k])
+    for i in range(cnp.PyArray_NDIM(x)):
+        if cnp.PyArray_DIM(x, i) == 1:
+            continue
+        merges = d >= 0
+        for k in range(LOSS_ARRAYS):
+            if merges and arrays[k] is not None:
+                step = cnp.PyArray_STRIDE(arrays[k], i) * cnp.PyArray_DIM(x, i)
+                merges = call.steps[k][d] == step
+        if not merges:
+            d += 1
+            call.shape[d] = 1
+        call.shape[d] *= cnp.PyArray_DIM(x, i)
+        for k in range(LOSS_ARRAYS):
+            if arrays[k] is not None:
+                call.steps[k][d] = cnp.PyArray_STRIDE(arrays[k], i)
+    if d < 0:
+        d = 0
+        call.shape[0] = 1
+        for k in range(LOSS_ARRAYS):
+            call.steps[k][0] = 0
+    for k in range(LOSS_ARRAYS):
+        if call.flat[k]:
+            call.steps[k][d] = arrays[k].itemsize
+    call.dims = d + 1
     return 0
 
 
-def cross_entropy(cnp.ndarray x, int axis, const Py_ssize_t[::1] target, probability, weight,
-                  double smoothing, double scale, double[::1] loss, y):
+cdef void run_tiles(double[:, ::1] sums, const Pointwise* call, int threads) noexcept nogil:
+    cdef Py_ssize_t tile
+    if threads == 1:
+        for tile in range(sums.shape[0]):
+            LOSSES.tile(call, tile, &sums[tile, 0])
+    else:
+        for tile in prange(sums.shape[0], schedule="static", num_threads=threads):
+            LOSSES.tile(call, tile, &sums[tile, 0])
+
+
+cdef double summed(const double[::1] loss) noexcept nogil:
+    """A compensated sum (Neumaier's), in order."""
+    cdef double high = 0, low = 0, s, t
+    cdef Py_ssize_t i
+    for i in range(loss.shape[0]):
+        s = high + loss[i]
+        t = s - high
+        low += (high - (s - t)) + (loss[i] - t)
+        high = s
+    return high if high - high != 0 else high + low
+
+
+cdef double total(const double[:, ::1] sums) noexcept nogil:
+    """The sum of all tiles, each a sum of two, compensated."""
+    cdef double high = 0, low = 0, s, t
+    cdef Py_ssize_t i
+    for i in range(sums.shape[0]):
+        s = high + sums[i, 0]
+        t = s - high
+        low += (high - (s - t)) + (sums[i, 0] - t) + sums[i, 1]
+        high = s
+    return high if high - high != 0 else high + low
+
+
+def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ssize_t count,
+              bint wanted):
+    """(loss, gradient or None): arrays as readable() gives them, broadcast to x's shape.
+
+    `count` is what the mean divides by.
+    """
+    cdef Pointwise call
+    cdef double[:, ::1] sums
+    cdef double work
+    cdef int threads
+    each = np.empty(x.shape, dtype) if reduction == "none" else None
+    grad = np.empty_like(x, dtype) if wanted else None
+    call.op, cost = POINTWISE[name]
+    call.dtype = FLOAT64 if dtype == np.float64 else FLOAT32
+    call.scale[0], call.scale[1] = inverse(count) if reduction == "mean" else (1.0, 0.0)
+    describe(&call, [x, target, weight, positive, each, grad])
+    sums = np.empty(((call.size + TILE - 1) // TILE, 2))
+    work = <double> cost * call.size
+    threads = _threads.choose(work)
+    if work < BRIEF:
+        run_tiles(sums, &call, 1)
+    else:
+        with nogil:
+            run_tiles(sums, &call, threads)
+    if reduction == "none":
+        return each if each.ndim else each[()], grad
+    return scalar(total(sums), dtype, count if reduction == "mean" else 1), grad
+
+
+def scalar(double x, dtype, double count):
+    """x / count as a NumPy scalar; what is beyond the dtype becomes infinite, silently."""
+    x /= count
+    if (<cnp.dtype> dtype).type_num == cnp.NPY_DOUBLE:
+        return np.float64(x)
+    if (<cnp.dtype> dtype).type_num == cnp.NPY_FLOAT:
+        return np.float32(<float> x)
+    with np.errstate(all="ignore"):
+        return np.float64(x).astype(dtype)
+
+
+# Losses of a row each
+
+cdef Py_ssize_t find_wrong(Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
+                           Py_ssize_t ignore_index, bint ignores) noexcept nogil:
+    """Make ignored classes -1; returns where a class out of range is, or -1."""
+    cdef Py_ssize_t i, c
+    for i in range(classes.shape[0]):
+        c = classes[i]
+        if ignores and c == ignore_index and not (unsigned and c < 0):
+            classes[i] = -1
+        elif not 0 <= c < n:
+            return i
+    return -1
+
+
+def classes_of(str function, target, shape, n, ignore_index):
+    """One class a row as a flat array, -1 where the row is ignored."""
+    cdef Py_ssize_t at
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{function}: target must hold classes, integers of any dtype; "
+                        f"got dtype {target.dtype}")
+    if target.shape != shape:
+        raise ValueError(f"{function}: target holds classes, so its shape must be that of the "
+                         f"logits without the class axis, {shape}; got {target.shape}")
+    try:
+        ignored = index(ignore_index)
+    except TypeError:
+        raise TypeError(f"{function}: ignore_index must be an integer, "
+                        f"got {ignore_index!r}") from None
+    classes = np.array(target, np.intp, order="C").reshape(-1)
+    ignores = -sys.maxsize <= ignored <= sys.maxsize
+    # A class beyond the signed integers becomes negative, and then is none that is ignored.
+    at = find_wrong(classes, n, target.dtype.kind == "u", ignored if ignores else 0, ignores)
+    if at >= 0:
+        row = np.unravel_index(at, shape) if shape else ()
+        place = f"[{', '.join(str(i) for i in row)}]" if shape else ""
+        raise IndexError(f"{function}: target{place} is {target[row]}, but the classes are 0 to "
+                         f"{n - 1} (ignore_index is {ignore_index})")
+    return classes
+
+
+def weight_of(const Py_ssize_t[::1] classes, weight):
+    """How many rows count, or the sum of their classes' weights (float64)."""
+    cdef const double[::1] weights
+    cdef double high = 0, low = 0, s, t, w
+    cdef Py_ssize_t i, count = 0
+    if weight is None:
+        for i in range(classes.shape[0]):
+            count += classes[i] >= 0
+        return <double> count
+    weights = weight
+    for i in range(classes.shape[0]):
+        if classes[i] >= 0:
+            w = weights[classes[i]]
+            s = high + w
+            t = s - high
+            low += (high - (s - t)) + (w - t)
+            high = s
+    return high if high - high != 0 else high + low
+
+
+def reduced(loss, dtype, str reduction, double count):
+    """What a loss of rows returns, given one loss a row in float64."""
+    if reduction != "none":
+        return scalar(summed(loss.reshape(-1)), dtype, count)
+    if loss.ndim == 0:
+        return scalar(loss, dtype, 1)
+    with np.errstate(all="ignore"):
+        return loss.astype(dtype, copy=False)
+
+
+cdef struct Plan:
+    CrossEntropy call
+    Geometry g
+    int x_dtype
+    int y_dtype
+    int probability_dtype
+    bint stage_x                  # converted in a buffer, from or to what the kernel takes
+    bint stage_y
+    bint stage_probability
+    bint across                   # in buffers, rows lie side by side, as in the array
+    bint focal
+    double gamma
+    const double* alpha           # one a class, or NULL
+    Py_ssize_t block              # rows in a piece
+    Py_ssize_t pieces             # in a run
+    Py_ssize_t buffer             # bytes of a buffer for a piece
+
+
+cdef inline Copy whole(const Plan* plan, Py_ssize_t rows) noexcept nogil:
+    """Between an array and a buffer; which is which is for the caller to say."""
+    cdef Copy c
+    cdef Py_ssize_t size = 4 if plan.call.rows.dtype == FLOAT32 else 8
+    c.rows = rows
+    c.n = plan.call.rows.n
+    c.x = NULL
+    c.y = NULL
+    c.x_dtype = c.y_dtype = plan.call.rows.dtype
+    c.x_row = c.y_row = size if plan.across else size * c.n
+    c.x_item = c.y_item = size * plan.block if plan.across else size
+    return c
+
+
+cdef void stage_in(const Plan* plan, CrossEntropy* piece, char* scratch) noexcept nogil:
+    cdef Copy c = whole(plan, piece.rows.rows)
+    if plan.stage_x:
+        c.y = scratch
+        c.x = piece.rows.x
+        c.x_dtype = plan.x_dtype
+        c.x_row = piece.rows.x_row
+        c.x_item = piece.rows.x_item
+        LOSSES.copy_rows(&c)
+        piece.rows.x = c.y
+        piece.rows.x_row = c.y_row
+        piece.rows.x_item = c.y_item
+    if plan.stage_probability:
+        c.y = scratch + plan.buffer
+        c.x = piece.probability
+        c.x_dtype = plan.probability_dtype
+        c.x_row = piece.probability_row
+        c.x_item = piece.probability_item
+        LOSSES.copy_rows(&c)
+        piece.probability = c.y
+        piece.probability_row = c.y_row
+        piece.probability_item = c.y_item
+
+
+cdef void run_piece(const Plan* plan, Py_ssize_t number, char* scratch) noexcept nogil:
+    """A block of rows: load, run the kernel, apply focal loss, store."""
+    cdef CrossEntropy piece = plan.call
+    cdef Py_ssize_t o = number // plan.pieces, r = number % plan.pieces * plan.block
+    cdef Py_ssize_t run = plan.g.rows.rows, first = o * run + r
+    cdef char* y = plan.g.rows.y + o * plan.g.y_outer + r * plan.g.rows.y_row
+    cdef double* terms = <double*> (scratch + 3 * plan.buffer)
+    cdef Copy c
+    piece.rows.rows = min(plan.block, run - r)
+    piece.rows.x += o * plan.g.x_outer + r * plan.g.rows.x_row
+    piece.loss += first
+    if piece.target != NULL:
+        piece.target += first
+    if piece.probability != NULL:
+        piece.probability += o * plan.g.grad_outer + r * plan.g.rows.grad_row
+    stage_in(plan, &piece, scratch)
+    c = whole(plan, piece.rows.rows)
+    if piece.rows.y != NULL:
+        piece.rows.y = y
+        if plan.stage_y:
+            piece.rows.y = scratch + 2 * plan.buffer
+            piece.rows.y_row = c.x_row
+            piece.rows.y_item = c.x_item
+    if plan.focal:
+        piece.loss = terms
+    ROWS.cross_entropy(&piece)
+    if plan.focal:
+        apply_focal(plan, &piece, terms, plan.call.loss + first)
+    if piece.rows.y != NULL and plan.stage_y:
+        c.x = piece.rows.y
+        c.y = y
+        c.y_dtype = plan.y_dtype
+        c.y_row = plan.g.rows.y_row
+        c.y_item = plan.g.rows.y_item
+        LOSSES.copy_rows(&c)
+
+
+cdef void apply_focal(const Plan* plan, const CrossEntropy* piece, double* terms,
+                      double* loss) noexcept nogil:
+    """Make the piece's cross-entropy, in terms, and its gradient those of focal loss."""
+    cdef Py_ssize_t rows = piece.rows.rows, padded = (rows + LANES - 1) & -LANES, r
+    cdef double* alpha = terms + padded
+    cdef double* factor = alpha + padded
+    cdef double* result = factor + padded
+    cdef Copy c = whole(plan, rows)
+    for r in range(rows):
+        alpha[r] = (0.0 if piece.target[r] < 0 else 1.0 if plan.alpha == NULL
+                    else plan.alpha[piece.target[r]])
+    for r in range(rows, padded):
+        terms[r] = alpha[r] = 0
+    LOSSES.focal(terms, alpha, result, factor, padded, plan.gamma)
+    memcpy(loss, result, rows * sizeof(double))
+    if piece.rows.y != NULL:
+        c.y = piece.rows.y
+        c.y_row = piece.rows.y_row
+        c.y_item = piece.rows.y_item
+        LOSSES.scale_rows(&c, factor)
+
+
+cdef void run_pieces(const Plan* plan, double[:, ::1] buffers, int threads) noexcept nogil:
+    cdef Py_ssize_t piece, pieces = plan.g.outer * plan.pieces
+    if threads == 1:
+        for piece in range(pieces):
+            run_piece(plan, piece, <char*> &buffers[0, 0])
+    else:
+        for piece in prange(pieces, schedule="static", num_threads=threads):
+            run_piece(plan, piece, <char*> &buffers[threadid(), 0])
+
+
+def over_rows(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, probability, weight,
+              double smoothing, double scale, double[::1] loss, y, focal=None):
     """Fill `loss`, an entry a row in C order, and the gradient `y` unless it is None.
 
-    x: native float32 or float64; target: classes, -1 where ignored, or None with
-    `probability` (like x); weight: float64 or None.
+    x: as readable() gives it; target: classes, -1 where ignored, or None with `probability`
+    (in the shape of x); weight: float64 or None. focal: (gamma, float64 weights or None).
     """
-    cdef Geometry g
-    cdef CrossEntropy call
-    cdef const double[::1] weights
+    cdef Plan plan
     cdef Py_ssize_t lead, rows, o, first
+    cdef const double[::1] weights
+    cdef const double[::1] alphas
+    cdef double[:, ::1] buffers
+    cdef double work
     cdef int threads
     if cnp.PyArray_SIZE(x) == 0:
         return
     # What is absent is folded as x itself, and then not used.
-    if fold(&g, axis, x, x if y is None else y, x if probability is None else probability, True):
+    if fold(&plan.g, axis, x, x if y is None else y, x if probability is None else probability,
+            True):
         lead = x.shape[0 if axis else 1]
         rows = len(loss) // lead
         for o in range(lead):
             at = (o,) if axis else (slice(None), o)
             first = o * rows
-            cross_entropy(x[at], axis - 1 if axis else 0,
-                          None if target is None else target[first:first + rows],
-                          None if probability is None else probability[at], weight, smoothing,
-                          scale, loss[first:first + rows], None if y is None else y[at])
+            over_rows(x[at], dtype, axis - 1 if axis else 0,
+                      None if target is None else target[first:first + rows],
+                      None if probability is None else probability[at], weight, smoothing,
+                      scale, loss[first:first + rows], None if y is None else y[at], focal)
         return
-    call.rows = g.rows
+    plan.g.rows.dtype = FLOAT64 if dtype == np.float64 else FLOAT32
+    plan.call.rows = plan.g.rows
+    plan.call.rows.grad = NULL
     if y is None:
-        call.rows.y = NULL
-    call.rows.grad = NULL
-    call.target = NULL if target is None else &target[0]
-    call.probability = NULL if probability is None else g.rows.grad
-    call.probability_row = g.rows.grad_row
-    call.probability_item = g.rows.grad_item
-    call.weight = NULL
+        plan.call.rows.y = NULL
+    plan.call.target = NULL
+    if target is not None:
+        plan.call.target = &target[0]
+    plan.call.probability = plan.g.rows.grad
+    if probability is None:
+        plan.call.probability = NULL
+    plan.call.probability_row = plan.g.rows.grad_row
+    plan.call.probability_item = plan.g.rows.grad_item
+    plan.call.weight = NULL
     if weight is not None:
         weights = weight
-        call.weight = &weights[0]
-    call.smoothing = smoothing
-    call.scale = scale
-    call.loss = &loss[0]
-    threads = _threads.choose(cnp.PyArray_SIZE(x) * KERNELS.ops[0].cost)
-    if threads == 1:
-        with nogil:
-            for o in range(g.outer):
-                run_cross_entropy(&call, g.rows.x + o * g.x_outer, g.rows.y + o * g.y_outer,
-                                  g.rows.grad + o * g.grad_outer, o * g.rows.rows, g.rows.rows)
-    elif g.rows.dtype == FLOAT32:
-        cross_entropy_views[float](&g, &call, threads, 0)
+        plan.call.weight = &weights[0]
+    plan.call.smoothing = smoothing
+    plan.call.scale = scale
+    plan.call.loss = &loss[0]
+    plan.focal = focal is not None
+    plan.alpha = NULL
+    plan.gamma = 0
+    if plan.focal:
+        plan.gamma = focal[0]
+        if focal[1] is not None:
+            alphas = focal[1]
+            plan.alpha = &alphas[0]
+    plan.x_dtype = code_of(x.dtype)
+    plan.y_dtype = code_of(dtype)
+    plan.probability_dtype = -1 if probability is None else code_of(probability.dtype)
+    plan.stage_x = plan.x_dtype != plan.g.rows.dtype
+    plan.stage_y = plan.y_dtype != plan.g.rows.dtype
+    plan.stage_probability = (probability is not None
+                              and plan.probability_dtype != plan.g.rows.dtype)
+    work = cnp.PyArray_SIZE(x) * ROWS.ops[0].cost
+    threads = _threads.choose(work)
+    buffers = np.empty((threads, share_out(&plan)))
+    if work < BRIEF:
+        run_pieces(&plan, buffers, 1)
     else:
-        cross_entropy_views[double](&g, &call, threads, 0)
+        with nogil:
+            run_pieces(&plan, buffers, threads)
+
+
+cdef Py_ssize_t share_out(Plan* plan) noexcept:
+    """Cut the rows into pieces; returns how many doubles of buffers each thread needs."""
+    cdef const Rows* rows = &plan.g.rows
+    cdef Py_ssize_t size = 4 if rows.dtype == FLOAT32 else 8, doubles = 1
+    plan.block = min(rows_a_piece(rows), rows.rows)
+    plan.pieces = (rows.rows + plan.block - 1) // plan.block
+    plan.across = abs(rows.x_row) < abs(rows.x_item)
+    plan.buffer = 0
+    if plan.stage_x or plan.stage_y or plan.stage_probability:
+        # Vectors may be read beyond the last row.
+        plan.buffer = (plan.block * rows.n * size + 128) & -64
+        doubles += 3 * plan.buffer // 8
+    if plan.focal:
+        doubles += 4 * (plan.block + LANES)
+    return doubles
+
+
+def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, double scale,
+        double[::1] loss, y):
+    """Fill `loss` with -weight x[target], an entry a row in C order, and the gradient y."""
+    cdef Geometry g
+    cdef Copy call
+    cdef Py_ssize_t lead, rows, o, first
+    cdef const double[::1] weights
+    cdef const double* class_weights = NULL
+    cdef double work
+    if cnp.PyArray_SIZE(x) == 0:
+        return
+    if fold(&g, axis, x, x if y is None else y, None, True):
+        lead = x.shape[0 if axis else 1]
+        rows = len(loss) // lead
+        for o in range(lead):
+            at = (o,) if axis else (slice(None), o)
+            first = o * rows
+            nll(x[at], dtype, axis - 1 if axis else 0, target[first:first + rows], weight, scale,
+                loss[first:first + rows], None if y is None else y[at])
+        return
+    if weight is not None:
+        weights = weight
+        class_weights = &weights[0]
+    call.rows = g.rows.rows
+    call.n = g.rows.n
+    call.x_dtype = code_of(x.dtype)
+    call.y_dtype = code_of(dtype)
+    call.x = g.rows.x
+    call.y = NULL if y is None else g.rows.y
+    call.x_row = g.rows.x_row
+    call.x_item = g.rows.x_item
+    call.y_row = g.rows.y_row
+    call.y_item = g.rows.y_item
+    # What takes time is to clear the gradient.
+    work = 5.0 * len(loss) + (0 if y is None else 0.1 * cnp.PyArray_SIZE(x))
+    with nogil:
+        nll_blocks(&g, &call, target, class_weights, scale, loss,
+                   min(rows_a_piece(&g.rows), g.rows.rows), _threads.choose(work))
+
+
+cdef void nll_blocks(const Geometry* g, const Copy* call, const Py_ssize_t[::1] target,
+                     const double* weight, double scale, double[::1] loss, Py_ssize_t block,
+                     int threads) noexcept nogil:
+    cdef Py_ssize_t pieces = (g.rows.rows + block - 1) // block, piece
+    if threads == 1:
+        for piece in range(g.outer * pieces):
+            nll_block(g, call, &target[0], weight, scale, &loss[0], block, piece // pieces,
+                      piece % pieces * block)
+    else:
+        for piece in prange(g.outer * pieces, schedule="static", num_threads=threads):
+            nll_block(g, call, &target[0], weight, scale, &loss[0], block, piece // pieces,
+                      piece % pieces * block)
+
+
+cdef void nll_block(const Geometry* g, const Copy* call, const Py_ssize_t* target,
+                    const double* weight, double scale, double* loss, Py_ssize_t block,
+                    Py_ssize_t o, Py_ssize_t r) noexcept nogil:
+    cdef Copy piece = call[0]
+    cdef Py_ssize_t first = o * g.rows.rows + r
+    piece.rows = min(block, g.rows.rows - r)
+    piece.x += o * g.x_outer + r * g.rows.x_row
+    if piece.y != NULL:
+        piece.y += o * g.y_outer + r * g.rows.y_row
+    LOSSES.nll(&piece, target + first, weight, scale, loss + first)

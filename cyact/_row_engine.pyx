@@ -696,11 +696,3 @@ cdef object finish(result, y, bint fresh):
     if result is not y and not np.may_share_memory(result, y):
         np.copyto(result, y.reshape(result.shape), casting="same_kind")
     return result[()] if fresh and result.ndim == 0 else result
-
-
-def as_rows(str function, x, axis):
-    """x as float32 or float64, aligned and native, and its axis as a number from 0."""
-    x = working(function, x, None)
-    if x.dtype != np.float32 and x.dtype != np.float64:
-        raise TypeError(f"{function}: dtype {x.dtype} is not supported; use float32 or float64")
-    return x, axis_number(function, x, axis)

@@ -1,4 +1,7 @@
-"""Losses: value and gradient in one pass over the logits. The formulas are in ``_rows.pyx``."""
+"""Losses: value and gradient in one pass over the input.
+
+The formulas are in ``_rows.pyx`` (cross-entropy) and ``_losses.pyx`` (the others).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact import _loss_engine
-from cyact._engine import Domain, as_array
-from cyact._row_engine import as_rows
+from cyact._engine import FINITE, NONNEGATIVE, Domain
+from cyact._loss_engine import (
+    array_of,
+    classes_of,
+    loss_input,
+    readable,
+    reduced,
+    weight_of,
+)
+from cyact._row_engine import normalize_axis
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -26,11 +37,12 @@ def cross_entropy(
 
     Parameters
     ----------
-    logits : array_like of float32, float64, integers or bool, at least 1-D
-        Unnormalised log-probabilities; the classes lie along `axis`.
+    logits : array_like, at least 1-D
+        Unnormalised log-probabilities; the classes lie along `axis`. float16, bfloat16, float32
+        or float64; integers and bool become ``np.result_type(logits, np.float32)``.
     target : array_like
         Classes: integers of any dtype, in the shape of `logits` without `axis`. Or
-        probabilities: floats in the shape of `logits`.
+        probabilities: floats of any dtype, in the shape of `logits`.
     axis : int, default -1
         The axis of the classes.
     weight : array_like, optional
@@ -58,7 +70,8 @@ def cross_entropy(
     TypeError
         A dtype is not supported.
     ValueError
-        Shapes do not fit, or `label_smoothing` or `reduction` is not one of the above.
+        Shapes do not fit, an array has masked entries, or `label_smoothing` or `reduction` is not
+        one of the above.
     IndexError
         A class is out of range; the message names the row.
 
@@ -80,71 +93,430 @@ def cross_entropy(
     """
     name = "cross_entropy"
     smoothing = _SMOOTHING.checked(name, "label_smoothing", label_smoothing)
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"{name}: reduction must be one of "
-                         f"{', '.join(map(repr, _REDUCTIONS))}, got {reduction!r}")
-    x, axis = as_rows(name, logits, axis)
-    shape = x.shape[:axis] + x.shape[axis + 1:]
-    weight = _class_weights(name, weight, x, axis)
+    _check_reduction(name, reduction)
+    x, dtype = loss_input(name, "logits", logits)
+    axis = normalize_axis(name, x, axis)
+    weight = _class_weights(name, "weight", weight, x, axis, dtype)
     classes = probabilities = None
-    target = as_array(name, target)
+    target = array_of(name, "target", target)
     if target.dtype.kind in "iu":
-        classes = _classes(name, target, x.shape[axis], shape, ignore_index)
+        classes = _classes(name, target, x, axis, ignore_index)
     else:
         probabilities = _probabilities(name, target, x)
-
+    shape = x.shape[:axis] + x.shape[axis + 1:]
     count = 1.0
     if reduction == "mean":
-        count = _total_weight(classes, weight, shape)
+        count = float(np.prod(shape)) if classes is None else weight_of(classes, weight)
     loss = np.zeros(shape)
-    dlogits = np.empty_like(x) if return_grad else None
-    _loss_engine.cross_entropy(x, axis, classes, probabilities, weight, smoothing,
-                               1 / count if count else 0.0, loss.reshape(-1), dlogits)
-    if reduction != "none":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            loss = np.sum(loss) / np.float64(count)
-    loss = loss.astype(x.dtype) if shape or reduction != "none" else x.dtype.type(loss)
+    dlogits = np.empty_like(x, dtype) if return_grad else None
+    _loss_engine.over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
+                           1 / count if count else 0.0, loss.reshape(-1), dlogits)
+    loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
 
-def _classes(name, target, n, shape, ignore_index):
-    """One class a row as a flat array, -1 where the row is ignored."""
-    if target.shape != shape:
-        raise ValueError(f"{name}: target holds classes, so its shape must be that of the logits "
-                         f"without the class axis, {shape}; got {target.shape}")
-    ignored = target == ignore_index
-    wrong = ((target < 0) | (target >= n)) & ~ignored
-    if wrong.any():
-        row = tuple(int(i) for i in np.argwhere(wrong)[0])
-        at = f"target[{', '.join(map(str, row))}]" if row else "target"
-        raise IndexError(f"{name}: {at} is {target[row]}, but the classes are 0 to {n - 1} "
-                         f"(ignore_index is {ignore_index})")
-    return np.where(ignored, -1, target.astype(np.intp)).reshape(-1)
+def nll_loss(
+    log_probabilities: ArrayLike, target: ArrayLike, /, *, axis: int = -1,
+    weight: ArrayLike | None = None, ignore_index: int = -100,
+    reduction: Literal["none", "mean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
+    """Negative log-likelihood of classes, given log-probabilities.
+
+    Parameters
+    ----------
+    log_probabilities : array_like, at least 1-D
+        Such as the result of `log_softmax`; the classes lie along `axis`. float16, bfloat16,
+        float32 or float64; integers and bool become ``np.result_type(x, np.float32)``.
+    target : array_like of integers, of any dtype
+        Classes, in the shape of `log_probabilities` without `axis`.
+    axis : int, default -1
+        The axis of the classes.
+    weight : array_like, optional
+        A weight per class.
+    ignore_index : int, default -100
+        Rows with this class contribute exactly 0, gradient included, whatever they hold.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides by the summed weights of the rows' classes that are not ignored.
+    return_grad : bool, default False
+        Also return the gradient with respect to `log_probabilities`, from the same pass; with
+        ``reduction="none"`` the gradient of the summed loss.
+
+    Returns
+    -------
+    loss : scalar, or ndarray in the shape of `log_probabilities` without `axis` for "none"
+        In the dtype of `log_probabilities`, summed in float64. A mean over nothing is NaN, a sum 0.
+    grad : ndarray
+        Only with `return_grad`; shape, dtype and layout of `log_probabilities`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not fit, an array has masked entries, or `reduction` is not one of the above.
+    IndexError
+        A class is out of range; the message names the row.
+
+    See Also
+    --------
+    cross_entropy : of logits, more accurate than of their `log_softmax`.
+
+    Notes
+    -----
+    ``loss[r] = -weight[t] * x[r, t]`` for the row's class t; the gradient is ``-weight[t]``
+    there and 0 elsewhere, both times the row's share. Correctly rounded but for that share.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> float(cyact.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [1, 0]))
+    1.5
+    """
+    name = "nll_loss"
+    _check_reduction(name, reduction)
+    x, dtype = loss_input(name, "log_probabilities", log_probabilities)
+    axis = normalize_axis(name, x, axis)
+    weight = _class_weights(name, "weight", weight, x, axis, dtype)
+    classes = _classes(name, array_of(name, "target", target), x, axis, ignore_index)
+    count = weight_of(classes, weight) if reduction == "mean" else 1.0
+    loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
+    grad = np.empty_like(x, dtype) if return_grad else None
+    _loss_engine.nll(x, dtype, axis, classes, weight, 1 / count if count else 0.0,
+                     loss.reshape(-1), grad)
+    loss = reduced(loss, dtype, reduction, count)
+    return (loss, grad) if return_grad else loss
+
+
+def focal_loss(
+    logits: ArrayLike, target: ArrayLike, /, gamma: float = 2.0,
+    alpha: ArrayLike | None = None, *, axis: int = -1, ignore_index: int = -100,
+    reduction: Literal["none", "mean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
+    """Focal loss: cross-entropy that plays down what is classified well.
+
+    Parameters
+    ----------
+    logits : array_like, at least 1-D
+        Unnormalised log-probabilities; the classes lie along `axis`. float16, bfloat16, float32
+        or float64; integers and bool become ``np.result_type(logits, np.float32)``.
+    target : array_like of integers, of any dtype
+        Classes, in the shape of `logits` without `axis`.
+    gamma : float, default 2.0
+        At least 0 and finite; 0 is cross-entropy.
+    alpha : array_like, optional
+        A factor per class, or a number for all of them. (Where a binary alpha is meant that
+        stands for its complement in the other class, give ``[1 - alpha, alpha]``.)
+    axis : int, default -1
+        The axis of the classes.
+    ignore_index : int, default -100
+        Rows with this class contribute exactly 0, gradient included, whatever their logits.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides by the number of rows that are not ignored, whatever `alpha`.
+    return_grad : bool, default False
+        Also return the gradient with respect to `logits`, from the same pass; with
+        ``reduction="none"`` the gradient of the summed loss.
+
+    Returns
+    -------
+    loss : scalar, or ndarray in the shape of `logits` without `axis` for "none"
+        In the dtype of `logits`, summed in float64. A mean over nothing is NaN, a sum 0.
+    dlogits : ndarray
+        Only with `return_grad`; shape, dtype and layout of `logits`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not fit, an array has masked entries, or `gamma`, `alpha` or `reduction` is not
+        one of the above.
+    IndexError
+        A class is out of range; the message names the row.
+
+    Notes
+    -----
+    ``loss[r] = -alpha[t] * (1 - p)**gamma * log(p)`` with p the softmax of the row's class t. 1 - p
+    is the share of all others, so that confident rows keep their digits. A row's loss and
+    gradient are within 2 ULP (float64: 4 + 2 `gamma`; half types: 1).
+
+    References
+    ----------
+    T.-Y. Lin, P. Goyal, R. Girshick, K. He and P. Dollar, "Focal loss for dense object
+    detection", ICCV 2017, arXiv:1708.02002.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> round(float(cyact.focal_loss([[2.0, 0.0, 0.0]], [0])), 6)
+    0.010869
+    """
+    name = "focal_loss"
+    gamma = NONNEGATIVE.checked(name, "gamma", gamma)
+    _check_reduction(name, reduction)
+    x, dtype = loss_input(name, "logits", logits)
+    axis = normalize_axis(name, x, axis)
+    if alpha is not None and np.ndim(alpha) == 0:
+        alpha = np.full(x.shape[axis], FINITE.checked(name, "alpha", alpha))
+    else:
+        alpha = _class_weights(name, "alpha", alpha, x, axis, dtype)
+    classes = _classes(name, array_of(name, "target", target), x, axis, ignore_index)
+    count = weight_of(classes, None) if reduction == "mean" else 1.0
+    loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
+    dlogits = np.empty_like(x, dtype) if return_grad else None
+    _loss_engine.over_rows(x, dtype, axis, classes, None, None, 0.0,
+                           1 / count if count else 0.0, loss.reshape(-1), dlogits,
+                           (gamma, alpha))
+    loss = reduced(loss, dtype, reduction, count)
+    return (loss, dlogits) if return_grad else loss
+
+
+def binary_cross_entropy(
+    p: ArrayLike, target: ArrayLike, /, weight: ArrayLike | None = None, *,
+    reduction: Literal["none", "mean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
+    """Binary cross-entropy between probabilities and targets.
+
+    Parameters
+    ----------
+    p : array_like
+        Probabilities, from 0 to 1. float16, bfloat16, float32 or float64; integers and bool
+        become ``np.result_type(p, np.float32)``.
+    target : array_like of any real dtype
+        From 0 to 1, in the shape of `p`.
+    weight : array_like, optional
+        Factors of the losses; broadcast to the shape of `p`.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides by the number of entries.
+    return_grad : bool, default False
+        Also return the gradient with respect to `p`, from the same pass; with
+        ``reduction="none"`` the gradient of the summed loss.
+
+    Returns
+    -------
+    loss : scalar, or ndarray in the shape of `p` for "none"
+        In the dtype of `p`, summed in float64. A mean over nothing is NaN, a sum 0.
+    dp : ndarray
+        Only with `return_grad`; shape, dtype and layout of `p`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not fit, an array has masked entries, or `reduction` is not one of the above.
+
+    See Also
+    --------
+    binary_cross_entropy_with_logits : accurate also where p rounds to 1.
+
+    Notes
+    -----
+    ``loss = -weight * (target * log(p) + (1 - target) * log(1 - p))``, the logarithm not clamped:
+    infinite for ``p = 0, target = 1``. ``0 * log(0)`` is 0. The gradient is ``weight * (p - target)
+    / (p * (1 - p))``, with its limits 1 at ``p = target = 0`` and -1 at ``p = target = 1``. Where
+    `p` or `target` is outside [0, 1], both are NaN. Within 2 ULP in float32 and float64 (measured:
+    0.51), within 1 in half types.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> round(float(cyact.binary_cross_entropy([0.9, 0.2], [1, 0])), 6)
+    0.164252
+    """
+    name = "binary_cross_entropy"
+    _check_reduction(name, reduction)
+    x, dtype = loss_input(name, "p", p)
+    target = _same_shape(name, target, x, "p")
+    weight = _broadcast(name, "weight", weight, x)
+    loss, grad = _loss_engine.pointwise(name, x, dtype, target, weight, None, reduction, x.size,
+                                        return_grad)
+    return (loss, grad) if return_grad else loss
+
+
+def binary_cross_entropy_with_logits(
+    logits: ArrayLike, target: ArrayLike, /, weight: ArrayLike | None = None,
+    pos_weight: ArrayLike | None = None, *,
+    reduction: Literal["none", "mean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
+    """Binary cross-entropy between the sigmoid of logits and targets.
+
+    Parameters
+    ----------
+    logits : array_like
+        Log-odds. float16, bfloat16, float32 or float64; integers and bool become
+        ``np.result_type(logits, np.float32)``.
+    target : array_like of any real dtype
+        From 0 to 1, in the shape of `logits`.
+    weight : array_like, optional
+        Factors of the losses; broadcast to the shape of `logits`.
+    pos_weight : array_like, optional
+        Factors of the positive part, usually one per class along the last axis; broadcast to
+        the shape of `logits`.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides by the number of entries.
+    return_grad : bool, default False
+        Also return the gradient with respect to `logits`, from the same pass; with
+        ``reduction="none"`` the gradient of the summed loss.
+
+    Returns
+    -------
+    loss : scalar, or ndarray in the shape of `logits` for "none"
+        In the dtype of `logits`, summed in float64. A mean over nothing is NaN, a sum 0.
+    dlogits : ndarray
+        Only with `return_grad`; shape, dtype and layout of `logits`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not fit, an array has masked entries, or `reduction` is not one of the above.
+
+    Notes
+    -----
+    ``loss = weight * ((1 - t) * x + (1 + (pos_weight - 1) * t) * softplus(-x))``, computed as a sum
+    in which nothing cancels: a confident loss keeps its digits, and that of ``(inf, 1)`` is 0.
+    Within 2 ULP in float32 and float64 (measured: 0.82 and 0.94), within 1 in half types, and so
+    is the gradient ``weight * ((1 - t) * sigmoid(x) - pos_weight * t * sigmoid(-x))``; where, for a
+    target between 0 and 1, its two terms cancel, within 2 ulp of 2**-5 times the larger (float64)
+    or 2**-4 (float32).
+
+    Examples
+    --------
+    >>> import cyact
+    >>> loss, dlogits = cyact.binary_cross_entropy_with_logits(
+    ...     [40.0, -1.0], [1, 0], return_grad=True)
+    >>> round(float(loss), 6)
+    0.156631
+    >>> dlogits
+    array([-2.12417713e-18,  1.34470711e-01])
+    """
+    name = "binary_cross_entropy_with_logits"
+    _check_reduction(name, reduction)
+    x, dtype = loss_input(name, "logits", logits)
+    target = _same_shape(name, target, x, "logits")
+    weight = _broadcast(name, "weight", weight, x)
+    pos_weight = _broadcast(name, "pos_weight", pos_weight, x)
+    loss, grad = _loss_engine.pointwise(name, x, dtype, target, weight, pos_weight, reduction,
+                                        x.size, return_grad)
+    return (loss, grad) if return_grad else loss
+
+
+def kl_div(
+    log_p: ArrayLike, target: ArrayLike, /, log_target: bool = False, *,
+    reduction: Literal["none", "mean", "batchmean", "sum"] = "mean", return_grad: bool = False
+) -> Any:
+    """Kullback-Leibler divergence of log-probabilities from a target distribution.
+
+    Parameters
+    ----------
+    log_p : array_like
+        Log-probabilities. float16, bfloat16, float32 or float64; integers and bool become
+        ``np.result_type(log_p, np.float32)``.
+    target : array_like of any real dtype
+        Probabilities, or their logarithms with `log_target`, in the shape of `log_p`.
+    log_target : bool, default False
+        Whether `target` holds logarithms.
+    reduction : {"mean", "batchmean", "sum", "none"}, default "mean"
+        "mean" divides by the number of entries, "batchmean" by the length of the first axis,
+        which is the divergence of distributions along the others.
+    return_grad : bool, default False
+        Also return the gradient with respect to `log_p`, from the same pass; with
+        ``reduction="none"`` the gradient of the summed loss.
+
+    Returns
+    -------
+    loss : scalar, or ndarray in the shape of `log_p` for "none"
+        In the dtype of `log_p`, summed in float64. A mean over nothing is NaN, a sum 0.
+    dlog_p : ndarray
+        Only with `return_grad`; shape, dtype and layout of `log_p`.
+
+    Raises
+    ------
+    TypeError
+        A dtype is not supported.
+    ValueError
+        Shapes do not fit, an array has masked entries, or `reduction` is not one of the above.
+
+    Notes
+    -----
+    ``loss = t * (log(t) - log_p)``, with `log_target` ``exp(t) * (t - log_p)``; 0 where the target
+    probability is 0, NaN where it is negative. The gradient is minus the target probability.
+    Within 2 ULP in float32 and float64 (measured: 0.53 and 0.70), within 1 in half types; where
+    ``log(t)`` and `log_p` cancel, within 2 ulp of 2**-28 times ``t * log_p`` (float32) or 2**-5
+    (float64).
+
+    Examples
+    --------
+    >>> import cyact, numpy as np
+    >>> p, q = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
+    >>> round(float(cyact.kl_div(np.log(p), q, reduction="batchmean")), 6)
+    0.368064
+    """
+    name = "kl_div"
+    _check_reduction(name, reduction, (*_REDUCTIONS, "batchmean"))
+    x, dtype = loss_input(name, "log_p", log_p)
+    target = _same_shape(name, target, x, "log_p")
+    count = x.size
+    if reduction == "batchmean":
+        reduction = "mean"
+        count = x.shape[0] if x.ndim else 1
+    loss, grad = _loss_engine.pointwise(
+        "kl_div of logarithms" if log_target else name, x, dtype, target, None, None, reduction,
+        count, return_grad)
+    return (loss, grad) if return_grad else loss
+
+
+def _check_reduction(name, reduction, allowed=_REDUCTIONS):
+    if reduction not in allowed:
+        raise ValueError(f"{name}: reduction must be one of "
+                         f"{', '.join(map(repr, allowed))}, got {reduction!r}")
+
+
+def _same_shape(name, target, x, called):
+    """The target of a loss that has one for each entry."""
+    target = array_of(name, "target", target)
+    if target.shape != x.shape:
+        raise ValueError(f"{name}: target must have the shape of {called}, {x.shape}; "
+                         f"got {target.shape}")
+    return readable(name, "target", target)
+
+
+def _broadcast(name, called, weight, x):
+    """A weight for each entry, as a view; None where there is none."""
+    if weight is None:
+        return None
+    weight = readable(name, called, array_of(name, called, weight))
+    try:
+        return np.broadcast_to(weight, x.shape)
+    except ValueError:
+        raise ValueError(f"{name}: {called} must broadcast to the shape of the input, {x.shape}; "
+                         f"got {weight.shape}") from None
+
+
+def _classes(name, target, x, axis, ignore_index):
+    return classes_of(name, target, x.shape[:axis] + x.shape[axis + 1:], x.shape[axis],
+                      ignore_index)
 
 
 def _probabilities(name, target, x):
     if target.shape != x.shape:
         raise ValueError(f"{name}: target holds probabilities, so it must have the shape of the "
                          f"logits, {x.shape}; got {target.shape}. For classes use an integer dtype")
-    if not np.can_cast(target.dtype, x.dtype, "same_kind"):
+    if target.dtype.kind == "b":
         raise TypeError(f"{name}: target must hold integer classes or float probabilities, "
                         f"got dtype {target.dtype}")
-    return np.require(target, x.dtype, "A")
+    return readable(name, "target", target)
 
 
-def _class_weights(name, weight, x, axis):
+def _class_weights(name, called, weight, x, axis, dtype):
+    """One weight a class, in float64 as rounded to what the loss is computed in."""
     if weight is None:
         return None
-    weight = as_array(name, weight)
+    weight = readable(name, called, array_of(name, called, weight))
     if weight.shape != (x.shape[axis],):
-        raise ValueError(f"{name}: weight must have one entry per class, shape "
+        raise ValueError(f"{name}: {called} must have one entry per class, shape "
                          f"({x.shape[axis]},); got {weight.shape}")
-    return np.ascontiguousarray(weight.astype(x.dtype, casting="same_kind"), np.float64)
-
-
-def _total_weight(classes, weight, shape):
-    """What "mean" divides by."""
-    if classes is None:
-        return float(np.prod(shape))
-    used = classes[classes >= 0]
-    return float(used.size if weight is None else weight[used].sum())
+    with np.errstate(over="ignore"):
+        weight = weight.astype(np.float64 if dtype == np.float64 else np.float32)
+    return np.ascontiguousarray(weight, np.float64)

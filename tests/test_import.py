@@ -45,6 +45,7 @@ def test_only_one_level_is_loaded(run_python):
     loaded = run_python(code, CYACT_ISA="baseline").stdout.split()
     assert "cyact._kernels_baseline" in loaded
     assert "cyact._rows_baseline" in loaded
+    assert "cyact._losses_baseline" in loaded
     assert not [m for m in loaded if m.endswith(("_v3", "_v4"))]
 
 

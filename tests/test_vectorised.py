@@ -30,6 +30,9 @@ pytestmark = [
 
 WIDEST = {"baseline": "%xmm", "v3": "%ymm", "v4": "%zmm"}
 SYMBOL = re.compile(r"__pyx_fuse_([01])__pyx_f_\w*?_kernels_[a-z0-9]+?_(\w+)")
+LOSS = re.compile(
+    r"(?:__pyx_fuse_[01])?__pyx_f_\w*?_losses_(?:baseline|v3|v4)_(\w+)")
+LOSS_KERNELS = {"binary", "logits", "divergence", "log_divergence"}
 PACKED = re.compile(r"(?!v?mov)[a-z0-9]+p[sd]$")
 SCALAR = re.compile(r"v?(add|sub|mul|div|sqrt|fn?m(add|sub)\d+)s[sd]$")
 # A copy is best left to the C library.
@@ -89,20 +92,33 @@ def problems(name, body, widest):
     return found
 
 
-@pytest.fixture(scope="module", params=WIDEST)
-def level(request):
-    spec = importlib.util.find_spec(f"cyact._kernels_{request.param}")
+def symbols_of(module, level):
+    spec = importlib.util.find_spec(f"cyact.{module}_{level}")
     if spec is None:
-        pytest.skip(f"level {request.param} is not built")
-    return request.param, functions(spec.origin)
+        pytest.skip(f"level {level} is not built")
+    return functions(spec.origin)
 
 
-def test_kernels_are_vector_loops_without_calls(level):
-    name, symbols = level
+@pytest.mark.parametrize("name", WIDEST)
+def test_kernels_are_vector_loops_without_calls(name):
+    symbols = symbols_of("_kernels", name)
     kernels = {f"{match[2]}[{('float', 'double')[int(match[1])]}]": (match[2], body)
                for symbol, body in symbols.items()
                if (match := SYMBOL.fullmatch(symbol.partition(".")[0])) and body}
     assert len(kernels) >= 50, "the kernels' symbols are gone: is the module stripped?"
     bad = [f"{title}: {', '.join(found)}" for title, (kernel, body) in kernels.items()
            if (found := problems(kernel, body, WIDEST[name]))]
+    assert not bad, "\n".join(bad)
+
+
+@pytest.mark.parametrize("name", WIDEST)
+def test_losses_are_vector_loops_without_calls(name):
+    found = {}
+    for symbol, body in symbols_of("_losses", name).items():
+        match = LOSS.fullmatch(symbol.partition(".")[0])
+        if match and body and match[1].removesuffix("_loss") in {*LOSS_KERNELS, "focal"}:
+            found[symbol] = problems(match[1], body, WIDEST[name])
+    # Each with its gradient and without, for two dtypes; and focal loss
+    assert len(found) == 4 * len(LOSS_KERNELS) + 1, "the kernels' symbols are gone"
+    bad = [f"{title}: {', '.join(what)}" for title, what in found.items() if what]
     assert not bad, "\n".join(bad)

@@ -1,0 +1,846 @@
+"""Losses: one readable loop a loss, and what is around it.
+
+Compiled once for each instruction-set level. The losses of one element each work on tiles: the
+arrays, of any dtype and strides, are loaded as float32 or float64; a kernel gives loss and
+gradient as doubles; these are summed in a fixed order, or rounded once to where they belong.
+cross_entropy is in _rows.pyx; here is what it needs for other dtypes, and focal loss, which is
+a function of it.
+"""
+
+from libc.math cimport INFINITY, NAN
+from libc.string cimport memcpy, memset
+from cpython.pycapsule cimport PyCapsule_New
+
+from cyact._abi cimport (
+    ABI,
+    BFLOAT16,
+    BINARY_CROSS_ENTROPY,
+    BINARY_CROSS_ENTROPY_WITH_LOGITS,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    KL_DIV,
+    KL_DIV_LOG_TARGET,
+    LANES,
+    LOSS_GRAD,
+    LOSS_POSITIVE,
+    LOSS_TARGET,
+    LOSS_VALUE,
+    LOSS_WEIGHT,
+    LOSS_X,
+    POINTWISE,
+    TILE,
+    UINT8,
+    UINT16,
+    UINT32,
+    Copy,
+    LossKernels,
+    Pointwise,
+    loss_kernel_t,
+)
+# Written so, Cython sees that this module is out of date when one of those is changed.
+cimport cyact._math32 as m32
+cimport cyact._math64 as m64
+from cyact._half cimport from_bfloat, narrow, round_to_odd, uint16, widen
+from cyact._math32 cimport opaque
+from cyact._math64 cimport pair
+from cyact._tile cimport cyact_status, status_get, status_set, tile
+
+cdef extern from *:
+    float from_half "cyact_from_half" (uint16 h) noexcept nogil
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused element:
+    signed char
+    unsigned char
+    short
+    unsigned short
+    int
+    unsigned int
+    long long
+    unsigned long long
+    float
+    double
+
+
+# Any dtype, to what is computed in
+
+cdef inline void cast(const char* x, Py_ssize_t step, real* to, Py_ssize_t n,
+                      element kind) noexcept nogil:
+    cdef Py_ssize_t i
+    if step == sizeof(element):
+        for i in range(n):
+            to[i] = <real> (<const element*> x)[i]
+    else:
+        for i in range(n):
+            to[i] = <real> (<const element*> (x + i * step))[0]
+
+
+cdef inline float half_at(const char* x, int dtype) noexcept nogil:
+    cdef uint16 h = (<const uint16*> x)[0]
+    return from_bfloat(h) if dtype == BFLOAT16 else from_half(h)
+
+
+cdef inline void cast_halves(const char* x, Py_ssize_t step, int dtype, real* to,
+                             Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i = 0, whole = n & -LANES
+    if real is float:
+        if step == sizeof(uint16):
+            widen(<const uint16*> x, to, whole, dtype)
+            i = whole
+    while i < n:
+        to[i] = half_at(x + i * step, dtype)
+        i += 1
+
+
+cdef void copy_items(const char* x, Py_ssize_t step, int dtype, real* to,
+                     Py_ssize_t n) noexcept nogil:
+    """to[i] = item i of x, whatever its dtype."""
+    if dtype == FLOAT32:
+        cast(x, step, to, n, <float> 0)
+    elif dtype == FLOAT64:
+        cast(x, step, to, n, <double> 0)
+    elif dtype == FLOAT16 or dtype == BFLOAT16:
+        cast_halves(x, step, dtype, to, n)
+    elif dtype == INT8:
+        cast(x, step, to, n, <signed char> 0)
+    elif dtype == UINT8:
+        cast(x, step, to, n, <unsigned char> 0)
+    elif dtype == INT16:
+        cast(x, step, to, n, <short> 0)
+    elif dtype == UINT16:
+        cast(x, step, to, n, <unsigned short> 0)
+    elif dtype == INT32:
+        cast(x, step, to, n, <int> 0)
+    elif dtype == UINT32:
+        cast(x, step, to, n, <unsigned int> 0)
+    elif dtype == INT64:
+        cast(x, step, to, n, <long long> 0)
+    else:
+        cast(x, step, to, n, <unsigned long long> 0)
+
+
+cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
+    """Of a float dtype."""
+    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
+
+
+# One element's loss and gradient. What the loops pass in besides the entries: literal bounds
+# would make GCC split a clamp into branches.
+
+cdef struct Terms:
+    double loss
+    double grad
+
+cdef struct Constants:
+    pair scale                    # the gradient is multiplied by this
+    double one
+    double tiny                   # below this a logarithm of 1 - p is -p
+    double low                    # of an exponent
+    double high
+    double infinity
+    double undefined
+
+
+# Binary cross-entropy with logits: (1 - t) x + (1 + (v - 1) t) softplus(-x), as
+# away |x| + (1 - t + v t) log(1 + e^-|x|), where away is 1 - t for positive x and v t for
+# negative: nothing cancels, and an infinity that does not count is not there.
+
+cdef inline Terms logits_float(double x, double t, double w, double v, const Constants* c,
+                               bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef double rounded, q, e, p, d, inverse, log
+    cdef double a = m64.absolute(x), negative = 1 - t, positive = v * t
+    cdef double away = negative if x >= 0 else positive
+    q = m32.exp_rest(-m64.at_most(a, c.high), &rounded)
+    e = m32.shift(1, rounded)
+    e = m32.fma(e, q, e)
+    # log(1 + e) = e p/d as in m32.log1p; 1/(1 + e) shares its division
+    p = m32.fma(3.98025803785869, e, 27.888936454233583)
+    d = e + 15.245728552755184
+    p = m32.fma(p, e, 32.15999656478346)
+    d = m32.fma(d, e, 43.96887243535131)
+    d = m32.fma(d, e, 32.159997175249764)
+    y.grad = 0
+    if wanted:
+        inverse = 1 / (d * (1 + e))
+        log = e * p * ((1 + e) * inverse)
+        q = m32.fma(negative, e, -positive)
+        p = m32.fma(-positive, e, negative)
+        y.grad = c.scale.hi * w * ((p if x >= 0 else q) * (d * inverse))
+    else:
+        log = e * p / d
+    y.loss = w * m32.fma(negative + positive, log, 0 if away == 0 else away * a)
+    return y
+
+
+cdef inline pair sum_of(pair a, pair b) noexcept nogil:
+    cdef pair s = m64.two_sum(a.hi, b.hi)
+    s.lo += a.lo + b.lo
+    return s
+
+
+cdef inline pair either(bint condition, pair a, pair b) noexcept nogil:
+    return m64.pair_of(a.hi if condition else b.hi, a.lo if condition else b.lo)
+
+
+cdef inline pair negated(pair a) noexcept nogil:
+    return m64.pair_of(-a.hi, -a.lo)
+
+
+cdef inline double rounded(pair y, double plain) noexcept nogil:
+    """y, but where it is infinite or undefined, as plain arithmetic has it."""
+    return plain if plain - plain != 0 else y.hi + y.lo
+
+
+cdef inline Terms logits_double(double x, double t, double w, double v, const Constants* c,
+                                bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef pair e, log, share, factor, near, far
+    cdef double a = m64.absolute(x), step, far_hi
+    cdef pair negative = m64.two_sum(1, -t), positive = m64.two_prod(v, t)
+    cdef pair away = m64.times(either(x >= 0, negative, positive), w)
+    # e^-a is step^2 e; where step is not 1, that is its own log1p
+    e = m64.halved_exp(m64.single(m64.at_least(-a, c.low)), &step)
+    log = either(step == c.one, m64.log1p_parts(e), e)
+    step *= step
+    share = m64.times(sum_of(negative, positive), w)
+    near = m64.times(away, 0 if away.hi == 0 else a)
+    far = m64.product(share, log)
+    y.loss = rounded(sum_of(near, m64.pair_of(far.hi * step, far.lo * step)),
+                     near.hi + share.hi * (log.hi * step))
+    y.grad = 0
+    if wanted:
+        factor = m64.times(c.scale, w)
+        near = m64.product(either(x >= 0, negative, negated(positive)), factor)
+        far = m64.product(either(x >= 0, negated(positive), negative), factor)
+        far_hi = far.hi
+        far = m64.product(far, e)
+        near = sum_of(near, m64.pair_of(far.hi * step, far.lo * step))
+        y.grad = rounded(m64.single(m64.divide(near, m64.one_plus(e, step))),
+                         near.hi + far_hi * (e.hi * step))
+    return y
+
+
+# Binary cross-entropy: -w (t log p + (1 - t) log(1 - p)), 0 log 0 being 0; its gradient is
+# w (p - t)/(p (1 - p)). Outside [0, 1] both are undefined.
+
+cdef inline double log_float(double w) noexcept nogil:
+    """log(w) of a positive normal number, to 2^-30."""
+    cdef m32.uint64 k = m32.exponent_of(w)
+    return m32.log_of(k, m32.fma(w, m32.from_bits64((2047ULL - k) << 52), -1))
+
+
+cdef inline double log1m_float(double p) noexcept nogil:
+    """log(1 - p) for 0 <= p < 1, to 2^-30."""
+    cdef double w = 1 - p
+    cdef m32.uint64 k = m32.exponent_of(w)
+    cdef double f = m32.fma(w, m32.from_bits64((2047ULL - k) << 52), -1)
+    return m32.log_of(k, f if w < 0.75 else -p)
+
+
+cdef inline double limit(double p) noexcept nogil:
+    """The gradient where p is the target."""
+    return 1 if p == 0 else -1 if p == 1 else 0
+
+
+cdef inline Terms binary_float(double p, double t, double w, double v, const Constants* c,
+                               bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef double rest = 1 - t, on, off
+    cdef double undefined = 0 if (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1) else c.undefined
+    on = c.infinity if p == 0 else -log_float(p)
+    off = c.infinity if p == 1 else -log1m_float(p)
+    y.loss = w * ((0 if t == 0 else t * on) + (0 if t == 1 else rest * off)) + undefined
+    y.grad = 0
+    if wanted:
+        y.grad = (p - t) / (p * (1 - p))
+        y.grad = c.scale.hi * w * (limit(p) if p == t else y.grad) + undefined
+    return y
+
+
+cdef inline pair log_parts(pair x) noexcept nogil:
+    """log(x.hi + x.lo), as m64.log does it; x.hi is positive and normal."""
+    cdef unsigned long long k = (m64.bits(x.hi) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
+    cdef double m = m64.from_bits(m64.bits(x.hi) - ((k - 1024ULL) << 52))
+    cdef pair f = m64.fast_two_sum(m - 1, x.lo * m64.from_bits((2047ULL - k) << 52))
+    cdef pair s = m64.quotient(f, m64.plus(2, f))
+    cdef double z = s.hi * s.hi, exponent = m64.unbiased(k)
+    cdef pair sum = m64.fast_two_sum(exponent * m64.LN2_H, s.hi + s.hi)
+    sum.lo += exponent * m64.LN2_L + m64.madd(s.hi * z, m64.log_rest(z), s.lo + s.lo)
+    return sum
+
+
+cdef inline pair log_any(double x) noexcept nogil:
+    """log(x) of a positive number; a subnormal one is lifted by 2^128."""
+    cdef bint small = x < 1e-280
+    cdef pair y = log_parts(m64.single(x * 3.402823669209385e+38 if small else x))
+    cdef double less = -128.0 if small else 0.0
+    cdef pair sum = m64.fast_two_sum(less * m64.LN2_H, y.hi)
+    sum.lo += m64.madd(less, m64.LN2_L, y.lo)
+    return sum
+
+
+cdef inline Terms binary_double(double p, double t, double w, double v, const Constants* c,
+                                bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef pair q = m64.fast_two_sum(1, -p), rest = m64.fast_two_sum(1, -t), on, off, d
+    cdef double plain, lift
+    cdef double undefined = 0 if (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1) else c.undefined
+    on = m64.times(negated(log_any(p)), t)
+    off = m64.product(either(p < c.tiny, m64.single(p), negated(log_parts(q))), rest)
+    on.hi = c.infinity if p == 0 else on.hi
+    off.hi = c.infinity if p == 1 else off.hi
+    on = either(t == 0, m64.single(0), on)
+    off = either(t == 1, m64.single(0), off)
+    y.loss = undefined + rounded(m64.times(sum_of(on, off), w), (on.hi + off.hi) * w)
+    y.grad = 0
+    if wanted:
+        # the reciprocal of a subnormal number would overflow
+        lift = 3.402823669209385e+38 if p < c.tiny else 1.0
+        d = m64.times(q, p * lift)
+        y.grad = m64.divide(
+            m64.product(m64.two_sum(p, -t), m64.times(c.scale, w * lift)), d)
+        plain = (p - t) * lift / d.hi * (c.scale.hi * w)
+        y.grad = plain if plain - plain != 0 else y.grad
+        plain = limit(p) * (c.scale.hi * w)
+        y.grad = undefined + (plain if p == t else y.grad)
+    return y
+
+
+# Kullback-Leibler divergence: t (log t - x), or e^t (t - x) for the target's logarithm; 0
+# where the target is 0. The gradient is minus the target.
+
+cdef inline Terms divergence_float(double x, double t, double w, double v, const Constants* c,
+                                   bint wanted) noexcept nogil:
+    cdef Terms y
+    y.loss = t * (m64.log(t) - x)          # in double: the difference may be small
+    y.loss = c.undefined if t < 0 else y.loss
+    y.loss = 0 if (t == 0) & (x == x) else y.loss
+    y.grad = 0 - t * c.scale.hi
+    return y
+
+
+cdef inline Terms divergence_double(double x, double t, double w, double v, const Constants* c,
+                                    bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef pair log = log_any(t)
+    y.loss = rounded(m64.times(sum_of(m64.single(-x), log), t), t * (log.hi - x))
+    y.loss = c.undefined if t < 0 else y.loss
+    y.loss = 0 if (t == 0) & (x == x) else y.loss
+    y.grad = 0 - m64.madd(t, c.scale.hi, t * c.scale.lo)
+    return y
+
+
+cdef inline Terms log_divergence_float(double x, double t, double w, double v,
+                                       const Constants* c, bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef double e = m32.exp_from(m64.at_least(m64.at_most(t, c.high), c.low), m32.ROUND)
+    y.loss = e * (t - x)
+    y.loss = 0 if (t == -c.infinity) & (x == x) else y.loss
+    y.grad = 0 - e * c.scale.hi
+    return y
+
+
+cdef inline Terms log_divergence_double(double x, double t, double w, double v,
+                                        const Constants* c, bint wanted) noexcept nogil:
+    cdef Terms y
+    cdef double step
+    cdef pair e = m64.halved_exp(
+        m64.single(m64.at_least(m64.at_most(t, c.high), c.low)), &step)
+    step *= step
+    y.loss = step * rounded(m64.product(m64.two_sum(t, -x), e), e.hi * (t - x))
+    y.loss = 0 if (t == -c.infinity) & (x == x) else y.loss
+    y.grad = 0 - step * rounded(m64.product(e, c.scale), e.hi * c.scale.hi)
+    return y
+
+
+# The loops
+
+cdef inline Terms term(int op, real x, real t, real w, real v, const Constants* c,
+                       bint wanted) noexcept nogil:
+    if real is float:
+        if op == BINARY_CROSS_ENTROPY:
+            return binary_float(x, t, w, v, c, wanted)
+        if op == BINARY_CROSS_ENTROPY_WITH_LOGITS:
+            return logits_float(x, t, w, v, c, wanted)
+        if op == KL_DIV:
+            return divergence_float(x, t, w, v, c, wanted)
+        return log_divergence_float(x, t, w, v, c, wanted)
+    else:
+        if op == BINARY_CROSS_ENTROPY:
+            return binary_double(x, t, w, v, c, wanted)
+        if op == BINARY_CROSS_ENTROPY_WITH_LOGITS:
+            return logits_double(x, t, w, v, c, wanted)
+        if op == KL_DIV:
+            return divergence_double(x, t, w, v, c, wanted)
+        return log_divergence_double(x, t, w, v, c, wanted)
+
+
+cdef inline Constants constants(const double* scale, double low, double high) noexcept nogil:
+    cdef Constants c
+    c.scale = m64.pair_of(scale[0], scale[1])
+    c.one = opaque(1)
+    c.tiny = opaque(1e-20)
+    c.low = opaque(low)
+    c.high = opaque(high)
+    c.infinity = opaque(INFINITY)
+    c.undefined = opaque(NAN)
+    return c
+
+
+cdef inline void loop(int op, const real* x, const real* t, const real* w, const real* v,
+                      double* loss, double* grad, Py_ssize_t n, const double* scale,
+                      bint wanted) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef Constants c = constants(scale, -700 if real is float else -1500,
+                                 700 if real is float else 710)
+    cdef Terms y
+    for i in range(n & -LANES):
+        y = term(op, x[i], t[i], w[i], v[i], &c, wanted)
+        loss[i] = y.loss
+        if wanted:
+            grad[i] = y.grad
+
+
+cdef void binary(const real* x, const real* t, const real* w, const real* v, double* loss,
+                 double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+    loop(BINARY_CROSS_ENTROPY, x, t, w, v, loss, grad, n, scale, True)
+
+
+cdef void binary_loss(const real* x, const real* t, const real* w, const real* v, double* loss,
+                      double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+    loop(BINARY_CROSS_ENTROPY, x, t, w, v, loss, grad, n, scale, False)
+
+
+cdef void logits(const real* x, const real* t, const real* w, const real* v, double* loss,
+                 double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+    loop(BINARY_CROSS_ENTROPY_WITH_LOGITS, x, t, w, v, loss, grad, n, scale, True)
+
+
+cdef void logits_loss(const real* x, const real* t, const real* w, const real* v, double* loss,
+                      double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+    loop(BINARY_CROSS_ENTROPY_WITH_LOGITS, x, t, w, v, loss, grad, n, scale, False)
+
+
+cdef void divergence(const real* x, const real* t, const real* w, const real* v, double* loss,
+                     double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+    loop(KL_DIV, x, t, w, v, loss, grad, n, scale, True)
+
+
+cdef void divergence_loss(const real* x, const real* t, const real* w, const real* v,
+                          double* loss, double* grad, Py_ssize_t n,
+                          const double* scale) noexcept nogil:
+    loop(KL_DIV, x, t, w, v, loss, grad, n, scale, False)
+
+
+cdef void log_divergence(const real* x, const real* t, const real* w, const real* v,
+                         double* loss, double* grad, Py_ssize_t n,
+                         const double* scale) noexcept nogil:
+    loop(KL_DIV_LOG_TARGET, x, t, w, v, loss, grad, n, scale, True)
+
+
+cdef void log_divergence_loss(const real* x, const real* t, const real* w, const real* v,
+                              double* loss, double* grad, Py_ssize_t n,
+                              const double* scale) noexcept nogil:
+    loop(KL_DIV_LOG_TARGET, x, t, w, v, loss, grad, n, scale, False)
+
+
+# Tiles
+
+cdef float[TILE] ONES32
+cdef double[TILE] ONES64
+cdef loss_kernel_t KERNELS[POINTWISE][2][2]     # by loss, dtype, and whether there is a gradient
+
+# Where in the array an element is: its index in each dimension.
+cdef struct Place:
+    Py_ssize_t[64] index
+
+cdef struct Work:
+    tile[4] inputs
+    tile loss
+    tile grad
+    tile result
+
+
+cdef inline void find(const Pointwise* call, Py_ssize_t start, Place* place) noexcept nogil:
+    cdef int d
+    for d in range(call.dims - 1, -1, -1):
+        place.index[d] = start % call.shape[d]
+        start //= call.shape[d]
+
+
+cdef inline Py_ssize_t offset(const Pointwise* call, int array, const Place* place) noexcept nogil:
+    cdef int d
+    cdef Py_ssize_t bytes = 0
+    for d in range(call.dims):
+        bytes += place.index[d] * call.steps[array][d]
+    return bytes
+
+
+cdef inline void advance(const Pointwise* call, Place* place, Py_ssize_t run) noexcept nogil:
+    """Go on by `run` elements, which end at most where the innermost dimension does."""
+    cdef int d = call.dims - 1
+    place.index[d] += run
+    while d > 0 and place.index[d] == call.shape[d]:
+        place.index[d] = 0
+        d -= 1
+        place.index[d] += 1
+
+
+cdef inline const real* load(const Pointwise* call, int array, Py_ssize_t start, Py_ssize_t n,
+                             Py_ssize_t padded, real* buffer) noexcept nogil:
+    """n elements as kernels take them, 0 beyond: in place if possible, else in the buffer."""
+    cdef const char* x = call.data[array]
+    cdef int dtype = call.dtypes[array], last = call.dims - 1
+    cdef Py_ssize_t step = call.steps[array][last], done = 0, run
+    cdef Place place
+    if x == NULL:
+        if real is float:
+            return ONES32
+        else:
+            return ONES64
+    if call.flat[array]:
+        x += start * step
+        if dtype == call.dtype and n == padded:
+            return <const real*> x
+        copy_items(x, step, dtype, buffer, n)
+    else:
+        find(call, start, &place)
+        while done < n:
+            run = min(n - done, call.shape[last] - place.index[last])
+            copy_items(x + offset(call, array, &place), step, dtype, buffer + done, run)
+            advance(call, &place, run)
+            done += run
+    memset(buffer + n, 0, (padded - n) * sizeof(real))
+    return buffer
+
+
+cdef inline void narrow_once(const double* values, uint16* to, Py_ssize_t n,
+                             int dtype) noexcept nogil:
+    """Doubles to a half type in one rounding: to odd floats, whose last bit only tells
+    that something is left. n is a multiple of LANES.
+    """
+    cdef float[LANES] odd
+    cdef Py_ssize_t b, i
+    for b in range(n // LANES):
+        for i in range(LANES):
+            odd[i] = round_to_odd(values[b * LANES + i], 0)
+        narrow(odd, to + b * LANES, LANES, dtype)
+
+
+cdef inline void store_items(const double* values, char* to, Py_ssize_t step, int dtype,
+                             Py_ssize_t n) noexcept nogil:
+    """to[i] = values[i], rounded; those of a half type are halves already."""
+    cdef Py_ssize_t i
+    if dtype == FLOAT64:
+        for i in range(n):
+            (<double*> (to + i * step))[0] = values[i]
+    elif dtype != FLOAT32:
+        for i in range(n):
+            (<uint16*> (to + i * step))[0] = (<const uint16*> values)[i]
+    elif step == sizeof(float):
+        for i in range(n):
+            (<float*> to)[i] = <float> values[i]
+    else:
+        for i in range(n):
+            (<float*> (to + i * step))[0] = <float> values[i]
+
+
+cdef inline void store(const Pointwise* call, int array, Py_ssize_t start, Py_ssize_t n,
+                       Py_ssize_t padded, const double* values, tile* result) noexcept nogil:
+    """Round to the array's dtype, and put to the places."""
+    cdef int dtype = call.dtypes[array], last = call.dims - 1
+    cdef Py_ssize_t size = itemsize(dtype), step = call.steps[array][last], done = 0, run
+    cdef char* to = call.data[array]
+    cdef Place place
+    if size == 2:
+        narrow_once(values, <uint16*> result.bytes, padded, dtype)
+        values = <const double*> result.bytes
+    if call.flat[array]:
+        to += start * step
+        if size == 4:
+            store_items(values, to, size, dtype, n)
+        elif <const char*> values != to:
+            memcpy(to, values, n * size)
+        return
+    find(call, start, &place)
+    while done < n:
+        run = min(n - done, call.shape[last] - place.index[last])
+        store_items(<const double*> ((<const char*> values) + done * (2 if size == 2 else 8)),
+                    to + offset(call, array, &place), step, dtype, run)
+        advance(call, &place, run)
+        done += run
+
+
+cdef inline void add(const double* loss, Py_ssize_t padded, bint exact,
+                     double* sum) noexcept nogil:
+    """Sum a tile: LANES partial sums, with what rounds off them if exact, added in order."""
+    cdef double[LANES] high
+    cdef double[LANES] low
+    cdef Py_ssize_t i, b
+    cdef pair s
+    for i in range(LANES):
+        high[i] = low[i] = 0
+    if exact:
+        for b in range(padded // LANES):
+            for i in range(LANES):
+                s = m64.two_sum(high[i], loss[b * LANES + i])
+                high[i] = s.hi
+                low[i] += s.lo
+    else:
+        for b in range(padded // LANES):
+            for i in range(LANES):
+                high[i] += loss[b * LANES + i]
+    sum[0] = sum[1] = 0
+    for i in range(LANES):
+        s = m64.two_sum(sum[0], high[i])
+        sum[0] = s.hi
+        sum[1] += s.lo + low[i]
+
+
+cdef inline double* room(const Pointwise* call, int array, Py_ssize_t start, Py_ssize_t n,
+                         Py_ssize_t padded, double* buffer) noexcept nogil:
+    """Where the kernel puts its doubles: the array itself if they can stay there."""
+    if (call.data[array] != NULL and call.dtypes[array] == FLOAT64 and call.flat[array]
+            and n == padded):
+        return <double*> call.data[array] + start
+    return buffer
+
+
+cdef inline void run(const Pointwise* call, Py_ssize_t start, Py_ssize_t n, double* sum,
+                     real kind) noexcept nogil:
+    cdef Work work
+    cdef Py_ssize_t padded = (n + LANES - 1) & -LANES, i
+    cdef const real* inputs[4]
+    cdef bint wanted = call.data[LOSS_GRAD] != NULL
+    cdef double* loss = room(call, LOSS_VALUE, start, n, padded, <double*> work.loss.bytes)
+    cdef double* grad = room(call, LOSS_GRAD, start, n, padded, <double*> work.grad.bytes)
+    for i in range(4):
+        inputs[i] = load(call, i, start, n, padded, <real*> work.inputs[i].bytes)
+    KERNELS[call.op][call.dtype][wanted](
+        inputs[LOSS_X], inputs[LOSS_TARGET], inputs[LOSS_WEIGHT], inputs[LOSS_POSITIVE],
+        loss, grad, padded, call.scale)
+    if wanted:
+        store(call, LOSS_GRAD, start, n, padded, grad, &work.result)
+    if call.data[LOSS_VALUE] != NULL:
+        store(call, LOSS_VALUE, start, n, padded, loss, &work.result)
+    else:
+        for i in range(n, padded):
+            loss[i] = 0
+        add(loss, padded, real is double, sum)
+
+
+cdef void run_tile(const Pointwise* call, Py_ssize_t index, double* sum) noexcept nogil:
+    cdef cyact_status status = status_get()
+    cdef Py_ssize_t start = index * TILE, n = min(call.size - start, <Py_ssize_t> TILE)
+    if call.dtype == FLOAT32:
+        run(call, start, n, sum, <float> 0)
+    else:
+        run(call, start, n, sum, <double> 0)
+    status_set(status)
+
+
+# Rows of any dtype
+
+cdef inline void copy_in(const Copy* c, real kind) noexcept nogil:
+    """To float32 or float64; the shorter step is taken in the inner loop."""
+    cdef Py_ssize_t i
+    cdef bint across = c.y_row == sizeof(real) and c.n > 1
+    for i in range(c.n if across else c.rows):
+        if across:
+            copy_items(c.x + i * c.x_item, c.x_row, c.x_dtype, <real*> (c.y + i * c.y_item),
+                       c.rows)
+        else:
+            copy_items(c.x + i * c.x_row, c.x_item, c.x_dtype, <real*> (c.y + i * c.y_row), c.n)
+
+
+cdef inline void narrow_items(const float* x, char* y, Py_ssize_t step, int dtype,
+                              Py_ssize_t n) noexcept nogil:
+    """Contiguous floats to halves; x has room for a multiple of LANES."""
+    cdef uint16[LANES] few
+    cdef Py_ssize_t done = 0, i, count
+    if step == sizeof(uint16):
+        done = n & -LANES
+        narrow(x, <uint16*> y, done, dtype)
+    while done < n:
+        count = min(n - done, <Py_ssize_t> LANES)
+        narrow(x + done, few, LANES, dtype)
+        for i in range(count):
+            (<uint16*> (y + (done + i) * step))[0] = few[i]
+        done += count
+
+
+cdef inline void copy_out(const Copy* c) noexcept nogil:
+    """float32 to a half type."""
+    cdef Py_ssize_t i
+    cdef bint across = c.x_row == sizeof(float) and c.n > 1
+    for i in range(c.n if across else c.rows):
+        if across:
+            narrow_items(<const float*> (c.x + i * c.x_item), c.y + i * c.y_item, c.y_row,
+                         c.y_dtype, c.rows)
+        else:
+            narrow_items(<const float*> (c.x + i * c.x_row), c.y + i * c.y_row, c.y_item,
+                         c.y_dtype, c.n)
+
+
+cdef void copy_rows(const Copy* copy) noexcept nogil:
+    cdef cyact_status status = status_get()
+    if copy.y_dtype == FLOAT32:
+        copy_in(copy, <float> 0)
+    elif copy.y_dtype == FLOAT64:
+        copy_in(copy, <double> 0)
+    else:
+        copy_out(copy)
+    status_set(status)
+
+
+# Focal loss, from the cross-entropy c = -log p of each row: alpha q^gamma c with q = 1 - p, and
+# the factor alpha q^gamma (1 + gamma p c/q) of the gradient.
+
+cdef void focal(const double* c, const double* alpha, double* loss, double* factor,
+                Py_ssize_t rows, double gamma) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double q, power, entropy, ratio
+    cdef double low = opaque(-800), most = opaque(1000), nothing = opaque(1 if gamma == 0 else 0)
+    cdef m64.scaled e
+    cdef pair log
+    for i in range(rows & -LANES):
+        entropy = c[i]
+        q = 0 - m64.expm1(-entropy)
+        ratio = 1 if q == 0 else m64.at_most(entropy, most) / q
+        log = m64.times(log_any(q), gamma)
+        log.lo = 0 if log.hi < low else log.lo
+        log.hi = m64.at_least(log.hi, low)
+        e = m64.exp_parts(log)
+        power = nothing if q == 0 else m64.scale(e.hi + e.lo, e.n)
+        # p from the exponential: in 1 - q, digits that c brings into sight are lost
+        factor[i] = alpha[i] * power * (1 + gamma * m64.exp(-entropy) * ratio)
+        loss[i] = alpha[i] * power * entropy
+
+
+cdef inline void scale_items(char* y, Py_ssize_t step, const double* factor, Py_ssize_t n,
+                             bint one, real kind) noexcept nogil:
+    """Multiply n items by one factor, or each by its own."""
+    cdef Py_ssize_t i
+    cdef double f = factor[0]
+    if one and step == sizeof(real):
+        for i in range(n):
+            (<real*> y)[i] = <real> ((<real*> y)[i] * f)
+    elif one:
+        for i in range(n):
+            (<real*> (y + i * step))[0] = <real> ((<real*> (y + i * step))[0] * f)
+    elif step == sizeof(real):
+        for i in range(n):
+            (<real*> y)[i] = <real> ((<real*> y)[i] * factor[i])
+    else:
+        for i in range(n):
+            (<real*> (y + i * step))[0] = <real> ((<real*> (y + i * step))[0] * factor[i])
+
+
+cdef inline void scale_all(const Copy* c, const double* factor, real kind) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef bint across = c.y_row == sizeof(real) and c.n > 1
+    for i in range(c.n if across else c.rows):
+        if across:
+            scale_items(c.y + i * c.y_item, c.y_row, factor, c.rows, False, kind)
+        else:
+            scale_items(c.y + i * c.y_row, c.y_item, factor + i, c.n, True, kind)
+
+
+cdef void scale_rows(const Copy* rows, const double* factor) noexcept nogil:
+    cdef cyact_status status = status_get()
+    if rows.y_dtype == FLOAT32:
+        scale_all(rows, factor, <float> 0)
+    else:
+        scale_all(rows, factor, <double> 0)
+    status_set(status)
+
+
+# Negative log-likelihood: -weight x[target]
+
+cdef inline void put(char* y, int dtype, double value) noexcept nogil:
+    cdef float[LANES] odd
+    cdef uint16[LANES] half
+    if dtype == FLOAT32:
+        (<float*> y)[0] = <float> value
+    elif dtype == FLOAT64:
+        (<double*> y)[0] = value
+    else:
+        memset(odd, 0, sizeof(odd))
+        odd[0] = round_to_odd(value, 0)
+        narrow(odd, half, LANES, dtype)
+        (<uint16*> y)[0] = half[0]
+
+
+cdef inline void clear(const Copy* c) noexcept nogil:
+    cdef Py_ssize_t size = itemsize(c.y_dtype), i, j
+    cdef bint across = c.y_row == size and c.n > 1
+    for i in range(c.n if across else c.rows):
+        if across:
+            memset(c.y + i * c.y_item, 0, c.rows * size)
+        elif c.y_item == size:
+            memset(c.y + i * c.y_row, 0, c.n * size)
+        else:
+            for j in range(c.n):
+                memset(c.y + i * c.y_row + j * c.y_item, 0, size)
+
+
+cdef void nll(const Copy* call, const Py_ssize_t* target, const double* weight, double scale,
+              double* loss) noexcept nogil:
+    cdef cyact_status status = status_get()
+    cdef Py_ssize_t r
+    cdef double w, x
+    if call.y != NULL:
+        clear(call)
+    for r in range(call.rows):
+        loss[r] = 0
+        if target[r] >= 0:
+            w = 1.0 if weight == NULL else weight[target[r]]
+            copy_items(call.x + r * call.x_row + target[r] * call.x_item, 0, call.x_dtype, &x, 1)
+            loss[r] = 0 - w * x
+            if call.y != NULL:
+                put(call.y + r * call.y_row + target[r] * call.y_item, call.y_dtype,
+                    0 - w * scale)
+    status_set(status)
+
+
+cdef LossKernels LOSSES
+
+cdef void fill_tables() noexcept:
+    cdef int i
+    for i in range(TILE):
+        ONES32[i] = ONES64[i] = 1
+    KERNELS[BINARY_CROSS_ENTROPY][FLOAT32][True] = <loss_kernel_t> binary[float]
+    KERNELS[BINARY_CROSS_ENTROPY][FLOAT32][False] = <loss_kernel_t> binary_loss[float]
+    KERNELS[BINARY_CROSS_ENTROPY][FLOAT64][True] = <loss_kernel_t> binary[double]
+    KERNELS[BINARY_CROSS_ENTROPY][FLOAT64][False] = <loss_kernel_t> binary_loss[double]
+    KERNELS[BINARY_CROSS_ENTROPY_WITH_LOGITS][FLOAT32][True] = <loss_kernel_t> logits[float]
+    KERNELS[BINARY_CROSS_ENTROPY_WITH_LOGITS][FLOAT32][False] = <loss_kernel_t> logits_loss[float]
+    KERNELS[BINARY_CROSS_ENTROPY_WITH_LOGITS][FLOAT64][True] = <loss_kernel_t> logits[double]
+    KERNELS[BINARY_CROSS_ENTROPY_WITH_LOGITS][FLOAT64][False] = <loss_kernel_t> logits_loss[double]
+    KERNELS[KL_DIV][FLOAT32][True] = <loss_kernel_t> divergence[float]
+    KERNELS[KL_DIV][FLOAT32][False] = <loss_kernel_t> divergence_loss[float]
+    KERNELS[KL_DIV][FLOAT64][True] = <loss_kernel_t> divergence[double]
+    KERNELS[KL_DIV][FLOAT64][False] = <loss_kernel_t> divergence_loss[double]
+    KERNELS[KL_DIV_LOG_TARGET][FLOAT32][True] = <loss_kernel_t> log_divergence[float]
+    KERNELS[KL_DIV_LOG_TARGET][FLOAT32][False] = <loss_kernel_t> log_divergence_loss[float]
+    KERNELS[KL_DIV_LOG_TARGET][FLOAT64][True] = <loss_kernel_t> log_divergence[double]
+    KERNELS[KL_DIV_LOG_TARGET][FLOAT64][False] = <loss_kernel_t> log_divergence_loss[double]
+
+
+fill_tables()
+LOSSES.abi = ABI
+LOSSES.tile = run_tile
+LOSSES.copy_rows = copy_rows
+LOSSES.focal = focal
+LOSSES.scale_rows = scale_rows
+LOSSES.nll = nll
+table = PyCapsule_New(&LOSSES, b"cyact.LossKernels", NULL)
