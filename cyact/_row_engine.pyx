@@ -380,6 +380,15 @@ cdef class RowFunction:
         over_rows(kernel, self.op.cost, p, axis, apart_from(x, y), y, apart_from(grad, y))
         return finish(result, y, out is None)
 
+    def of_two(self, x, other, int axis, Py_ssize_t length):
+        """What a kernel makes of x and another array like it; `length` entries a row.
+
+        Both are native and aligned, in one dtype; the axis counts from 0.
+        """
+        y = np.empty(x.shape[:axis] + (length,) + x.shape[axis + 1:], x.dtype)
+        over_rows(self.op.backward, self.op.cost, NULL, axis, x, y, other)
+        return y
+
 
 cdef tuple destination(str function, x, out, shape, kept):
     """The array to return, and the one to compute into (seen as `kept`): its view if it can be."""
@@ -505,7 +514,7 @@ def cross_entropy(cnp.ndarray x, int axis, const Py_ssize_t[::1] target, probabi
         cross_entropy_views[double](&g, &call, threads, 0)
 
 
-def as_rows(str function, x, axis):
+def as_rows(str function, x, axis, dtype=None):
     """x as the engine works on it, and its axis as a number from 0."""
-    x = working(function, x, None)
+    x = working(function, x, dtype)
     return x, axis_number(function, x, axis)

@@ -123,7 +123,8 @@ def log_softmax(
 
 
 def logsumexp(
-    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, out: np.ndarray | None = None
+    grad: ArrayLike, x: ArrayLike, /, axis: int | str = -1, *, b: ArrayLike | None = None,
+    out: np.ndarray | None = None
 ) -> Any:
     """Backward pass of `logsumexp`: the gradient with respect to x.
 
@@ -136,13 +137,15 @@ def logsumexp(
         The input of the forward pass.
     axis : int, default -1
         As in the forward pass.
+    b : array_like, optional
+        The weights of the forward pass. (The sign, if it was asked for, has the gradient 0.)
     out : ndarray, optional
         Where to put the result; may be `x`.
 
     Returns
     -------
     ndarray, or the type of `x`
-        ``grad * softmax(x)``.
+        ``grad * softmax(x)``; with weights ``grad * b * exp(x) / sum(b * exp(x))``.
 
     Raises
     ------
@@ -157,6 +160,8 @@ def logsumexp(
     >>> cyact.backward.logsumexp(2.0, [0.0, 0.0])
     array([1., 1.])
     """
+    if b is not None:
+        return sparse.logsumexp_backward_of_weighted(grad, x, b, axis, out)
     return _interop.backward(_logsumexp, grad, x, None, axis, out)
 
 

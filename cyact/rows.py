@@ -21,6 +21,7 @@ from cyact.sparse import (  # noqa: F401 (found here as all functions along an a
     _sparsemax,
     entmax15,
     hardmax,
+    logsumexp_of_weighted,
     maxout,
     sparsemax,
 )
@@ -155,8 +156,8 @@ def log_softmax(
 
 
 def logsumexp(
-    x: ArrayLike, /, axis: int | str = -1, *, keepdims: bool = False,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    x: ArrayLike, /, axis: int | str = -1, *, b: ArrayLike | None = None, keepdims: bool = False,
+    return_sign: bool = False, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the sum of exponentials along an axis.
 
@@ -166,8 +167,14 @@ def logsumexp(
         Input. Integers and bool become ``np.result_type(x, np.float32)``.
     axis : int, default -1
         The axis to sum over; for xarray also a dimension name.
+    b : array_like, optional
+        Weights of the exponentials, of any sign; broadcast to the shape of `x` and converted to
+        its dtype. Entries with ``b == 0`` do not count, whatever `x` holds there.
     keepdims : bool, default False
         Keep the summed axis, with length 1.
+    return_sign : bool, default False
+        Also return the sign of the sum, and the logarithm of its magnitude; without it a negative
+        sum gives NaN.
     out : ndarray, optional
         Where to put the result; must have its shape.
     dtype : {float32, float64}, optional
@@ -177,13 +184,15 @@ def logsumexp(
     -------
     ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
         Shape of `x` without `axis`, floating dtype of `x`; a NumPy scalar if `x` is 1-D.
+    sign : the same
+        Only with `return_sign`: 1, -1, 0 for a sum of 0, or NaN.
 
     Raises
     ------
     TypeError
         A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
     ValueError
-        `out` is read-only or has another shape.
+        `out` is read-only or has another shape, or `b` does not broadcast to that of `x`.
     numpy.exceptions.AxisError
         `axis` is out of bounds (a ValueError).
 
@@ -193,7 +202,8 @@ def logsumexp(
     the sum. With M the larger of ``abs(max(x))`` and the log of the shifted sum, the error is
     at most 2 ulp of ``max(abs(f), M)`` in float64 and of ``max(abs(f), 2**-28 * M)`` in
     float32. NaN if there is a NaN, +inf if there is a +inf, -inf if there is nothing else (or
-    nothing at all).
+    nothing at all). With weights the terms and their sum are carried in two doubles, to 2**-64:
+    where they cancel, the error grows by what is lost, but from there.
 
     References
     ----------
@@ -205,7 +215,13 @@ def logsumexp(
     >>> import cyact
     >>> float(cyact.logsumexp([1000.0, 1000.0]))
     1000.6931471805599
+    >>> log, sign = cyact.logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    >>> round(float(log), 6), float(sign)
+    (1.541325, -1.0)
     """
+    if b is not None or return_sign:
+        return logsumexp_of_weighted(x, 1.0 if b is None else b, axis, keepdims, return_sign, out,
+                                     dtype)
     return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims)
 
 

@@ -5,6 +5,7 @@ The formulas are in ``_sparse.pxd``; backward passes are in `cyact.backward`.
 
 from __future__ import annotations
 
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from cyact import _interop
 from cyact._documented import documented
 from cyact._engine import as_array, check_out
-from cyact._row_engine import RowFunction, normalize_axis, row_dtype
+from cyact._row_engine import RowFunction, as_rows, normalize_axis, row_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -225,3 +226,95 @@ def _runs(function, x, pieces, axis):
 
 def _split(x, pieces, axis):
     return x.reshape(*x.shape[:axis], x.shape[axis] // pieces, pieces, *x.shape[axis + 1:])
+
+
+# logsumexp with weights: the kernels take two arrays, the second in the gradient's place
+
+_weighted_logsumexp = RowFunction("logsumexp", kernel="weighted_logsumexp", reduces=True)
+_weighted_softmax = RowFunction("backward.logsumexp", kernel="weighted_softmax")
+
+
+def logsumexp_of_weighted(x, b, axis, keepdims, return_sign, out, dtype):
+    """log|sum(b * exp(x))|, with the sign of the sum, or NaN where it is negative."""
+    parts = ("log", "sign") if return_sign else ("positive",)
+    if type(x) is np.ndarray or out is not None or not hasattr(x, "__array_ufunc__"):
+        log, sign = _log_and_sign("logsumexp", x, b, axis, keepdims, return_sign, out, dtype)
+        return (log, sign) if return_sign else log
+    if not hasattr(b, "dims"):
+        b = np.broadcast_to(_like(b), x.shape)
+    found = tuple(_interop._wrapped(partial(_part, part, keepdims, dtype), _weighted_logsumexp, x,
+                                    (b,), axis, True, keepdims) for part in parts)
+    return found if return_sign else found[0]
+
+
+def _part(part, keepdims, dtype, x, axis, b):
+    log, sign = _log_and_sign("logsumexp", x, b, axis, keepdims, part != "positive", None, dtype)
+    return sign if part == "sign" else log
+
+
+def _log_and_sign(function, x, b, axis, keepdims, signed, out, dtype):
+    x, axis = as_rows(function, x, axis, dtype)
+    b = _weights(function, b, x)
+    shape = x.shape[:axis] + (1,) * keepdims + x.shape[axis + 1:]
+    if out is not None:
+        check_out(function, out, shape, x.dtype)
+    both = np.moveaxis(_weighted_logsumexp.of_two(x, b, axis, 2), axis, 0)
+    if x.shape[axis] == 0:
+        both[0] = -np.inf
+        both[1] = 0
+    log, sign = (np.asarray(part).reshape(shape) for part in both)
+    if not signed:
+        log[sign < 0] = np.nan
+    if out is not None:
+        np.copyto(out, log, casting="same_kind")
+        return out, sign[()]
+    return log[()], sign[()]
+
+
+def logsumexp_backward_of_weighted(grad, x, b, axis, out):
+    """Grad * b * exp(x) / sum(b * exp(x))."""
+    if type(x) is not np.ndarray and out is None and hasattr(x, "__array_ufunc__"):
+        if not hasattr(b, "dims"):
+            b = np.broadcast_to(_like(b), x.shape)
+        return _interop._wrapped(_weighted_gradient, _weighted_softmax, x, (grad, b), axis, False,
+                                 False)
+    return _weighted_gradient(x, axis, grad, b, out)
+
+
+def _weighted_gradient(x, axis, grad, b, out=None):
+    name = "backward.logsumexp"
+    grad = as_array(name, grad)
+    dtype = np.result_type(row_dtype(name, grad.dtype), row_dtype(name, as_array(name, x).dtype))
+    x, axis = as_rows(name, x, axis, dtype)
+    b = _weights(name, b, x)
+    wanted = x.shape[:axis] + x.shape[axis + 1:]
+    kept = x.shape[:axis] + (1,) + x.shape[axis + 1:]
+    if grad.shape != wanted and grad.shape != kept:
+        raise ValueError(f"{name}: grad must have the shape of the result {wanted}, "
+                         f"got {grad.shape}")
+    if out is not None:
+        check_out(name, out, x.shape, x.dtype)
+    dx = _weighted_softmax.of_two(x, b, axis, x.shape[axis])
+    with np.errstate(all="ignore"):
+        np.multiply(dx, grad.reshape(kept), out=dx, where=b != 0)
+    if out is None:
+        return dx
+    np.copyto(out, dx, casting="same_kind")
+    return out
+
+
+def _weights(function, b, x):
+    """The weights in x's shape and dtype."""
+    b = as_array(function, b)
+    if not np.can_cast(b.dtype, x.dtype, "same_kind"):
+        raise TypeError(f"{function}: b must hold real numbers, got dtype {b.dtype}")
+    try:
+        b = np.broadcast_to(b, x.shape)
+    except ValueError:
+        raise ValueError(f"{function}: b must broadcast to the shape of x, {x.shape}; got "
+                         f"{b.shape}") from None
+    return np.require(b, x.dtype, "A")
+
+
+def _like(b):
+    return b.to_numpy() if hasattr(b, "to_numpy") else b
