@@ -49,10 +49,7 @@ ValueError
     "row_mask": """where : array_like of bool, optional
     Must broadcast to the shape of `x`. False means "not in the row": such entries are {masked}
     in the result, whatever they hold.
-bias : array_like, optional
-    Added to `x` first, while that is in the cache: 1-D, an entry for each of the last axis of
-    `x`. It and the sum are rounded to the dtype that `x` is computed in (float32 for the half
-    types).
+{row_bias}
 out : ndarray, optional
     Where to put the result; must have its shape. ``out=x`` works in place.
 dtype : {float16, bfloat16, float32, float64}, optional
@@ -67,6 +64,7 @@ ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
     Keep the summed axes, with length 1.
 where : array_like of bool, optional
     Must broadcast to the shape of `x`. False means "not in the row".
+{row_bias}
 out : ndarray, optional
     Where to put the result; must have its shape.
 dtype : {float16, bfloat16, float32, float64}, optional
@@ -77,6 +75,10 @@ Returns
 ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
     Shape of `x` without the summed axes, floating dtype of `x`; a NumPy scalar if none is
     left. Masked entries of a masked array are as if `where` were False there.""",
+    "row_bias": """bias : array_like, optional
+    Added to `x` first, while that is in the cache: 1-D, an entry for each of the last axis of
+    `x`. It and the sum are rounded to the dtype that `x` is computed in (float32 for the half
+    types).""",
     "row_raises": """Raises
 ------
 TypeError
@@ -131,13 +133,17 @@ x : array_like
     The input of the forward pass.
 axis, where
     As in the forward pass; masked entries have gradient 0.
-out : ndarray, optional
+bias : array_like, optional
+    The bias of the forward pass; then its gradient is returned, too.""",
+    "row_reduced_gradient_rest": """out : ndarray, optional
     Where to put the result; may be `x`.
 
 Returns
 -------
-ndarray, or the type of `x`
+dx : ndarray, or the type of `x`
     Shape of `x`; the dtype is that of `grad` and `x` together.
+dbias : ndarray
+    Only with `bias`: dx summed over all axes but the last.
 
 Raises
 ------

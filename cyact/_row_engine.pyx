@@ -493,7 +493,7 @@ cdef object apart_from(x, y):
 
 
 cdef class Joined:
-    """How several axes are seen as one, the last, and a result as it was."""
+    """How axes are seen as one, the last, and a result as it was. One axis is not copied."""
 
     cdef tuple order, axes, shape
 
@@ -502,14 +502,14 @@ cdef class Joined:
         self.shape = shape
         self.order = tuple(i for i in range(len(shape)) if i not in axes) + axes
 
-    cdef object rows(self, a):
+    cpdef object rows(self, a):
         if a is None:
             return None
         lead = a.ndim - len(self.axes)
         a = a.transpose(self.order)
         return a.reshape(a.shape[:lead] + (prod(a.shape[lead:]),))
 
-    cdef object back(self, y):
+    cpdef object back(self, y):
         y = y.reshape([self.shape[i] for i in self.order])
         return y.transpose(np.argsort(self.order))
 
@@ -667,14 +667,33 @@ cdef class RowFunction:
                       apart_from(mask, y), apart_from(added, y))
         return finish(result, y, out is None)
 
+    def of_two(self, x, other, Py_ssize_t length):
+        """What a kernel makes of the rows along the last axis of x and another array like it.
 
-cdef tuple without(shape, numbers, bint keepdims):
+        Both are float32 or float64; rows of the result have `length` entries.
+        """
+        cdef Pass task
+        self.begin(&task, self.op.backward, NULL, ())
+        last = x.ndim - 1
+        y = np.empty(without(x.shape, last, False) + (length,), x.dtype)
+        over_rows(&task, last, x, y, other, None, None)
+        return y
+
+
+cpdef tuple without(shape, numbers, bint keepdims):
     """The shape of a result that has one entry for each row."""
     if type(numbers) is int:
         numbers = (numbers,)
     if keepdims:
         return tuple([1 if i in numbers else length for i, length in enumerate(shape)])
     return tuple([length for i, length in enumerate(shape) if i not in numbers])
+
+
+def as_rows(str function, x, axis, dtype=None):
+    """x of a float type, aligned and native, and a tuple of the axes that make a row."""
+    x = working(function, x, dtype)
+    numbers = axis_numbers(function, x, axis, True)
+    return x, (numbers,) if type(numbers) is int else numbers
 
 
 cdef tuple destination(str function, x, out, shape, kept):

@@ -23,7 +23,8 @@ from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, e
 
 from cyact._packing cimport gather, scatter
 from cyact._sparse cimport (ENTMAX15, SPARSEMAX, hardmax_gradients, hardmax_rows,
-                            maxout_gradients, maxout_rows, sparse_gradients, sparse_rows)
+                            maxout_gradients, maxout_rows, sparse_gradients, sparse_rows,
+                            weighted_rows)
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
 ctypedef fused real:
@@ -1432,7 +1433,23 @@ cdef void entmax15_from_output(const Rows* call) noexcept nogil:
     run_sparse_backward(call, ENTMAX15, True)
 
 
-cdef RowOp ROW_OPS[8]
+# Two arrays, the second in the gradient's place
+
+cdef void weighted_logsumexp(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        weighted_rows(call, False, <float> 0)
+    else:
+        weighted_rows(call, False, <double> 0)
+
+
+cdef void weighted_softmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        weighted_rows(call, True, <float> 0)
+    else:
+        weighted_rows(call, True, <double> 0)
+
+
+cdef RowOp ROW_OPS[10]
 cdef RowKernels ROW_KERNELS
 
 ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
@@ -1451,8 +1468,12 @@ ROW_OPS[6] = RowOp(name=b"sparsemax", cost=2, value=run_sparsemax, backward=spar
                    from_output=sparsemax_from_output)
 ROW_OPS[7] = RowOp(name=b"entmax15", cost=2, value=run_entmax15, backward=entmax15_backward,
                    from_output=entmax15_from_output)
+ROW_OPS[8] = RowOp(name=b"weighted_logsumexp", cost=4, value=NULL, backward=weighted_logsumexp,
+                   from_output=NULL)
+ROW_OPS[9] = RowOp(name=b"weighted_softmax", cost=6, value=NULL, backward=weighted_softmax,
+                   from_output=NULL)
 ROW_KERNELS.abi = ABI
-ROW_KERNELS.count = 8
+ROW_KERNELS.count = 10
 ROW_KERNELS.ops = ROW_OPS
 ROW_KERNELS.gather = run_gather
 ROW_KERNELS.scatter = run_scatter

@@ -1,4 +1,4 @@
-"""Sparse relatives of softmax, and maxima along an axis: the formulas.
+"""Sparse relatives of softmax, maxima, and weighted sums of exponentials: the formulas.
 
 A strip is what the passes of a function work on at a time: up to SIDE short rows, each in a lane
 of its own, or one long row whose entries lie over all lanes. A pass is the same loop for both,
@@ -17,6 +17,28 @@ from libc.math cimport INFINITY, NAN, sqrt
 from libc.string cimport memcpy
 
 from cyact._abi cimport Rows
+from cyact._math64 cimport (
+    LIFT,
+    at_least,
+    at_most,
+    bits,
+    exp_fine,
+    expanded,
+    exponent_of,
+    fast_plus,
+    fast_two_sum,
+    from_bits,
+    log_of,
+    pair,
+    pair_of,
+    quotient,
+    reciprocal,
+    scale,
+    single,
+    times,
+    two_sum,
+    unbiased,
+)
 from cyact._rowmath cimport doubles, muladd, product_error
 
 ctypedef fused real:
@@ -724,5 +746,191 @@ cdef inline void sparse_gradients(const Rows* call, int op, bint output, real ki
             tilt(work.s.at, load_part(&g, start, <real*> work.grad.at, <real> 0), steps, high, low,
                  <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
+            start += PART
+        done += take
+
+
+# log|sum b e^x|. Terms are b e^(x - M), M the largest x + log 2^exponent(b), so that neither a
+# large b overflows nor a small one hides larger terms. Terms and sums are carried in two doubles,
+# 2^-64: that is what cancelling starts from. Entries with b = 0 do not count, whatever x is.
+
+cdef struct Weighted:
+    double m[16]            # M
+    double high[16]         # the sum
+    double low[16]
+    double special[16]      # the sum of what is infinite or NaN; 0 without it
+
+
+cdef inline double exponent_of_weight(double b) noexcept nogil:
+    """The binary exponent of b; of 0 some small number."""
+    cdef double tiny = 2.2250738585072014e-308, size = from_bits(bits(b) & 0x7fffffffffffffffULL)
+    cdef double y = size * LIFT if size < tiny else size
+    cdef double k = from_bits((bits(y) >> 52) | 0x4330000000000000ULL) - 4503599627370496.0
+    return k - (1119 if size < tiny else 1023)
+
+
+cdef inline void raise_weighted(const real* x, const real* b, Py_ssize_t steps,
+                                Weighted* w) noexcept nogil:
+    cdef double m[SIDE]
+    cdef double special[SIDE]
+    cdef double v, key, factor, term, inf = INFINITY, one = 1, zero = 0
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        m[j] = w.m[j]
+        special[j] = w.special[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            v = x[k * SIDE + j]
+            factor = b[k * SIDE + j]
+            key = v + exponent_of_weight(factor) * 0.6931471805599453
+            key = -inf if factor == zero else key
+            m[j] = key if key > m[j] else m[j]
+            # what b e^x is where one of them is infinite or NaN
+            term = v if v - v != zero else one
+            term = zero if v == -inf else term
+            term *= factor
+            term = zero if (term - term == zero) | (factor == zero) else term
+            special[j] += term
+    for j in range(SIDE):
+        w.m[j] = m[j]
+        w.special[j] = special[j]
+
+
+cdef inline pair weighted_term(double x, double b, double m) noexcept nogil:
+    """b e^(x - m); 0 for b = 0, whatever x is."""
+    cdef pair d, one_a
+    cdef expanded e
+    cdef double bound = -2400
+    x = m if b == 0 else x
+    d = two_sum(x, -m)
+    d.lo = 0 if d.hi < bound else d.lo
+    d.hi = at_most(at_least(d.hi, bound), 800.0)
+    e = exp_fine(d)
+    one_a = fast_plus(1.0, e.a)
+    return times(one_a, scale(b, at_least(e.n, -2000.0)))
+
+
+cdef inline void add_weighted(const real* x, const real* b, Py_ssize_t steps,
+                              Weighted* w) noexcept nogil:
+    cdef double m[SIDE]
+    cdef double s[SIDE]
+    cdef double r[SIDE]
+    cdef pair term, sum
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        m[j] = w.m[j]
+        s[j] = w.high[j]
+        r[j] = w.low[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            term = weighted_term(x[k * SIDE + j], b[k * SIDE + j], m[j])
+            sum = two_sum(s[j], term.hi)
+            s[j] = sum.hi
+            r[j] += sum.lo + term.lo
+    for j in range(SIDE):
+        w.high[j] = s[j]
+        w.low[j] = r[j]
+
+
+cdef inline void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_buffer,
+                              Weighted* w) noexcept nogil:
+    cdef Py_ssize_t start = 0
+    cdef double most
+    cdef int j
+    fill(w.m, -INFINITY)
+    fill(w.special, 0)
+    fill(w.high, 0)
+    fill(w.low, 0)
+    while start < x.n:
+        raise_weighted(load_part(x, start, x_buffer, <real> 0),
+                       load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
+        start += PART
+    if not x.apart:
+        fold_sums(w.special)
+        most = w.m[0]
+        for j in range(1, SIDE):
+            most = w.m[j] if w.m[j] > most else most
+        fill(w.m, most)
+    for j in range(SIDE):
+        w.m[j] = w.m[j] if w.m[j] - w.m[j] == 0 else 0
+    start = 0
+    while start < x.n:
+        add_weighted(load_part(x, start, x_buffer, <real> 0),
+                     load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
+        start += PART
+    if not x.apart:
+        fold_pairs(w.high, w.low)
+
+
+cdef inline double log_of_sum(double m, pair s) noexcept nogil:
+    """m + log(s), s > 0."""
+    cdef unsigned long long k = exponent_of(s.hi)
+    cdef pair f
+    f.hi = from_bits(bits(s.hi) - ((k - 1024ULL) << 52)) - 1
+    f.lo = scale(s.lo, -unbiased(k))
+    f = fast_two_sum(f.hi, f.lo) if f.hi != 0 else single(f.lo)
+    return m + log_of(unbiased(k), f)
+
+
+cdef inline void put_log(const Weighted* w, int j, real* log, real* sign) noexcept nogil:
+    cdef pair s = fast_two_sum(w.high[j], w.low[j])
+    if w.special[j] != 0:
+        log[0] = <real> (w.special[j] * w.special[j])
+        sign[0] = 1 if w.special[j] > 0 else -1 if w.special[j] < 0 else <real> w.special[j]
+    elif s.hi == 0:
+        log[0] = -INFINITY
+        sign[0] = 0
+    elif s.hi < 0:
+        log[0] = <real> log_of_sum(w.m[j], pair_of(-s.hi, -s.lo))
+        sign[0] = -1
+    else:
+        log[0] = <real> log_of_sum(w.m[j], s)
+        sign[0] = 1
+
+
+cdef inline void weighted_rows(const Rows* call, bint quotients, real kind) noexcept nogil:
+    """grad holds b; y becomes the logarithm and the sign, or the terms over their sum."""
+    cdef StripWork work
+    cdef Weighted w
+    cdef Strip x, b, y
+    cdef const real* xs
+    cdef const real* bs
+    cdef real* to
+    cdef pair term, v
+    cdef double over[SIDE]
+    cdef double rest[SIDE]
+    cdef Py_ssize_t done = 0, start, take, r, k
+    cdef int j
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        x = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, <real> 0)
+        b = open_strip(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n,
+                       take, <real*> work.grad.at, <real> 0)
+        sum_weighted(&x, &b, <real*> work.x.at, <real*> work.grad.at, &w)
+        if not quotients:
+            for r in range(take):
+                to = <real*> (call.y + (done + r) * call.y_row)
+                put_log(&w, <int> r, to, <real*> (<char*> to + call.y_item))
+            done += take
+            continue
+        for j in range(SIDE):
+            v = reciprocal(fast_two_sum(w.high[j], w.low[j]))
+            over[j] = v.hi if w.special[j] == 0 else NAN
+            rest[j] = v.lo if v.lo - v.lo == 0 else 0
+        y = result_strip(&x, call.y + done * call.y_row, call.y_row, call.y_item)
+        to = <real*> work.y.at
+        start = 0
+        while start < call.n:
+            xs = load_part(&x, start, <real*> work.x.at, <real> 0)
+            bs = load_part(&b, start, <real*> work.grad.at, <real> 0)
+            for k in range(steps_of(&x, start)):
+                for j in range(SIDE):
+                    term = weighted_term(xs[k * SIDE + j], bs[k * SIDE + j], w.m[j])
+                    to[k * SIDE + j] = <real> (0 if bs[k * SIDE + j] == 0 else muladd(
+                        term.hi, over[j], muladd(term.hi, rest[j], term.lo * over[j])))
+            store_part(&y, to, start)
             start += PART
         done += take

@@ -82,12 +82,18 @@ def softmin(
 
 @documented
 def logsumexp(
-    grad: ArrayLike, x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
+    grad: ArrayLike, x: ArrayLike, /, axis: Axis = -1, *, b: ArrayLike | None = None,
+    where: ArrayLike | None = None, bias: ArrayLike | None = None,
     out: np.ndarray | None = None
 ) -> Any:
     """Backward pass of `logsumexp`: ``grad * softmax(x)``.
 
+    With weights it is ``grad * b * exp(x) / sum(b * exp(x))``.
+
     {row_reduced_gradient}
+    b : array_like, optional
+        The weights of the forward pass. (The sign, if it was asked for, has the gradient 0.)
+    {row_reduced_gradient_rest}
 
     Examples
     --------
@@ -95,17 +101,20 @@ def logsumexp(
     >>> cyact.backward.logsumexp(2.0, [0.0, 0.0])
     array([1., 1.])
     """
-    return _interop.backward(_logsumexp, grad, x, None, axis, out, where=where)
+    if b is not None:
+        return sparse.logsumexp_backward_of_weighted(grad, x, b, axis, where, bias, out)
+    return _interop.backward(_logsumexp, grad, x, None, axis, out, where=where, bias=bias)
 
 
 @documented
 def logmeanexp(
     grad: ArrayLike, x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
-    out: np.ndarray | None = None
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
 ) -> Any:
     """Backward pass of `logmeanexp`: ``grad * softmax(x)``, as that of `logsumexp`.
 
     {row_reduced_gradient}
+    {row_reduced_gradient_rest}
 
     Examples
     --------
@@ -113,7 +122,7 @@ def logmeanexp(
     >>> cyact.backward.logmeanexp(2.0, [0.0, 0.0])
     array([1., 1.])
     """
-    return _interop.backward(_logmeanexp, grad, x, None, axis, out, where=where)
+    return _interop.backward(_logmeanexp, grad, x, None, axis, out, where=where, bias=bias)
 
 
 @documented

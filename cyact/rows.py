@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyact import _interop
+from cyact import _interop, sparse
 from cyact._documented import documented
 from cyact._engine import POSITIVE
 from cyact._row_engine import RowFunction
@@ -138,7 +138,8 @@ def softmin(
 
 @documented
 def logsumexp(
-    x: ArrayLike, /, axis: Axis = -1, *, keepdims: bool = False, where: ArrayLike | None = None,
+    x: ArrayLike, /, axis: Axis = -1, *, b: ArrayLike | None = None, keepdims: bool = False,
+    return_sign: bool = False, where: ArrayLike | None = None, bias: ArrayLike | None = None,
     out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the sum of exponentials along an axis.
@@ -147,6 +148,13 @@ def logsumexp(
     ----------
     {row_x}
     {row_axis}
+    b : array_like, optional
+        Weights of the exponentials, of any sign; broadcast to the shape of `x` and converted to
+        the dtype that it is computed in. Entries with ``b == 0`` do not count, whatever `x` holds
+        there.
+    return_sign : bool, default False
+        Return ``(log, sign)``: the logarithm of the sum's magnitude, and 1, -1, 0 for a sum of
+        0, or NaN. Without it a negative sum gives NaN.
     {row_reduced}
 
     {row_raises}
@@ -157,7 +165,8 @@ def logsumexp(
     the sum. With M the larger of ``abs(max(x))`` and the log of the shifted sum, the error is
     at most 2 ulp of ``max(abs(f), M)`` in float64 and of ``max(abs(f), 2**-28 * M)`` in
     float32. NaN if there is a NaN, +inf if there is a +inf, -inf if there is nothing else (or
-    nothing at all).
+    nothing at all). With weights the terms and their sum are carried in two doubles, to 2**-64:
+    where they cancel, the error grows by what is lost, but from there.
 
     References
     ----------
@@ -169,14 +178,21 @@ def logsumexp(
     >>> import cyact
     >>> float(cyact.logsumexp([1000.0, 1000.0]))
     1000.6931471805599
+    >>> log, sign = cyact.logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    >>> round(float(log), 6), float(sign)
+    (1.541325, -1.0)
     """
-    return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims, where=where)
+    if b is not None or return_sign:
+        return sparse.logsumexp_of_weighted(x, 1.0 if b is None else b, axis, keepdims,
+                                            return_sign, where, bias, out, dtype)
+    return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims, where=where,
+                               bias=bias)
 
 
 @documented
 def logmeanexp(
     x: ArrayLike, /, axis: Axis = -1, *, keepdims: bool = False, where: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
 ) -> Any:
     """Logarithm of the mean of exponentials along an axis.
 
@@ -199,4 +215,5 @@ def logmeanexp(
     >>> float(cyact.logmeanexp([1000.0, 1000.0]))
     1000.0
     """
-    return _interop.along_axis(_logmeanexp, x, axis, out, dtype, keepdims=keepdims, where=where)
+    return _interop.along_axis(_logmeanexp, x, axis, out, dtype, keepdims=keepdims, where=where,
+                               bias=bias)

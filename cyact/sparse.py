@@ -5,6 +5,8 @@ The formulas are in ``_sparse.pxd``; backward passes are in `cyact.backward`.
 
 from __future__ import annotations
 
+from functools import partial
+from math import prod
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ import numpy as np
 
 from cyact import _interop
 from cyact._documented import documented
-from cyact._engine import as_array, check_out, result_dtype
-from cyact._row_engine import RowFunction, mask_array, normalize_axis
+from cyact._engine import as_array, bias_gradient, check_out, result_dtype
+from cyact._row_engine import Joined, RowFunction, as_rows, mask_array, normalize_axis, without
+from cyact.elementwise import _identity
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -221,3 +224,110 @@ def _runs(function, x, pieces, axis, where):
 
 def _split(x, pieces, axis):
     return x.reshape(*x.shape[:axis], x.shape[axis] // pieces, pieces, *x.shape[axis + 1:])
+
+
+# logsumexp with weights: the kernels take two arrays, the second in the gradient's place
+
+_weighted_logsumexp = RowFunction("logsumexp", kernel="weighted_logsumexp", reduces=True)
+_weighted_softmax = RowFunction("backward.logsumexp", kernel="weighted_softmax")
+
+
+def logsumexp_of_weighted(x, b, axis, keepdims, return_sign, where, bias, out, dtype):
+    """log|sum(b * exp(x))|, with the sign of the sum, or NaN where it is negative."""
+    if bias is not None:
+        x = _identity.value(x, bias, None, dtype)
+    parts = ("log", "sign") if return_sign else ("positive",)
+    if type(x) is np.ndarray or out is not None or not hasattr(x, "__array_ufunc__"):
+        log, sign = _log_and_sign(x, b, where, axis, keepdims, return_sign, out, dtype)
+        return (log, sign) if return_sign else log
+    arrays = {"b": _spread(b, x), "where": where}
+    found = tuple(_interop._wrapped(partial(_part, part, keepdims, dtype), _weighted_logsumexp, x,
+                                    arrays, axis, True, keepdims) for part in parts)
+    return found if return_sign else found[0]
+
+
+def _spread(b, x):
+    """Weights in x's shape, for the libraries that cut both into blocks."""
+    if hasattr(b, "dims"):
+        return b
+    return np.broadcast_to(b.to_numpy() if hasattr(b, "to_numpy") else b, x.shape)
+
+
+def _part(part, keepdims, dtype, x, axis, b, where=None):
+    log, sign = _log_and_sign(x, b, where, axis, keepdims, part != "positive", None, dtype)
+    return sign if part == "sign" else log
+
+
+def _log_and_sign(x, b, where, axis, keepdims, signed, out, dtype):
+    x, axes = as_rows("logsumexp", x, axis, dtype)
+    shape = without(x.shape, axes, keepdims)
+    if out is not None:
+        check_out("logsumexp", out, shape, x.dtype)
+    wide, b = _weighted("logsumexp", x, b, where)
+    joined = Joined(x.shape, axes)
+    both = _weighted_logsumexp.of_two(joined.rows(wide), joined.rows(b), 2)
+    if prod(x.shape[i] for i in axes) == 0:
+        both[..., 0] = -np.inf
+        both[..., 1] = 0
+    log, sign = both[..., 0].reshape(shape), both[..., 1].reshape(shape)
+    if not signed:
+        log[sign < 0] = np.nan
+    log, sign = log.astype(x.dtype, copy=False), sign.astype(x.dtype, copy=False)
+    if out is not None:
+        np.copyto(out, log, casting="same_kind")
+        return out, sign[()]
+    return log[()], sign[()]
+
+
+def logsumexp_backward_of_weighted(grad, x, b, axis, where, bias, out):
+    """Grad * b * exp(x) / sum(b * exp(x))."""
+    if bias is not None:
+        x = _identity.value(x, bias, None, None)
+        dx = logsumexp_backward_of_weighted(grad, x, b, axis, where, None, out)
+        return dx, bias_gradient(dx, np.asarray(bias))
+    if type(x) is not np.ndarray and out is None and hasattr(x, "__array_ufunc__"):
+        arrays = {"grad": grad, "b": _spread(b, x), "where": where}
+        return _interop._wrapped(_weighted_gradient, _weighted_softmax, x, arrays, axis, False,
+                                 False)
+    return _weighted_gradient(x, axis, grad, b, where, out)
+
+
+def _weighted_gradient(x, axis, grad, b, where=None, out=None):
+    name = "backward.logsumexp"
+    grad = as_array(name, grad)
+    dtype = np.result_type(result_dtype(name, grad.dtype),
+                           result_dtype(name, as_array(name, x).dtype))
+    x, axes = as_rows(name, x, axis, dtype)
+    kept = without(x.shape, axes, True)
+    if grad.shape not in (kept, without(x.shape, axes, False)):
+        raise ValueError(f"{name}: grad must have the shape of the result "
+                         f"{without(x.shape, axes, False)}, got {grad.shape}")
+    if out is not None:
+        check_out(name, out, x.shape, x.dtype)
+    wide, b = _weighted(name, x, b, where)
+    joined = Joined(x.shape, axes)
+    rows = joined.rows(wide)
+    dx = joined.back(_weighted_softmax.of_two(rows, joined.rows(b), rows.shape[-1]))
+    with np.errstate(all="ignore"):
+        np.multiply(dx, grad.reshape(kept), out=dx, where=b != 0)
+    if out is None:
+        return dx.astype(x.dtype, copy=False)
+    np.copyto(out, dx, casting="same_kind")
+    return out
+
+
+def _weighted(function, x, b, where):
+    """X and its weights, in the dtype computed in and of x's shape; 0 where it is masked."""
+    computed = np.float64 if x.dtype == np.float64 else np.float32
+    b = as_array(function, b)
+    if not np.can_cast(b.dtype, computed, "same_kind"):
+        raise TypeError(f"{function}: b must hold real numbers, got dtype {b.dtype}")
+    mask = mask_array(function, where, x.shape)
+    try:
+        b = np.broadcast_to(b, x.shape)
+    except ValueError:
+        raise ValueError(f"{function}: b must broadcast to the shape of x, {x.shape}; got "
+                         f"{b.shape}") from None
+    if mask is not None:
+        b = np.where(mask, b, 0)
+    return x.astype(computed, copy=False), np.require(b, computed, "A")

@@ -103,7 +103,7 @@ def test_records_tell_what_the_functions_do(record):
             assert default in parameter.domain
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {
-        "x", "axis", "keepdims", "where", "bias", "out", "dtype", "gate", "value",
+        "x", "axis", "b", "keepdims", "return_sign", "where", "bias", "out", "dtype", "gate", "value",
         "gate_half", "rng", "return_slope", "return_noise", "return_soft"}
 
 
