@@ -13,8 +13,9 @@ from importlib import import_module
 
 import numpy as np
 
+from cyact import _lazy_rows
 from cyact._engine import bias_array, bias_gradient, dtype_within, result_dtype
-from cyact._row_engine import normalize_axis
+from cyact._row_engine import mask_array, normalize_axis
 
 
 def _is(x, module, *classes):
@@ -26,6 +27,10 @@ def along_axis(function, x, axis, out, dtype, /, *params, keepdims=False, **arra
     """``function.value`` for any array type; with `out` given, the result is that ndarray."""
     if type(x) is np.ndarray or out is not None:
         return function.value(x, axis, out, dtype, *params, keepdims=keepdims, **arrays)
+    if "added" not in arrays and _is_split(function, x, axis):
+        _check(function, function.name, x, params, **arrays)
+        return _lazy_rows.value(function.name, x, _axes(function.name, x, axis), dtype, *params,
+                                keepdims=keepdims, **arrays)
     run = partial(_value, function.name, dtype, params, keepdims)
     return _wrapped(run, function, x, arrays, axis, function.reduces, keepdims)
 
@@ -36,13 +41,51 @@ def backward(function, grad, x, output, axis, out, /, *params, where=None, bias=
     if type(given) is np.ndarray or given is None or out is not None:
         return function.backward(_plain(grad), x, output, axis, out, *params, where=where,
                                  bias=bias)
-    run = partial(_gradient, function.name, output is not None, params)
     arrays = {"grad": grad, "where": where, "bias": bias}
+    if _is_split(function, given, axis):
+        return _split_backward(function, given, output is not None, axis, params, **arrays)
+    run = partial(_gradient, function.name, output is not None, params)
     if bias is None:
         return _wrapped(run, function, given, arrays, axis, False, False)
     bias = _checked("backward." + function.name, given, bias)
     dx = _wrapped(run, function, given, arrays, axis, False, False)
     return dx, bias_gradient(dx, bias)
+
+
+def _is_split(function, x, axis):
+    """Whether x is a Dask array that has its rows in several chunks."""
+    return (function.name in _lazy_rows.FAMILY and _is(x, "dask.array", "Array")
+            and any(x.numblocks[i] > 1 for i in _axes(function.name, x, axis)))
+
+
+def _axes(name, x, axis):
+    axes = axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,)
+    return tuple(sorted(normalize_axis(name, x, a) for a in axes))
+
+
+def _split_backward(function, given, from_output, axis, params, grad, where, bias):
+    name = "backward." + function.name
+    axes = _axes(name, given, axis)
+    _check(function, name, given, params, where, bias)
+    grad = sys.modules["dask.array"].asarray(grad)
+    x, output = (None, given) if from_output else (given, None)
+    if not function.reduces and grad.shape != given.shape:
+        raise ValueError(f"{name}: grad must have the shape of the result {given.shape}, "
+                         f"got {grad.shape}")
+    dx = _lazy_rows.gradient(function.name, grad, x, output, axes, *params, where=where,
+                             bias=None if from_output else bias)
+    return dx if bias is None else (dx, bias_gradient(dx, np.asarray(bias)))
+
+
+def _check(function, name, x, params, where=None, bias=None):
+    """What computing would refuse, before there is a graph."""
+    for parameter, domain, value in zip(function.parameters, function.domains, params,
+                                        strict=True):
+        domain.checked(name, parameter, value)
+    if where is not None and not _is(where, "dask.array", "Array"):
+        mask_array(name, where, x.shape)
+    if bias is not None:
+        _checked(name, x, bias)
 
 
 # Module-level and called with plain arguments, so that Dask can send them to other processes.
@@ -143,9 +186,8 @@ def _aligned(a, x):
 
 
 def _dask(run, function, x, arrays, axis, reduces, keepdims):
-    """Lazily, a row in one piece: an axis that is split over chunks is brought together."""
-    axes = axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,)
-    axes = tuple(normalize_axis(function.name, x, a) for a in axes)
+    """Lazily, rows in one piece: those that are split, and have no other way, are joined."""
+    axes = _axes(function.name, x, axis)
     if "bias" in arrays:
         arrays["bias"] = _checked(function.name, x, arrays["bias"])
     x = x.rechunk(dict.fromkeys(axes, -1))

@@ -103,8 +103,8 @@ def test_records_tell_what_the_functions_do(record):
             assert default in parameter.domain
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {
-        "x", "axis", "b", "keepdims", "return_sign", "where", "bias", "out", "dtype", "gate", "value",
-        "gate_half", "rng", "return_slope", "return_noise", "return_soft"}
+        "x", "axis", "b", "keepdims", "return_sign", "where", "bias", "out", "dtype", "gate",
+        "value", "gate_half", "rng", "return_slope", "return_noise", "return_soft"}
 
 
 def test_no_alias_means_two_functions():
