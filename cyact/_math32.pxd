@@ -70,6 +70,8 @@ cdef extern from *:
 
 from libc.math cimport sqrt, sqrtf
 
+from cyact._lanes cimport as_lanes, as_words, every, fused, greater, lanes, lesser, lookup, words
+
 ctypedef fused number:
     float
     double
@@ -641,61 +643,89 @@ cdef inline float selu_tail1(float x) noexcept nogil:
     return fmaf(<float> 1.7580993175506592, sum, rest)
 
 
-cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
-    """x Phi(x) = max(x, 0) - F, F = a Phi(-a); a = |x| up to `high`, the bits of 14.5.
-
-    F = z e^(-a^2/2) w / 2 with z = a / (1 + a) in two floats, e^(-a^2/2) likewise, and
-    w = (1 + a) erfcx(a / sqrt 2), which stays so near 1 that w - 1 needs no low part; it is
-    nearest, also for large a, times 2^(5/64), hence exponents n + 5/64. The last product
-    takes out a factor 2^64: so subnormal results round only there.
-
-    At most 0.9991 ULP over all inputs, with these coefficients in this order of operations:
-    after any edit look at all of them again.
+# Rows of gelu's tables, by tools/constants32.py; the numbers are rounded to float32.
+cdef extern from *:
     """
-    cdef uint32 bits = bits32(x) & 0x7fffffff
-    cdef float a = from_bits32(bits if bits < high else high)
-    # z + z_low = a / (1 + a)
-    cdef float sum = a + ONE
-    cdef float lost = a - (sum - ONE)
-    cdef float z = a / sum
-    cdef float remainder = fmaf(-z, lost, fmaf(-z, sum, a))
-    cdef float z_low = fmaf(-remainder, z, remainder)
-    # v = 2^(5/64) w - 1
-    cdef float t = (a - <float> 3.700000047683716) / (a + <float> 3.5)
-    cdef float v = fmaf(<float> 0.0002157059934688732, t, <float> 0.0003593313740566373)
-    # a^2 = r - 2 ln2 n with n = integer + 5/64, the integer floored by the mask
-    cdef float square = a * a
-    cdef float rounded = from_bits32(
-        bits32(fmaf(square, <float> -0.7213475204444817, <float> 196608.421875)) & ~<uint32> 63)
-    cdef float n = rounded - <float> 196607.921875
-    cdef float high_r = fmaf(n, <float> 1.38629150390625, square)
-    cdef float low_r = fmaf(n, <float> 2.8572136406188345e-06, fmaf(a, a, -square))
-    cdef float r = high_r + low_r
-    # 2 e^(-r/2) = e + e_low
-    cdef float two = <float> 2.0
-    cdef float e = two - high_r
-    cdef float e_low = ((two - e) - high_r) - low_r
-    cdef float q = fmaf(<float> 4.316237027524039e-05, r, <float> -0.0005231245304457843)
-    cdef float scale = from_bits32((bits32(rounded) << 17) + <uint32> 0x5e800000)
-    cdef float product, low
-    v = fmaf(v, t, <float> -0.0017308663809671998)
-    v = fmaf(v, t, <float> -0.0013823775807395577)
-    v = fmaf(v, t, <float> 0.01509849727153778)
-    v = fmaf(v, t, <float> -0.029168639332056046)
-    v = fmaf(v, t, <float> 0.006026945076882839)
-    v = fmaf(v, t, <float> 0.08965247124433517)
-    v = fmaf(v, t, <float> -0.22761324048042297)
-    v = fmaf(v, t, <float> -0.06479397416114807)
-    v = fmaf(z, v, <float> 0.0556451790034771)
-    q = fmaf(q, r, <float> 0.005208564456552267)
-    q = fmaf(q, r, <float> -0.04166627302765846)
-    q = fmaf(q, r, <float> 0.2499999701976776)
-    e_low = fmaf(r * r, q, e_low)
-    low = fmaf(e + e_low, v, e_low)
-    product = e + low
-    low = (e - product) + low
-    product = fmaf(z, product, fmaf(z, low, z_low * product)) * scale
-    return fmaf(-product, <float> 5.421010862427522e-20, positive(x, minus_zero))
+    static const float cyact_gelu_powers[16] = {
+        1.8446744e+19, 1.8239578e+19, 1.8068442e+19, 1.792883e+19, 1.781624e+19,
+        1.7735175e+19, 1.7681132e+19, 1.7658614e+19, 1.765411e+19, 1.7681132e+19,
+        1.7726168e+19, 1.7793722e+19, 1.7883794e+19, 1.7996384e+19, 1.8126989e+19,
+        1.8280111e+19};
+    static const float cyact_gelu_shifts[16] = {
+        0.0, -0.0001749143, -2.585645e-05, 0.00010874165, -0.00018100372, -0.0001723314,
+        -0.00028354532, 0.00030417647, -0.00021363603, 0.00034943034, 5.4660934e-05,
+        -0.00025541754, -0.00040747278, -0.00020506064, -0.00032224893, 0.00030603417};
+    static const float cyact_gelu_centres[16] = {
+        1.280161, 1.7050766, 2.1933784, 2.7440786, 3.3950174, 4.647132, 5.596773, 6.493128,
+        8.253697, 10.071877, 11.773725, 13.752348, 0.0967623, 0.36258742, 0.6590432,
+        0.8639079};
+    static const float cyact_gelu_mills[16] = {
+        0.22747803, 0.18865967, 0.15673828, 0.13098145, 0.10925293, 0.08236694, 0.069244385,
+        0.060134888, 0.047729492, 0.0393219, 0.03375244, 0.02898407, 0.46362305, 0.3828125,
+        0.31677246, 0.28149414};
+    static const float cyact_gelu_q[6][16] = {
+      {-0.47360805, -0.40960002, -0.35207927, -0.3021158, -0.2573439, -0.1985406,
+       -0.16849588, -0.14714547, -0.11745651, -0.0969547, -0.08320879, -0.07133162,
+       -0.7637219, -0.67953396, -0.600336, -0.5533079},
+      {0.19681028, 0.15072404, 0.11375497, 0.08529655, 0.06287334, 0.038160715, 0.027741121,
+       0.021290205, 0.013683205, 0.009382292, 0.0069444734, 0.0051305043, 0.46306962,
+       0.3768134, 0.30217114, 0.26098028},
+      {-0.07390149, -0.050886072, -0.03421157, -0.022709329, -0.014657331, -0.007105494,
+       -0.0044562803, -0.0030196663, -0.0015714511, -0.00089764793, -0.0005738111,
+       -0.00036550948, -0.23965563, -0.18098444, -0.1337467, -0.10929731},
+      {0.025539601, 0.015997408, 0.009683131, 0.005745385, 0.0032827246, 0.0012837806,
+       0.00069955527, 0.00042070737, 0.00017778842, 8.51039e-05, 4.7140486e-05,
+       2.5914616e-05, 0.10999341, 0.07780725, 0.053501446, 0.041643374},
+      {-0.008305855, -0.004747851, -0.002603261, -0.0013967578, -0.0007121155,
+       -0.00022602594, -0.00010825421, -5.806877e-05, -2.0058455e-05, -8.125658e-06,
+       -3.8600483e-06, -1.8376443e-06, -0.04587044, -0.030646628, -0.019703127,
+       -0.014702125},
+      {0.002676317, 0.0012239357, 0.0006061849, 0.0003208496, 0.00012876325, 4.685487e-05,
+       1.8123317e-05, 7.770684e-06, 2.7573315e-06, 7.946228e-07, 2.7740185e-07,
+       1.2760917e-07, 0.016426453, 0.010818794, 0.0073105027, 0.004722767}};
+    """
+    const float* GELU_POWERS "cyact_gelu_powers"
+    const float* GELU_SHIFTS "cyact_gelu_shifts"
+    const float* GELU_CENTRES "cyact_gelu_centres"
+    const float* GELU_MILLS "cyact_gelu_mills"
+    const float[16]* GELU_Q "cyact_gelu_q"
+
+
+cdef inline lanes gelu_lanes(lanes x) noexcept nogil:
+    """x Phi(x) = max(x, 0) - F, F = a Phi(-a), a = |x| up to 14.5.
+
+    a^2 = n STEP + r, and Phi(-a) is 2^(-n/16) e^(-MU r) times a function that falls slowly,
+    C (1 + d q(d)) on each of 16 intervals of a, d the distance from a number near its middle.
+    The power and C have 12 bits each, so that their product h is exact; what the power lacks
+    is in r. Thus F = a h + a h w with a small w, that needs no low part, is good to a little
+    more than its own rounding. h has a factor 2^64, removed with the last rounding: so
+    subnormal results round only there.
+    """
+    cdef lanes a = lesser(as_lanes(as_words(x) & <unsigned int> 0x7fffffff),
+                          every(<float> 14.5))
+    cdef words interval = as_words(a + ONE) >> 21
+    cdef lanes t = fused(a, a * <float> 11.542092323303223, every(ROUNDF))
+    cdef words n = as_words(t)
+    # t STEP - ROUNDF STEP is exact, as ROUNDF STEP has 15 bits and n STEP at most 24
+    cdef lanes whole = fused(t, every(<float> 0.086639404296875),
+                             every(<float> -1090176.0))
+    cdef lanes r = fused(a, a, -whole) + lookup(GELU_SHIFTS, n)
+    cdef lanes h = (as_lanes(as_words(lookup(GELU_POWERS, n)) - (n << 19))
+                    * lookup(GELU_MILLS, interval))
+    cdef lanes d = a - lookup(GELU_CENTRES, interval)
+    cdef lanes s = fused(every(<float> -0.020835720002651215), r,
+                         every(<float> 0.12501651048660278))
+    cdef lanes q = fused(lookup(GELU_Q[5], interval), d, lookup(GELU_Q[4], interval))
+    cdef lanes w
+    s = fused(s, r, every(<float> -0.5000230669975281))
+    q = fused(q, d, lookup(GELU_Q[3], interval))
+    s = fused(s, r, every(<float> -1.1947695055525287e-09))
+    q = fused(q, d, lookup(GELU_Q[2], interval))
+    q = fused(q, d, lookup(GELU_Q[1], interval))
+    q = fused(q, d, lookup(GELU_Q[0], interval))
+    w = fused(q, fused(d, s, d), s)
+    return fused(-fused(a, h, a * h * w), every(<float> 5.421010862427522e-20),
+                 greater(every(<float> -0.0), x))
 
 
 cdef inline float log1p_any(float x) noexcept nogil:
