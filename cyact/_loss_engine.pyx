@@ -125,7 +125,7 @@ cdef tuple inverse(Py_ssize_t n):
     """1/n as a sum of two floats."""
     if n == 0:
         return 0.0, 0.0
-    high = 1 / n
+    high = 1.0 / n
     a, b = high.as_integer_ratio()
     return high, (b - a * n) / (b * n)
 
