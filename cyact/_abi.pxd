@@ -161,7 +161,7 @@ ctypedef void (*focal_t)(const double* c, const double* alpha, double* loss, dou
                          Py_ssize_t rows, double gamma) noexcept nogil
 # Multiply each of rows * n items at y by its row's factor.
 ctypedef void (*scale_rows_t)(const Copy* rows, const double* factor) noexcept nogil
-# loss[r] = -weight x[r, target[r]]; y, unless it is NULL, gets the gradient times `scale`. A
+# loss[r] = -weight x[r, target[r]]; y, which is 0 or NULL, gets the gradient times `scale`. A
 # target below 0 is ignored.
 ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double* weight,
                        double scale, double* loss) noexcept nogil

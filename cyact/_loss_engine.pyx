@@ -125,7 +125,7 @@ cdef tuple inverse(Py_ssize_t n):
     """1/n as a sum of two floats."""
     if n == 0:
         return 0.0, 0.0
-    high = 1 / n
+    high = 1.0 / n
     a, b = high.as_integer_ratio()
     return high, (b - a * n) / (b * n)
 
@@ -191,28 +191,41 @@ cdef void run_tiles(double[:, ::1] sums, const Pointwise* call, int threads) noe
             LOSSES.tile(call, tile, &sums[tile, 0])
 
 
+cdef inline void add(double* high, double* low, double x) noexcept nogil:
+    """high + low grows by x; what rounds off high goes to low (Neumaier)."""
+    cdef double s = high[0] + x, t = s - high[0]
+    low[0] += (high[0] - (s - t)) + (x - t)
+    high[0] = s
+
+
 cdef double summed(const double[::1] loss) noexcept nogil:
-    """A compensated sum (Neumaier's), in order."""
-    cdef double high = 0, low = 0, s, t
-    cdef Py_ssize_t i
-    for i in range(loss.shape[0]):
-        s = high + loss[i]
-        t = s - high
-        low += (high - (s - t)) + (loss[i] - t)
-        high = s
-    return high if high - high != 0 else high + low
+    """The sum, compensated, by LANES partial sums: one would wait for each addition."""
+    cdef double[LANES] high
+    cdef double[LANES] low
+    cdef double sum = 0, rest = 0
+    cdef Py_ssize_t i, n = loss.shape[0]
+    cdef int j
+    for j in range(LANES):
+        high[j] = low[j] = 0
+    for i in range(n // LANES):
+        for j in range(LANES):
+            add(&high[j], &low[j], loss[i * LANES + j])
+    for i in range(n & -LANES, n):
+        add(&sum, &rest, loss[i])
+    for j in range(LANES):
+        add(&sum, &rest, high[j])
+        rest += low[j]
+    return sum if sum - sum != 0 else sum + rest
 
 
 cdef double total(const double[:, ::1] sums) noexcept nogil:
     """The sum of all tiles, each a sum of two, compensated."""
-    cdef double high = 0, low = 0, s, t
+    cdef double sum = 0, rest = 0
     cdef Py_ssize_t i
     for i in range(sums.shape[0]):
-        s = high + sums[i, 0]
-        t = s - high
-        low += (high - (s - t)) + (sums[i, 0] - t) + sums[i, 1]
-        high = s
-    return high if high - high != 0 else high + low
+        add(&sum, &rest, sums[i, 0])
+        rest += sums[i, 1]
+    return sum if sum - sum != 0 else sum + rest
 
 
 def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ssize_t count,
@@ -257,14 +270,16 @@ def scalar(double x, dtype, double count):
 
 # Losses of a row each
 
-cdef Py_ssize_t find_wrong(Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
-                           Py_ssize_t ignore_index, bint ignores) noexcept nogil:
-    """Make ignored classes -1; returns where a class out of range is, or -1."""
+cdef Py_ssize_t find_wrong(const Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
+                           Py_ssize_t ignore_index, bint ignores,
+                           Py_ssize_t* ignored) noexcept nogil:
+    """Where a class out of range is, or -1; and how many are ignored."""
     cdef Py_ssize_t i, c
+    ignored[0] = 0
     for i in range(classes.shape[0]):
         c = classes[i]
         if ignores and c == ignore_index and not (unsigned and c < 0):
-            classes[i] = -1
+            ignored[0] += 1
         elif not 0 <= c < n:
             return i
     return -1
@@ -272,7 +287,7 @@ cdef Py_ssize_t find_wrong(Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
 
 def classes_of(str function, target, shape, n, ignore_index):
     """One class a row as a flat array, -1 where the row is ignored."""
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, ignored
     if target.dtype.kind not in "iu":
         raise TypeError(f"{function}: target must hold classes, integers of any dtype; "
                         f"got dtype {target.dtype}")
@@ -280,26 +295,27 @@ def classes_of(str function, target, shape, n, ignore_index):
         raise ValueError(f"{function}: target holds classes, so its shape must be that of the "
                          f"logits without the class axis, {shape}; got {target.shape}")
     try:
-        ignored = index(ignore_index)
+        ignored_class = index(ignore_index)
     except TypeError:
         raise TypeError(f"{function}: ignore_index must be an integer, "
                         f"got {ignore_index!r}") from None
-    classes = np.array(target, np.intp, order="C").reshape(-1)
-    ignores = -sys.maxsize <= ignored <= sys.maxsize
     # A class beyond the signed integers becomes negative, and then is none that is ignored.
-    at = find_wrong(classes, n, target.dtype.kind == "u", ignored if ignores else 0, ignores)
+    classes = np.require(target, np.intp, "CA").reshape(-1)
+    ignores = -sys.maxsize <= ignored_class <= sys.maxsize
+    at = find_wrong(classes, n, target.dtype.kind == "u", ignored_class if ignores else 0, ignores,
+                    &ignored)
     if at >= 0:
         row = np.unravel_index(at, shape) if shape else ()
         place = f"[{', '.join(str(i) for i in row)}]" if shape else ""
         raise IndexError(f"{function}: target{place} is {target[row]}, but the classes are 0 to "
                          f"{n - 1} (ignore_index is {ignore_index})")
-    return classes
+    return np.where(classes == ignored_class, -1, classes) if ignored else classes
 
 
 def weight_of(const Py_ssize_t[::1] classes, weight):
     """How many rows count, or the sum of their classes' weights (float64)."""
     cdef const double[::1] weights
-    cdef double high = 0, low = 0, s, t, w
+    cdef double sum = 0, rest = 0
     cdef Py_ssize_t i, count = 0
     if weight is None:
         for i in range(classes.shape[0]):
@@ -308,12 +324,8 @@ def weight_of(const Py_ssize_t[::1] classes, weight):
     weights = weight
     for i in range(classes.shape[0]):
         if classes[i] >= 0:
-            w = weights[classes[i]]
-            s = high + w
-            t = s - high
-            low += (high - (s - t)) + (w - t)
-            high = s
-    return high if high - high != 0 else high + low
+            add(&sum, &rest, weights[classes[i]])
+    return sum if sum - sum != 0 else sum + rest
 
 
 def reduced(loss, dtype, str reduction, double count):
@@ -542,9 +554,19 @@ cdef Py_ssize_t share_out(Plan* plan) noexcept:
     return doubles
 
 
+def zeros_like(cnp.ndarray x, dtype):
+    """Zeros in the layout of x, as the operating system hands them out: nobody writes them."""
+    if cnp.PyArray_IS_C_CONTIGUOUS(x):
+        return np.zeros((<object> x).shape, dtype)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    return np.zeros([x.shape[axis] for axis in order], dtype).transpose(np.argsort(order))
+
+
 def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, double scale,
         double[::1] loss, y):
-    """Fill `loss` with -weight x[target], an entry a row in C order, and the gradient y."""
+    """Fill `loss` with -weight x[target], an entry a row in C order, and y, which is 0 or None,
+    with the gradient.
+    """
     cdef Geometry g
     cdef Copy call
     cdef Py_ssize_t lead, rows, o, first
@@ -575,7 +597,6 @@ def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, do
     call.x_item = g.rows.x_item
     call.y_row = g.rows.y_row
     call.y_item = g.rows.y_item
-    # What takes time is to clear the gradient.
     work = 5.0 * len(loss) + (0 if y is None else 0.1 * cnp.PyArray_SIZE(x))
     with nogil:
         nll_blocks(&g, &call, target, class_weights, scale, loss,

@@ -45,13 +45,14 @@ from cyact._abi cimport (
 # Written so, Cython sees that this module is out of date when one of those is changed.
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
-from cyact._half cimport from_bfloat, narrow, round_to_odd, uint16, widen
+from cyact._half cimport from_bfloat, narrow, round_to_odd, to_bfloat, uint16, widen
 from cyact._math32 cimport opaque
 from cyact._math64 cimport pair
 from cyact._tile cimport cyact_status, status_get, status_set, tile
 
 cdef extern from *:
     float from_half "cyact_from_half" (uint16 h) noexcept nogil
+    uint16 to_half "cyact_to_half" (float x) noexcept nogil
 
 ctypedef fused real:
     float
@@ -767,48 +768,42 @@ cdef void scale_rows(const Copy* rows, const double* factor) noexcept nogil:
 # Negative log-likelihood: -weight x[target]
 
 cdef inline void put(char* y, int dtype, double value) noexcept nogil:
-    cdef float[LANES] odd
-    cdef uint16[LANES] half
+    cdef float odd = round_to_odd(value, 0)
     if dtype == FLOAT32:
         (<float*> y)[0] = <float> value
     elif dtype == FLOAT64:
         (<double*> y)[0] = value
     else:
-        memset(odd, 0, sizeof(odd))
-        odd[0] = round_to_odd(value, 0)
-        narrow(odd, half, LANES, dtype)
-        (<uint16*> y)[0] = half[0]
+        (<uint16*> y)[0] = to_bfloat(odd) if dtype == BFLOAT16 else to_half(odd)
 
 
-cdef inline void clear(const Copy* c) noexcept nogil:
-    cdef Py_ssize_t size = itemsize(c.y_dtype), i, j
-    cdef bint across = c.y_row == size and c.n > 1
-    for i in range(c.n if across else c.rows):
-        if across:
-            memset(c.y + i * c.y_item, 0, c.rows * size)
-        elif c.y_item == size:
-            memset(c.y + i * c.y_row, 0, c.n * size)
-        else:
-            for j in range(c.n):
-                memset(c.y + i * c.y_row + j * c.y_item, 0, size)
+cdef inline double item(const char* x, int dtype) noexcept nogil:
+    cdef double value
+    if dtype == FLOAT32:
+        return (<const float*> x)[0]
+    if dtype == FLOAT64:
+        return (<const double*> x)[0]
+    if dtype == FLOAT16 or dtype == BFLOAT16:
+        return half_at(x, dtype)
+    copy_items(x, 0, dtype, &value, 1)
+    return value
 
 
 cdef void nll(const Copy* call, const Py_ssize_t* target, const double* weight, double scale,
               double* loss) noexcept nogil:
     cdef cyact_status status = status_get()
-    cdef Py_ssize_t r
-    cdef double w, x
-    if call.y != NULL:
-        clear(call)
+    cdef Py_ssize_t r, c
+    cdef double w = 1
     for r in range(call.rows):
-        loss[r] = 0
-        if target[r] >= 0:
-            w = 1.0 if weight == NULL else weight[target[r]]
-            copy_items(call.x + r * call.x_row + target[r] * call.x_item, 0, call.x_dtype, &x, 1)
-            loss[r] = 0 - w * x
-            if call.y != NULL:
-                put(call.y + r * call.y_row + target[r] * call.y_item, call.y_dtype,
-                    0 - w * scale)
+        c = target[r]
+        if c < 0:
+            loss[r] = 0
+            continue
+        if weight != NULL:
+            w = weight[c]
+        loss[r] = 0 - w * item(call.x + r * call.x_row + c * call.x_item, call.x_dtype)
+        if call.y != NULL:
+            put(call.y + r * call.y_row + c * call.y_item, call.y_dtype, 0 - w * scale)
     status_set(status)
 
 

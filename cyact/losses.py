@@ -180,7 +180,7 @@ def nll_loss(
     classes = _classes(name, array_of(name, "target", target), x, axis, ignore_index)
     count = weight_of(classes, weight) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
-    grad = np.empty_like(x, dtype) if return_grad else None
+    grad = _loss_engine.zeros_like(x, dtype) if return_grad else None
     _loss_engine.nll(x, dtype, axis, classes, weight, 1 / count if count else 0.0,
                      loss.reshape(-1), grad)
     loss = reduced(loss, dtype, reduction, count)
