@@ -413,6 +413,8 @@ catalog = Catalog([
     _record("rows", "sparsemax", "max(x - tau, 0), tau such that the row sums to 1"),
     _record("rows", "entmax15", "max(x/2 - tau, 0)**2, tau such that the row sums to 1",
             ("1.5-entmax",)),
+    _record("rows", "entmax", "max((alpha - 1) * x - tau, 0)**(1 / (alpha - 1)), tau such that the "
+            "row sums to 1"),
     _record("rows", "maxout", "max of each run of pieces entries",
             parameters={"pieces": Domain("an integer that divides the axis", low=1)}),
 ])

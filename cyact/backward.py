@@ -269,6 +269,39 @@ def entmax15(
 
 
 @documented
+def entmax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, alpha: float = 1.5, axis: int | str = -1, *,
+    output: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `entmax`: the gradient with respect to x.
+
+    Parameters
+    ----------
+    {row_grad}
+    x : array_like, optional
+        The input of the forward pass.
+    alpha, axis
+        As in the forward pass.
+    {row_output}
+
+    Returns
+    -------
+    ndarray, or the type of `x`
+        ``s * (grad - sum(s * grad) / sum(s))``, ``s = y**(2 - alpha)`` where the output y is
+        positive; 0 elsewhere, whatever `grad` holds there.
+
+    {row_backward_raises}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.entmax([1.0, 0.0, 5.0], [0.0, 0.0, -9.0], 1.75).round(4)
+    array([ 0.4204, -0.4204,  0.    ])
+    """
+    return _interop.backward(sparse._entmax, grad, x, output, axis, out, alpha)
+
+
+@documented
 def maxout(
     grad: ArrayLike, x: ArrayLike, /, pieces: int, axis: int = -1, *,
     out: np.ndarray | None = None

@@ -15,10 +15,12 @@ from cyact._row_engine import RowFunction, normalize_axis, row_dtype
 from cyact._threads import get_num_threads
 from cyact.elementwise import _identity
 from cyact.sparse import (  # noqa: F401 (found here as all functions along an axis are)
+    _entmax,
     _entmax15,
     _hardmax,
     _maxout,
     _sparsemax,
+    entmax,
     entmax15,
     hardmax,
     logsumexp_of_weighted,
