@@ -56,6 +56,24 @@ ValueError
     A parameter is outside its domain, or `out` is read-only or has another shape.
 numpy.exceptions.AxisError
     `axis` is out of bounds (a ValueError).""",
+    "jacobian": """out : ndarray, optional
+    Where to put the result; must have its shape.
+dtype : {float32, float64}, optional
+    The derivative at ``x.astype(dtype)``.
+
+Returns
+-------
+ndarray
+    Floating dtype of `x`; its shape without `axis`, followed by (n, n) for rows of n entries.
+
+Raises
+------
+TypeError
+    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+ValueError
+    A parameter is outside its domain, or `out` is read-only or has another shape.
+numpy.exceptions.AxisError
+    `axis` is out of bounds (a ValueError).""",
     "row_grad": """grad : array_like
     Gradient with respect to the output; the shape of `x`.""",
     "row_output": """output : array_like, optional

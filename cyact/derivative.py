@@ -1,18 +1,277 @@
 """The derivative of every elementwise function, under the function's name.
 
 ``cyact.derivative.gelu(x)`` is gelu'(x), with the same parameters and keywords as
-``cyact.gelu``.
+``cyact.gelu``. Of a function along an axis it is the Jacobian of every row:
+``cyact.derivative.softmax(x)[..., i, j]`` is the derivative of entry i with respect to x[..., j].
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cyact import _fill, rectifiers
+import numpy as np
+
+from cyact import _fill, rectifiers, rows, sparse
+from cyact._documented import documented
+from cyact._engine import POSITIVE, check_out
+from cyact._row_engine import as_rows, row_dtype
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, DTypeLike
+
+
+@documented
+def softmax(
+    x: ArrayLike, /, temperature: float = 1.0, axis: int = -1, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `softmax`: the Jacobian of every row.
+
+    Parameters
+    ----------
+    {row_x}
+    temperature, axis, bias
+        As in `cyact.softmax`.
+    {jacobian}
+
+    Notes
+    -----
+    ``y[i] * ((i == j) - y[j]) / T`` for the softmax y. 1 - y[i] is the sum of the others where
+    y[i] is near 1. Error at most 4 ULP in float64, 1 ULP in float32.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.softmax([0.0, 0.0])
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    name = "derivative.softmax"
+    temperature = POSITIVE.checked(name, "temperature", temperature)
+    x, axis = _rows_of(name, x, axis, bias, dtype)
+    p = _last(rows._softmax.value(x, axis, None, np.float64, temperature), axis)
+    return _jacobian(name, p, 1 / temperature, x.dtype, out)
+
+
+@documented
+def log_softmax(
+    x: ArrayLike, /, temperature: float = 1.0, axis: int = -1, *, bias: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `log_softmax`: the Jacobian of every row.
+
+    Parameters
+    ----------
+    {row_x}
+    temperature, axis, bias
+        As in `cyact.log_softmax`.
+    {jacobian}
+
+    Notes
+    -----
+    ``((i == j) - y[j]) / T`` for the softmax y. 1 - y[i] is the sum of the others where y[i] is
+    near 1. Error at most 4 ULP in float64, 1 ULP in float32.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.log_softmax([0.0, 0.0])
+    array([[ 0.5, -0.5],
+           [-0.5,  0.5]])
+    """
+    name = "derivative.log_softmax"
+    temperature = POSITIVE.checked(name, "temperature", temperature)
+    x, axis = _rows_of(name, x, axis, bias, dtype)
+    p = _last(rows._softmax.value(x, axis, None, np.float64, temperature), axis)
+    y = _destination(name, p.shape, x.dtype, out)
+    y[...] = (-p / temperature)[..., None, :]
+    _diagonal(y)[...] = _others(p) / temperature
+    return y
+
+
+@documented
+def logsumexp(
+    x: ArrayLike, /, axis: int = -1, *, b: ArrayLike | None = None,
+    out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `logsumexp` with respect to every entry of x.
+
+    Parameters
+    ----------
+    {row_x}
+    axis, b
+        As in `cyact.logsumexp`.
+    {row_keywords}
+
+    Returns
+    -------
+    ndarray
+        Shape and floating dtype of `x`: its softmax; with weights
+        ``b * exp(x) / sum(b * exp(x))``.
+
+    {row_raises}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.logsumexp([0.0, 0.0])
+    array([0.5, 0.5])
+    """
+    name = "derivative.logsumexp"
+    x, axis = _rows_of(name, x, axis, None, dtype)
+    if b is None:
+        return rows._softmax.value(x, axis, out, None, 1.0)
+    grad = np.ones(x.shape[:axis] + x.shape[axis + 1:], x.dtype)
+    return sparse._weighted_gradient(x, axis, grad, b, out)
+
+
+@documented
+def sparsemax(
+    x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `sparsemax`: the Jacobian of every row.
+
+    Parameters
+    ----------
+    {row_x}
+    axis : int, default -1
+        As in `cyact.sparsemax`.
+    {jacobian}
+
+    Notes
+    -----
+    ``(i == j) - 1/k`` where y[i] and y[j] are two of the k positive entries of the sparsemax, 0
+    elsewhere.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.sparsemax([1.0, 0.5, -1.0])
+    array([[ 0.5, -0.5,  0. ],
+           [-0.5,  0.5,  0. ],
+           [ 0. ,  0. ,  0. ]])
+    """
+    return _sparse_jacobian("derivative.sparsemax", x, 2.0, axis, out, dtype)
+
+
+@documented
+def entmax15(
+    x: ArrayLike, /, axis: int = -1, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `entmax15`: the Jacobian of every row.
+
+    Parameters
+    ----------
+    {row_x}
+    axis : int, default -1
+        As in `cyact.entmax15`.
+    {jacobian}
+
+    Notes
+    -----
+    ``s[i] * ((i == j) - s[j] / sum(s))``, ``s = sqrt(y)`` for the output y.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.entmax15([0.0, 0.0, -3.0]).round(4)
+    array([[ 0.3536, -0.3536,  0.    ],
+           [-0.3536,  0.3536,  0.    ],
+           [ 0.    ,  0.    ,  0.    ]])
+    """
+    return _sparse_jacobian("derivative.entmax15", x, 1.5, axis, out, dtype)
+
+
+@documented
+def entmax(
+    x: ArrayLike, /, alpha: float = 1.5, axis: int = -1, *, out: np.ndarray | None = None,
+    dtype: DTypeLike | None = None
+) -> Any:
+    """Derivative of `entmax`: the Jacobian of every row.
+
+    Parameters
+    ----------
+    {row_x}
+    alpha, axis
+        As in `cyact.entmax`.
+    {jacobian}
+
+    Notes
+    -----
+    ``s[i] * ((i == j) - s[j] / sum(s))``, ``s = y**(2 - alpha)`` where the output y is positive,
+    0 elsewhere.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.derivative.entmax([1.0, 0.5, -1.0], 2.0)
+    array([[ 0.5, -0.5,  0. ],
+           [-0.5,  0.5,  0. ],
+           [ 0. ,  0. ,  0. ]])
+    """
+    return _sparse_jacobian("derivative.entmax", x, alpha, axis, out, dtype)
+
+
+# Jacobians: scale p[i] ((i == j) - p[j]), where p sums to 1. They are computed in float64 and
+# rounded once.
+
+def _rows_of(function, x, axis, bias, dtype):
+    if isinstance(x, np.ma.MaskedArray):
+        x = x.astype(row_dtype(function, x.dtype)).filled(-np.inf)
+    if bias is not None:
+        x, dtype = rows._identity.value(x, bias, None, dtype), None
+    return as_rows(function, x, axis, dtype)
+
+
+def _last(x, axis):
+    return np.ascontiguousarray(np.moveaxis(x, axis, -1))
+
+
+def _destination(function, shape, dtype, out):
+    shape = (*shape, shape[-1])
+    if out is None:
+        return np.empty(shape, dtype)
+    check_out(function, out, shape, dtype)
+    return out
+
+
+def _diagonal(y):
+    """A view of the diagonals of the last two axes."""
+    return np.einsum("...ii->...i", y)
+
+
+def _others(p):
+    """1 - p, for the largest entry as the sum of the others."""
+    others = 1 - p
+    if p.shape[-1]:
+        top = p.argmax(-1)[..., None]
+        rest = p.copy()
+        np.put_along_axis(rest, top, 0, -1)
+        np.put_along_axis(others, top, rest.sum(-1, keepdims=True), -1)
+    return others
+
+
+def _jacobian(function, p, scale, dtype, out):
+    y = _destination(function, p.shape, dtype, out)
+    with np.errstate(all="ignore"):
+        left = p * scale
+        np.multiply(left[..., :, None], -p[..., None, :], out=y, casting="same_kind")
+        _diagonal(y)[...] = left * _others(p)
+    return y
+
+
+def _sparse_jacobian(function, x, alpha, axis, out, dtype):
+    x, axis = _rows_of(function, x, axis, None, dtype)
+    (alpha_domain,) = sparse._entmax.domains
+    alpha = alpha_domain.checked(function, "alpha", alpha)
+    y = _last(sparse._entmax.value(x, axis, None, np.float64, alpha), axis)
+    with np.errstate(all="ignore"):
+        s = np.where(y == 0, 0, y ** (2 - alpha))
+        total = s.sum(-1, keepdims=True)
+        result = _jacobian(function, s / total, total, x.dtype, out)
+    return np.add(result, 0, out=result)          # no zero is negative
 
 
 def prelu(
@@ -122,4 +381,10 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*_fill.names(), "prelu", "rrelu", "noisy_relu"])
+    return sorted([*_fill.names(), *_WRITTEN])
+
+
+# What is not made from the catalogue
+_WRITTEN = [name for name, item in globals().items()
+            if callable(item) and getattr(item, "__module__", None) == __name__
+            and not name.startswith("_")]

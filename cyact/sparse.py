@@ -205,7 +205,7 @@ def entmax(
     --------
     >>> import cyact
     >>> cyact.entmax([1.0, 0.0, -1.0], 1.25).round(4)
-    array([0.7393, 0.2196, 0.0411])
+    array([0.7507, 0.2148, 0.0345])
     """
     return _interop.along_axis(_entmax, x, axis, out, dtype, alpha)
 
