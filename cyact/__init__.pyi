@@ -73,6 +73,7 @@ from cyact.rows import logsumexp as logsumexp
 from cyact.rows import softmax as softmax
 from cyact.rows import softmin as softmin
 from cyact.sampling import gumbel_softmax as gumbel_softmax
+from cyact.sparse import entmax as entmax
 from cyact.sparse import entmax15 as entmax15
 from cyact.sparse import hardmax as hardmax
 from cyact.sparse import maxout as maxout
@@ -85,8 +86,8 @@ __version__: str
 __all__ = [
     "algebraic_sigmoid", "arctan", "backward", "bent_identity", "bilinear",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "catalog", "celu", "crelu",
-    "cross_entropy", "derivative", "dish", "elu", "entmax15", "erf", "erfc", "exp", "expit",
-    "expm1", "focal_loss", "gaussian", "geglu", "gelu", "generalized_logistic",
+    "cross_entropy", "derivative", "dish", "elu", "entmax", "entmax15", "erf", "erfc", "exp",
+    "expit", "expm1", "focal_loss", "gaussian", "geglu", "gelu", "generalized_logistic",
     "get_num_threads", "glu", "gudermannian", "gumbel_softmax", "hard_shrink", "hard_sigmoid",
     "hard_swish", "hard_tanh", "hardmax", "identity", "isrlu", "kl_div", "leaky_relu",
     "log1mexp", "log1p", "log_ndtr", "log_sigmoid", "log_softmax", "logit", "logmeanexp",

@@ -416,6 +416,8 @@ catalog = Catalog([
     _record("sparse", "sparsemax", "max(x - tau, 0), tau such that the row sums to 1"),
     _record("sparse", "entmax15", "max(x/2 - tau, 0)**2, tau such that the row sums to 1",
             ("1.5-entmax",)),
+    _record("sparse", "entmax", "max((alpha - 1) * x - tau, 0)**(1 / (alpha - 1)), tau such that "
+            "the row sums to 1"),
     _record("sparse", "maxout", "max of each run of pieces entries",
             parameters={"pieces": Domain("an integer that divides the axis", low=1)}),
     _record("sampling", "gumbel_softmax", "softmax((x + g) / tau), g Gumbel noise",

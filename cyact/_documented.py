@@ -89,6 +89,26 @@ ValueError
     read-only or has another shape.
 numpy.exceptions.AxisError
     `axis` is out of bounds (a ValueError).""",
+    "jacobian": """where : array_like of bool, optional
+    Must broadcast to the shape of `x`; masked entries have derivative 0.
+out : ndarray, optional
+    Where to put the result; must have its shape.
+dtype : {float16, bfloat16, float32, float64}, optional
+    The derivative at ``x.astype(dtype)``.
+
+Returns
+-------
+ndarray
+    Floating dtype of `x`; its shape without `axis`, followed by (n, n) for rows of n entries.
+
+Raises
+------
+TypeError
+    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+ValueError
+    A parameter is outside its domain, or `out` is read-only or has another shape.
+numpy.exceptions.AxisError
+    `axis` is out of bounds (a ValueError).""",
     "row_error": """Error at most 2 ULP in float32 and float64 for rows of up to 2**20
 entries, whichever axis they lie along, and 1 ULP in the half types. A row's result has the
 same bits whatever the batch, layout and number of threads.""",

@@ -22,9 +22,9 @@ from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, e
                              log1p_pair, muladd, muladdf, product_error, two_sum)
 
 from cyact._packing cimport gather, scatter
-from cyact._sparse cimport (ENTMAX15, SPARSEMAX, hardmax_gradients, hardmax_rows,
-                            maxout_gradients, maxout_rows, sparse_gradients, sparse_rows,
-                            weighted_rows)
+from cyact._sparse cimport (ENTMAX, ENTMAX15, SPARSEMAX, entmax_rows, hardmax_gradients,
+                            hardmax_rows, maxout_gradients, maxout_rows, sparse_gradients,
+                            sparse_rows, weighted_rows)
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
 ctypedef fused real:
@@ -1433,6 +1433,21 @@ cdef void entmax15_from_output(const Rows* call) noexcept nogil:
     run_sparse_backward(call, ENTMAX15, True)
 
 
+cdef void run_entmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        entmax_rows(call, <float> 0)
+    else:
+        entmax_rows(call, <double> 0)
+
+
+cdef void entmax_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX, False)
+
+
+cdef void entmax_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX, True)
+
+
 # Two arrays, the second in the gradient's place
 
 cdef void weighted_logsumexp(const Rows* call) noexcept nogil:
@@ -1449,7 +1464,7 @@ cdef void weighted_softmax(const Rows* call) noexcept nogil:
         weighted_rows(call, True, <double> 0)
 
 
-cdef RowOp ROW_OPS[10]
+cdef RowOp ROW_OPS[11]
 cdef RowKernels ROW_KERNELS
 
 ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
@@ -1472,8 +1487,10 @@ ROW_OPS[8] = RowOp(name=b"weighted_logsumexp", cost=4, value=NULL, backward=weig
                    from_output=NULL)
 ROW_OPS[9] = RowOp(name=b"weighted_softmax", cost=6, value=NULL, backward=weighted_softmax,
                    from_output=NULL)
+ROW_OPS[10] = RowOp(name=b"entmax", cost=20, value=run_entmax, backward=entmax_backward,
+                    from_output=entmax_from_output)
 ROW_KERNELS.abi = ABI
-ROW_KERNELS.count = 10
+ROW_KERNELS.count = 11
 ROW_KERNELS.ops = ROW_OPS
 ROW_KERNELS.gather = run_gather
 ROW_KERNELS.scatter = run_scatter

@@ -22,15 +22,21 @@ from cyact._math64 cimport (
     at_least,
     at_most,
     bits,
+    exp,
     exp_fine,
     expanded,
     exponent_of,
     fast_plus,
     fast_two_sum,
     from_bits,
+    log,
+    log1p_any,
+    log1p_over,
     log_of,
+    lower,
     pair,
     pair_of,
+    product,
     quotient,
     reciprocal,
     scale,
@@ -54,6 +60,7 @@ cdef enum:
 cdef enum:
     SPARSEMAX           # c = 1, p = 1
     ENTMAX15            # c = 1/2, p = 2
+    ENTMAX              # any; see below
 
 cdef struct Strip:
     const char* x
@@ -213,6 +220,10 @@ cdef inline void fold_least(double* lanes) noexcept nogil:
     for j in range(1, SIDE):
         least = lanes[j] if lanes[j] < least else least
     fill(lanes, least)
+
+
+cdef inline double size_of(double x) noexcept nogil:
+    return x if x > 0 else -x
 
 
 # Maxima
@@ -601,8 +612,355 @@ cdef inline void sparse_rows(const Rows* call, int op, real kind) noexcept nogil
         done += take
 
 
-# Gradients: s (g - sum(s g) / sum(s)), s = y^(2 - alpha) on the support: 1 for sparsemax, and for
-# entmax15 the square root of y, which is w
+# entmax of any alpha > 1: y = (1 + v)_+^p / sum, v = b (x - m) / T, b = alpha - 1, p = 1/b, with
+# T = sum^-b. (In the other notation T = -t.) Dividing by the sum, y keeps its digits as alpha
+# approaches 1, where v vanishes and p grows. Newton's method on the norm as above; for p < 1 the
+# norm is not convex and the steps are kept between bounds. It is double arithmetic for float32 up
+# to alpha = 2 and pairs of doubles else, to 2^-64.
+
+cdef struct Entmax:
+    double alpha
+    double b
+    pair p
+    bint fine
+
+# What a lane knows: T, between two bounds, and the maximum.
+cdef struct Root:
+    double m[16]
+    double t[16]
+    double t_low[16]
+    double least[16]
+    double most[16]
+    double factor[16]       # b / T
+    double factor_low[16]
+    double sum[16]
+    double sum_low[16]
+    double slope[16]        # the sum of (1 + v)^(p - 1)
+
+
+cdef inline Entmax entmax_of(const double* p, bint wide) noexcept nogil:
+    cdef Entmax c
+    c.alpha = p[0]
+    c.b = p[0] - 1
+    c.p = reciprocal(single(c.b))
+    c.p.lo = c.p.lo if c.p.lo - c.p.lo == 0 else 0
+    c.fine = wide or p[0] > 2
+    return c
+
+
+cdef inline double power(double v, double p, double* u) noexcept nogil:
+    """(1 + v)_+^p; u[0] becomes 1 + v, or 1 where that is not positive."""
+    cdef double one = 1, zero = 0
+    cdef bint inside = v > -one
+    v = v if inside else zero
+    u[0] = one + v
+    v = exp(p * log1p_any(v))
+    return v if inside else zero
+
+
+cdef inline void add_powers(const real* x, Py_ssize_t steps, double p, Root* root) noexcept nogil:
+    cdef double m[SIDE]
+    cdef double f[SIDE]
+    cdef double s[SIDE]
+    cdef double q[SIDE]
+    cdef double w, u = 1
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        m[j] = root.m[j]
+        f[j] = root.factor[j]
+        s[j] = root.sum[j]
+        q[j] = root.slope[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            w = power((<double> x[k * SIDE + j] - m[j]) * f[j], p, &u)
+            s[j] += w
+            q[j] += w / u
+    for j in range(SIDE):
+        root.sum[j] = s[j]
+        root.slope[j] = q[j]
+
+
+cdef inline double step_between(const Entmax* c, Root* root) noexcept nogil:
+    """A Newton step of T, or half the way between its bounds; returns how far the lanes had to go.
+
+    For p < 1 the slope is infinite where an entry joins the support, and a short step alone does
+    not tell that T is near.
+    """
+    cdef double t, s, over, d, far = 0
+    cdef int j
+    for j in range(SIDE):
+        t = root.t[j]
+        s = root.sum[j] if root.sum[j] >= 1 else 1
+        over = t - exp(at_least(-c.b * log(s), -740.0))
+        root.most[j] = t if over > 0 and t < root.most[j] else root.most[j]
+        root.least[j] = t if over <= 0 and t > root.least[j] else root.least[j]
+        t -= over * s / (root.slope[j] if root.slope[j] > 0 else 1)
+        if not root.least[j] < t < root.most[j] and t != root.t[j]:
+            t = sqrt(root.least[j]) * sqrt(root.most[j])
+        d = size_of(t - root.t[j])
+        if c.b > 1 and root.most[j] - root.least[j] > t * 2.0**-51:
+            d = d if d > size_of(over) else size_of(over)
+        far = d / t if d > far * t else far
+        root.t[j] = t
+        root.factor[j] = at_most(c.b / t, 1e300)
+    return far
+
+
+# The same with pairs
+
+cdef inline pair log_pair(pair u, pair v) noexcept nogil:
+    """log(u), u = 1 + v; v serves where u is near 1."""
+    cdef unsigned long long k = exponent_of(u.hi)
+    cdef double n = unbiased(k)
+    cdef pair e, s
+    e = fast_two_sum(from_bits(bits(u.hi) - ((k - 1024ULL) << 52)) - 1, scale(u.lo, -n))
+    e.hi = v.hi if n == 0 else e.hi
+    e.lo = v.lo if n == 0 else e.lo
+    e = product(e, log1p_over(e))
+    s = two_sum(n * 0.6931471805592082, e.hi)
+    s.lo += e.lo + n * 7.371002565167799e-13
+    return fast_two_sum(s.hi, s.lo)
+
+
+cdef inline pair exp_parts_of(pair x, double* n) noexcept nogil:
+    """e^x as a pair times 2^n; 0 below -2400."""
+    cdef expanded e = exp_fine(lower(x, -2400.0))
+    n[0] = e.n
+    return fast_plus(1.0, e.a)
+
+
+cdef inline pair power_pair(double x, double m, pair f, double b, pair p, double* n,
+                            double* u) noexcept nogil:
+    """(1 + v)_+^p without its factor 2^n, v = (x - m) f; u[0] as in power()."""
+    cdef double zero = 0, one = 1
+    cdef pair z = two_sum(x, -m), v, w
+    cdef bint inside = z.hi * f.hi > -2
+    z.hi = z.hi if inside else zero
+    z.lo = z.lo if inside else zero
+    v = product(z, f)
+    v = fast_two_sum(v.hi, v.lo)
+    w = fast_plus(one, v)
+    w = fast_two_sum(w.hi, w.lo)
+    inside &= w.hi > zero
+    v.hi = v.hi if inside else zero
+    v.lo = v.lo if inside else zero
+    w.hi = w.hi if inside else one
+    w.lo = w.lo if inside else zero
+    u[0] = w.hi
+    w = exp_parts_of(product(log_pair(w, v), p), n)
+    w.hi = w.hi if inside else zero
+    w.lo = w.lo if inside else zero
+    return w
+
+
+cdef inline void add_power_pairs(const real* x, Py_ssize_t steps, const Entmax* c,
+                                 Root* root) noexcept nogil:
+    cdef double m[SIDE]
+    cdef double s[SIDE]
+    cdef double r[SIDE]
+    cdef double q[SIDE]
+    cdef double n = 0, u = 1, b = c.b
+    cdef pair w, sum, p = c.p
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        m[j] = root.m[j]
+        s[j] = root.sum[j]
+        r[j] = root.sum_low[j]
+        q[j] = root.slope[j]
+    for k in range(steps):
+        for j in range(SIDE):
+            w = power_pair(x[k * SIDE + j], m[j], pair_of(root.factor[j], root.factor_low[j]), b,
+                           p, &n, &u)
+            w.hi = scale(w.hi, at_least(n, -2000.0))
+            w.lo = scale(w.lo, at_least(n, -2000.0))
+            sum = two_sum(s[j], w.hi)
+            s[j] = sum.hi
+            r[j] += sum.lo + w.lo
+            q[j] += w.hi / u
+    for j in range(SIDE):
+        root.sum[j] = s[j]
+        root.sum_low[j] = r[j]
+        root.slope[j] = q[j]
+
+
+cdef inline void find_factors(const Entmax* c, Root* root) noexcept nogil:
+    """b / T."""
+    cdef pair f
+    cdef int j
+    for j in range(SIDE):
+        f = quotient(single(c.b), fast_two_sum(root.t[j], root.t_low[j]))
+        root.factor[j] = at_most(f.hi, 1e300)
+        root.factor_low[j] = f.lo if f.hi < 1e300 else 0
+
+
+cdef inline void bound_finely(const Entmax* c, Root* root) noexcept nogil:
+    """From here on t stays, t_low moves, and the bounds are those of t_low."""
+    cdef double slack
+    cdef int j
+    for j in range(SIDE):
+        slack = root.t[j] * 2.0**-50
+        root.least[j] = root.least[j] - root.t[j] - slack
+        root.most[j] = root.most[j] - root.t[j] + slack
+    find_factors(c, root)
+
+
+cdef inline double step_finely(const Entmax* c, Root* root) noexcept nogil:
+    """The same with pairs."""
+    cdef pair s, target
+    cdef double n = 0, over, d, at, far = 0
+    cdef int j
+    for j in range(SIDE):
+        s = fast_two_sum(root.sum[j], root.sum_low[j])
+        s.hi = s.hi if s.hi >= 1 else 1
+        target = exp_parts_of(times(log_pair(s, fast_two_sum(s.hi - 1, s.lo)), -c.b), &n)
+        n = at_least(n, -2000.0)
+        over = root.t[j] - scale(target.hi, n)
+        over += root.t_low[j] - scale(target.lo, n)
+        at = root.t_low[j]
+        root.most[j] = at if over > 0 and at < root.most[j] else root.most[j]
+        root.least[j] = at if over <= 0 and at > root.least[j] else root.least[j]
+        at -= over * s.hi / (root.slope[j] if root.slope[j] > 0 else 1)
+        if not root.least[j] < at < root.most[j] and at != root.t_low[j]:
+            at = 0.5 * (root.least[j] + root.most[j])
+        d = size_of(at - root.t_low[j])
+        if c.b > 1:
+            d = d if d > size_of(over) else size_of(over)
+        far = d / root.t[j] if d > far * root.t[j] else far
+        root.t_low[j] = at
+    find_factors(c, root)
+    return far
+
+
+cdef inline void start_sums(Root* root) noexcept nogil:
+    fill(root.sum, 0)
+    fill(root.sum_low, 0)
+    fill(root.slope, 0)
+
+
+cdef inline void find_root(const Strip* s, const Entmax* c, real* buffer, Root* root,
+                           real kind) noexcept nogil:
+    cdef real top[SIDE]
+    cdef const real* x
+    cdef double far = 1, before = INFINITY
+    cdef Py_ssize_t start
+    cdef int j, tries = 0
+    cdef bint fine = False, done = False
+    maxima(s, buffer, top)
+    for j in range(SIDE):
+        root.m[j] = top[j] if top[j] - top[j] == 0 else NAN
+    fill(root.t, 1)
+    fill(root.t_low, 0)
+    fill(root.most, 1)
+    fill(root.least, at_least(exp(at_least(-c.b * log(s.n), -740.0)), 1e-290) * 0.999)
+    fill(root.factor, at_most(c.b, 1e300))
+    fill(root.factor_low, 0)
+    while not done:
+        start_sums(root)
+        start = 0
+        while start < s.n:
+            x = load_part(s, start, buffer, <real> -INFINITY)
+            if fine:
+                add_power_pairs(x, steps_of(s, start), c, root)
+            else:
+                add_powers(x, steps_of(s, start), c.p.hi, root)
+            start += PART
+        if not s.apart:
+            fold_pairs(root.sum, root.sum_low)
+            fold_sums(root.slope)
+        tries += 1
+        if not fine:
+            far = step_between(c, root)
+            if far <= 2.0**-40 or tries == 200:
+                fine = c.fine
+                done = not fine
+                tries = 0
+                bound_finely(c, root)
+        else:
+            far = step_finely(c, root)
+            done = far <= 2.0**-58 or tries == 60
+    # the sums for this T
+    start_sums(root)
+    start = 0
+    while start < s.n:
+        x = load_part(s, start, buffer, <real> -INFINITY)
+        if c.fine:
+            add_power_pairs(x, steps_of(s, start), c, root)
+        else:
+            add_powers(x, steps_of(s, start), c.p.hi, root)
+        start += PART
+    if not s.apart:
+        fold_pairs(root.sum, root.sum_low)
+
+
+cdef inline void entmax_part(const real* x, Py_ssize_t steps, const Entmax* c, const Root* root,
+                             double* y) noexcept nogil:
+    cdef double n = 0, u = 1, p = c.p.hi, b = c.b
+    cdef double over[SIDE]
+    cdef double rest[SIDE]
+    cdef pair v, p2 = c.p
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(SIDE):
+        v = reciprocal(fast_two_sum(root.sum[j], root.sum_low[j]))
+        over[j] = v.hi if root.m[j] == root.m[j] else NAN
+        rest[j] = v.lo
+    if not c.fine:
+        for k in range(steps):
+            for j in range(SIDE):
+                y[k * SIDE + j] = over[j] * power(
+                    (<double> x[k * SIDE + j] - root.m[j]) * root.factor[j], p, &u)
+        return
+    for k in range(steps):
+        for j in range(SIDE):
+            v = power_pair(x[k * SIDE + j], root.m[j],
+                           pair_of(root.factor[j], root.factor_low[j]), b, p2, &n, &u)
+            v = product(v, pair_of(over[j], rest[j]))
+            y[k * SIDE + j] = scale(v.hi + v.lo, at_least(n, -2000.0))
+
+
+cdef inline void entmax_rows(const Rows* call, real kind) noexcept nogil:
+    cdef StripWork work
+    cdef Root root
+    cdef Strip s, y
+    cdef real* to = <real*> work.y.at
+    cdef Entmax c = entmax_of(call.p, real is double)
+    cdef Py_ssize_t done = 0, start, take, i
+    while done < call.rows:
+        take = strip_rows(call.n, call.rows - done)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+                       <real*> work.x.at, <real> -INFINITY)
+        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        find_root(&s, &c, <real*> work.x.at, &root, kind)
+        start = 0
+        while start < call.n:
+            entmax_part(load_part(&s, start, <real*> work.x.at, <real> -INFINITY),
+                        steps_of(&s, start), &c, &root, work.s.at)
+            for i in range(steps_of(&s, start) * SIDE):
+                to[i] = <real> work.s.at[i]
+            store_part(&y, to, start)
+            start += PART
+        done += take
+
+
+cdef inline void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fine) noexcept nogil:
+    """y becomes y^(2 - alpha), 0 stays."""
+    cdef double v, k = 0, zero = 0, one = 1
+    cdef pair w
+    cdef Py_ssize_t i
+    for i in range(n & -SIDE):
+        v = at_least(y[i], 1e-300)
+        if fine:
+            w = exp_parts_of(times(log_pair(single(v), pair_of(v - one, 0)), exponent), &k)
+            v = scale(w.hi, at_most(at_least(k, -660.0), 660.0))
+        else:
+            v = exp(at_most(exponent * log(v), 460.0))
+        y[i] = y[i] if (y[i] == zero) | (y[i] != y[i]) else v
+
+
+# Their gradients: s (g - sum(s g) / sum(s)), s = y^(2 - alpha) on the support: 1 for sparsemax, and
+# for entmax15 the square root of y, which is w
 
 cdef inline void slopes_of_output(const real* y, Py_ssize_t steps, int op, double* s) noexcept nogil:
     cdef double v, zero = 0
@@ -693,42 +1051,72 @@ cdef inline void tilt(const double* s, const real* g, Py_ssize_t steps, const do
             y[k * SIDE + j] = <real> v
 
 
+# Where a strip's rows have their border, in either notation
+
+cdef struct Border:
+    int op
+    bint output         # x is the output of the forward pass: nothing to be found
+    double m[16]
+    double high[16]
+    double low[16]
+    Entmax entmax
+    Root root
+
+
+cdef inline void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffer, real pad,
+                        double* to) noexcept nogil:
+    """y^(2 - alpha) of one part."""
+    cdef const real* x = load_part(s, start, buffer, pad)
+    cdef Py_ssize_t i, steps = steps_of(s, start)
+    if at.op != ENTMAX:
+        if at.output:
+            slopes_of_output(x, steps, at.op, to)
+        else:
+            slopes_of_input(x, steps, at.op, at.m, at.high, at.low, to)
+        return
+    if at.output:
+        for i in range(steps * SIDE):
+            to[i] = x[i]
+    else:
+        entmax_part(x, steps, &at.entmax, &at.root, to)
+    raise_slopes(to, steps * SIDE, 2 - at.entmax.alpha, at.entmax.fine)
+
+
 cdef inline void sparse_gradients(const Rows* call, int op, bint output, real kind) noexcept nogil:
     cdef StripWork work
     cdef Strip s, y, g
-    cdef const real* x
-    cdef double m[SIDE]
-    cdef double th[SIDE]
-    cdef double tl[SIDE]
+    cdef Border at
     cdef double high[SIDE]
     cdef double low[SIDE]
     cdef double total[SIDE]
     cdef double total_low[SIDE]
+    cdef real* x = <real*> work.x.at
+    cdef real* grad = <real*> work.grad.at
     cdef real pad = 0 if output else -INFINITY
-    cdef Py_ssize_t done = 0, start, take, steps
+    cdef Py_ssize_t done = 0, start, take
+    at.op = op
+    at.output = output
+    if op == ENTMAX:
+        at.entmax = entmax_of(call.p, real is double)
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
-                       <real*> work.x.at, pad)
+        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take, x, pad)
         g = open_strip(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n,
-                       take, <real*> work.grad.at, <real> 0)
+                       take, grad, <real> 0)
         y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
-        if not output:
-            find_border(&s, op, <real*> work.x.at, m, th, tl, kind)
+        if op == ENTMAX and not output:
+            find_root(&s, &at.entmax, x, &at.root, kind)
+        elif not output:
+            find_border(&s, op, x, at.m, at.high, at.low, kind)
         fill(high, 0)
         fill(low, 0)
         fill(total, 0)
         fill(total_low, 0)
         start = 0
         while start < call.n:
-            steps = steps_of(&s, start)
-            x = load_part(&s, start, <real*> work.x.at, pad)
-            if output:
-                slopes_of_output(x, steps, op, work.s.at)
-            else:
-                slopes_of_input(x, steps, op, m, th, tl, work.s.at)
-            weigh(work.s.at, load_part(&g, start, <real*> work.grad.at, <real> 0), steps, high,
-                  low, total, total_low)
+            slopes(&s, start, &at, x, pad, work.s.at)
+            weigh(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
+                  total, total_low)
             start += PART
         if not s.apart:
             fold_pairs(high, low)
@@ -736,14 +1124,9 @@ cdef inline void sparse_gradients(const Rows* call, int op, bint output, real ki
         divide_pairs(high, low, total, total_low)
         start = 0
         while start < call.n:
-            steps = steps_of(&s, start)
             if call.n > PART:
-                x = load_part(&s, start, <real*> work.x.at, pad)
-                if output:
-                    slopes_of_output(x, steps, op, work.s.at)
-                else:
-                    slopes_of_input(x, steps, op, m, th, tl, work.s.at)
-            tilt(work.s.at, load_part(&g, start, <real*> work.grad.at, <real> 0), steps, high, low,
+                slopes(&s, start, &at, x, pad, work.s.at)
+            tilt(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
                  <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
             start += PART

@@ -233,6 +233,29 @@ def gumbel_softmax(
 
 
 @documented
+def entmax(
+    grad: ArrayLike, x: ArrayLike | None = None, /, alpha: float = 1.5, axis: int | str = -1, *,
+    output: ArrayLike | None = None, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None
+) -> Any:
+    """Backward pass of `entmax`: ``s * (grad - sum(s * grad) / sum(s))``.
+
+    ``s = y**(2 - alpha)`` for the output y; where that is 0, so is the gradient, whatever `grad`
+    holds there.
+
+    {row_gradient}
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.backward.entmax([1.0, 0.0, 5.0], [0.0, 0.0, -9.0], 1.75).round(4)
+    array([ 0.4204, -0.4204,  0.    ])
+    """
+    return _interop.backward(sparse._entmax, grad, x, output, axis, out, alpha, where=where,
+                             bias=bias)
+
+
+@documented
 def maxout(
     grad: ArrayLike, x: ArrayLike, /, pieces: int, axis: int = -1, *,
     where: ArrayLike | None = None, out: np.ndarray | None = None

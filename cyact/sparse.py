@@ -14,7 +14,7 @@ import numpy as np
 
 from cyact import _interop
 from cyact._documented import documented
-from cyact._engine import as_array, bias_gradient, check_out, result_dtype
+from cyact._engine import POSITIVE, Domain, as_array, bias_gradient, check_out, result_dtype
 from cyact._row_engine import Joined, RowFunction, as_rows, mask_array, normalize_axis, without
 from cyact.elementwise import _identity
 
@@ -125,6 +125,83 @@ def entmax15(
     array([0.8307, 0.1693, 0.    ])
     """
     return _interop.along_axis(_entmax15, x, axis, out, dtype, where=where, bias=bias)
+
+
+class _Entmax:
+    """entmax by its alpha: kernels of their own where there are any."""
+
+    name = "entmax"
+    reduces = False
+    parameters = ("alpha",)
+    domains = (Domain("at least 1 and finite", low=1),)
+
+    _softmax = RowFunction("entmax", kernel="softmax", temperature=POSITIVE)
+    _entmax15 = RowFunction("entmax", kernel="entmax15")
+    _sparsemax = RowFunction("entmax", kernel="sparsemax")
+    _other = RowFunction("entmax", alpha=domains[0])
+
+    def _kernels(self, function, alpha):
+        """The row function for this alpha, and its parameters."""
+        alpha = self.domains[0].checked(function, "alpha", alpha)
+        if alpha == 1:
+            return self._softmax, (1.0,)
+        if alpha == 1.5:
+            return self._entmax15, ()
+        if alpha == 2:
+            return self._sparsemax, ()
+        return self._other, (alpha,)
+
+    def value(self, x, axis, out, dtype, alpha, **arrays):
+        function, params = self._kernels("entmax", alpha)
+        return function.value(x, axis, out, dtype, *params, **arrays)
+
+    def backward(self, grad, x, output, axis, out, alpha, **arrays):
+        function, params = self._kernels("backward.entmax", alpha)
+        return function.backward(grad, x, output, axis, out, *params, **arrays)
+
+    def gradient(self, grad, x, output, axis, out, alpha, **arrays):
+        function, params = self._kernels("backward.entmax", alpha)
+        return function.gradient(grad, x, output, axis, out, *params, **arrays)
+
+
+_entmax = _Entmax()
+
+
+@documented
+def entmax(
+    x: ArrayLike, /, alpha: float = 1.5, axis: int | str = -1, *, where: ArrayLike | None = None,
+    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
+) -> Any:
+    """Entmax: softmax for alpha = 1, sparsemax for alpha = 2, and what lies between and beyond.
+
+    Parameters
+    ----------
+    {row_x}
+    alpha : float, default 1.5
+        The larger, the fewer entries are not 0; finite and at least 1.
+    {row_single_axis}
+    {row_mask}
+
+    {row_raises}
+
+    Notes
+    -----
+    ``f(x)[i] = max((alpha - 1) * x[i] - tau, 0)**(1 / (alpha - 1))`` with tau such that the row
+    sums to 1. For an alpha of 1, 1.5 and 2 it is `softmax`, `entmax15` and `sparsemax`, to the
+    bit. A row that holds NaN or +inf, or nothing but -inf, gives NaN.
+
+    References
+    ----------
+    B. Peters, V. Niculae and A. F. T. Martins, "Sparse sequence-to-sequence models", ACL 2019,
+    arXiv:1905.05702.
+
+    Examples
+    --------
+    >>> import cyact
+    >>> cyact.entmax([1.0, 0.0, -1.0], 1.25).round(4)
+    array([0.7507, 0.2148, 0.0345])
+    """
+    return _interop.along_axis(_entmax, x, axis, out, dtype, alpha, where=where, bias=bias)
 
 
 # maxout: the axis is split in two, of which the second is reduced. Splitting is a view.
