@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyact import _fill, rectifiers, rows, sparse
+from cyact import _fill, elementwise, rectifiers, rows, sparse
 from cyact._documented import documented
 from cyact._engine import POSITIVE, check_out
 from cyact._row_engine import as_rows, without
-from cyact.elementwise import identity
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -153,7 +152,7 @@ def logsumexp(
         return rows.softmax(x, 1.0, axis, where=where, bias=bias, out=out, dtype=dtype)
     name = "derivative.logsumexp"
     if bias is not None:
-        x, dtype = identity(x, bias=bias, dtype=dtype), None
+        x, dtype = elementwise.identity(x, bias=bias, dtype=dtype), None
     x, axes = as_rows(name, x, axis, dtype)
     grad = np.ones(without(x.shape, axes, True), x.dtype)
     return sparse._weighted_gradient(x, axes, grad, b, where, out)
@@ -286,7 +285,7 @@ def _probabilities(function, row_function, x, axis, where, bias, dtype, *params)
     dtype = x.dtype
     if bias is not None:                # rounded as the function rounds it
         wide = np.float64 if dtype == np.float64 else np.float32
-        x = identity(x, bias=bias, dtype=wide)
+        x = elementwise.identity(x, bias=bias, dtype=wide)
     p = row_function.value(x, axes[0], None, np.float64, *params, where=where)
     return np.ascontiguousarray(np.moveaxis(p, axes[0], -1)), dtype
 
