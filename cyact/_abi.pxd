@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 4
+    ABI = 5
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -40,6 +40,7 @@ cdef struct Op:
     int nparams
     bint weighted                 # its kernels are weighted_t
     bint exact                    # of a half, f and f' are exact in float32
+    bint copies                   # f(x) = x
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result
@@ -54,6 +55,17 @@ cdef enum:
     BIAS = 4
     Y = 5
     OPERANDS = 6
+
+# The results of an op for all 65,536 halves, where x is the index. Finite numbers and infinities
+# in their order, counted by `cyact_order` in _half.pxd, may fall into three pieces in each of
+# which y is x, -x or a constant: (x & keep) ^ flip.
+cdef struct Known:
+    const unsigned short* results # NULL if it is in pieces
+    unsigned short keep[3]
+    unsigned short flip[3]
+    short start[3]                # where pieces begin; that of the first is not looked at
+    unsigned short infinity       # the largest half that is no NaN
+    unsigned short quiet          # the bit that is set in the NaN of a NaN
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:
@@ -70,6 +82,8 @@ cdef struct Span:
     const double* p
     bint weighted
     bint exact
+    bint copies
+    const Known* known            # of half types, all results, or NULL
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches

@@ -1,12 +1,12 @@
 """float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
 
-from cyact._abi cimport BFLOAT16, LANES
+from cyact._abi cimport BFLOAT16, LANES, Known
 
 cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    #if defined(__F16C__)
+    #if defined(__SSE2__)
       #include <immintrin.h>
     #endif
 
@@ -32,7 +32,7 @@ cdef extern from *:
         uint32_t small = cyact_half_bits(cyact_half_float(a) + 0.5f) - 0x3f000000u;
         uint32_t r = a < 0x38800000u ? small : normal;
         r = a >= 0x477ff000u ? 0x7c00u : r;
-        r = a > 0x7f800000u ? 0x7e00u : r;
+        r = a > 0x7f800000u ? 0x7e00u | (a >> 13 & 0x1ffu) : r;
         return (uint16_t)(r | (u >> 16 & 0x8000u));
     }
     static CYTHON_INLINE float cyact_from_bfloat(uint16_t h) {
@@ -162,6 +162,59 @@ cdef extern from *:
         if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
     }
+    /* Where a half stands among all others: -0 before 0, NaN outside the infinities */
+    static CYTHON_INLINE int16_t cyact_order(uint16_t h) {
+        return (int16_t)(h ^ ((uint16_t)((int16_t)h >> 15) & 0x7fffu));
+    }
+    #if defined(__GNUC__) || defined(__clang__)
+      #define CYACT_IN_PLACE _Pragma("GCC ivdep")      /* y may be x */
+    #else
+      #define CYACT_IN_PLACE
+    #endif
+    /* y = results[x], of any length */
+    static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x,
+                                            uint16_t *y, Py_ssize_t n) {
+        Py_ssize_t i = 0;
+    #if defined(__SSE2__)
+        /* Eight at a time, put together in a register: the loads are what limits. */
+        #define CYACT_AT(four, k) results[(uint16_t)((four) >> 16 * (k))]
+        for (; i + 8 <= n; i += 8) {
+            uint64_t a, b;
+            __m128i r;
+            memcpy(&a, x + i, 8);
+            memcpy(&b, x + i + 4, 8);
+            r = _mm_cvtsi32_si128(CYACT_AT(a, 0));
+            r = _mm_insert_epi16(r, CYACT_AT(a, 1), 1);
+            r = _mm_insert_epi16(r, CYACT_AT(a, 2), 2);
+            r = _mm_insert_epi16(r, CYACT_AT(a, 3), 3);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 0), 4);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 1), 5);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 2), 6);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 3), 7);
+            _mm_storeu_si128((void *)(y + i), r);
+        }
+        #undef CYACT_AT
+    #endif
+        for (; i < n; i++) y[i] = results[x[i]];
+    }
+    /* y = x, -x or a constant, depending on where among the halves x is; of any length */
+    static CYTHON_INLINE void cyact_choose(
+            const uint16_t *x, uint16_t *y, Py_ssize_t n, int second, int third,
+            const uint16_t *keep, const uint16_t *flip, uint16_t infinity, uint16_t quiet) {
+        const int16_t s = (int16_t)second, t = (int16_t)third;
+        const uint16_t k0 = keep[0], k1 = keep[1], k2 = keep[2];
+        const uint16_t f0 = flip[0], f1 = flip[1], f2 = flip[2];
+        Py_ssize_t i;
+        CYACT_IN_PLACE
+        for (i = 0; i < n; i++) {
+            uint16_t h = x[i], size = h & 0x7fffu;
+            int16_t order = cyact_order(h);
+            uint16_t k = order < s ? k0 : order < t ? k1 : k2;
+            uint16_t f = order < s ? f0 : order < t ? f1 : f2;
+            uint16_t r = (uint16_t)((h & k) ^ f);
+            y[i] = size > infinity ? (uint16_t)(h | quiet) : r;
+        }
+    }
     /* The float next to x, which is finite and not 0, upwards for 1, downwards for -1. */
     static CYTHON_INLINE float cyact_neighbour(float x, int direction) {
         return cyact_half_float(cyact_half_bits(x) + (uint32_t)(x > 0 ? direction : -direction));
@@ -170,6 +223,11 @@ cdef extern from *:
     ctypedef unsigned short uint16 "uint16_t"
     float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
+    void look_up "cyact_look_up" (const uint16* results, const uint16* x, uint16* y,
+                                  Py_ssize_t n) noexcept nogil
+    void choose "cyact_choose" (
+        const uint16* x, uint16* y, Py_ssize_t n, int second, int third, const uint16* keep,
+        const uint16* flip, uint16 infinity, uint16 quiet) noexcept nogil
     float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
     void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
@@ -198,3 +256,13 @@ cdef inline void narrow(const float* x, uint16* h, Py_ssize_t n, int dtype) noex
             h[i] = to_bfloat(x[i])
     else:
         to_halves(x, h, n)
+
+
+cdef inline void recall(const Known* known, const uint16* x, uint16* y,
+                        Py_ssize_t n) noexcept nogil:
+    """y = what is known of x; n is any number, y may be x."""
+    if known.results != NULL:
+        look_up(known.results, x, y, n)
+    else:
+        choose(x, y, n, known.start[1], known.start[2], known.keep, known.flip, known.infinity,
+               known.quiet)

@@ -1578,6 +1578,7 @@ cdef void run_span(const Span* span) noexcept nogil:
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
 last_is_exact()
+OPS[0].copies = True
 add(b"step", 1, 0.1, step, step, step_d, step_d)
 last_is_exact()
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)

@@ -26,7 +26,7 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, neighbour, round_and_list, round_to_odd, uint16, widen
+from cyact._half cimport narrow, neighbour, recall, round_and_list, round_to_odd, uint16, widen
 
 cdef extern from *:
     """
@@ -439,10 +439,56 @@ cdef inline bint needs_stages(const Span* s, Py_ssize_t size) noexcept nogil:
             or not contiguous(&s.at[Y], s.rows, s.n, size))
 
 
+cdef inline bint alone(const Span* s) noexcept nogil:
+    """Whether nothing but x enters the result."""
+    return (s.sums == NULL and s.at[GRAD].data == NULL and s.at[FACTOR].data == NULL
+            and s.at[BIAS].data == NULL)
+
+
+cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t n) noexcept nogil:
+    if not s.copies:
+        recall(s.known, <const uint16*> x, <uint16*> y, n)
+    elif x != y:
+        memcpy(y, x, 2 * n)
+
+
+cdef inline void span_of_known(const Span* s) noexcept nogil:
+    """Half types whose results are known already, or are x itself: no arithmetic."""
+    cdef tile buffer
+    cdef bint joined = (contiguous(&s.at[X], s.rows, s.n, 2)
+                        and contiguous(&s.at[Y], s.rows, s.n, 2))
+    cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2 and not s.stream
+    cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
+    cdef Py_ssize_t row, start, count
+    cdef const char* x
+    cdef char* y
+    for row in range(rows):
+        x = s.at[X].data + row * s.at[X].row
+        y = s.at[Y].data + row * s.at[Y].row
+        if in_place:
+            known_halves(s, x, y, n)
+            continue
+        start = 0
+        while start < n:
+            count = min(<Py_ssize_t> TILE, n - start)
+            gather_row(x + start * s.at[X].step, s.at[X].step, buffer.bytes, count, 2)
+            known_halves(s, buffer.bytes, buffer.bytes, count)
+            if s.stream and s.at[Y].step == 2:
+                stream(buffer.bytes, y + start * 2, 2 * count)
+            else:
+                scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
+            start += count
+    if s.stream:
+        stream_end()
+
+
 cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
     cdef Py_ssize_t size = itemsize(s.dtype), n = s.rows * s.n, head = 0, whole
+    if size == 2 and (s.known != NULL or s.copies) and alone(s):
+        span_of_known(s)
+        return
     if needs_stages(s, size):
         span_in_tiles(s)
         status_set(status)
