@@ -41,6 +41,7 @@ cdef struct Op:
     bint weighted                 # its kernels are weighted_t
     bint exact                    # of a half, f and f' are exact in float32
     bint copies                   # f(x) = x
+    int simple                    # the way in which halves may be had, or LOOKED_UP
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result
@@ -56,16 +57,30 @@ cdef enum:
     Y = 5
     OPERANDS = 6
 
-# The results of an op for all 65,536 halves, where x is the index. Finite numbers and infinities
-# in their order, counted by `cyact_order` in _half.pxd, may fall into three pieces in each of
-# which y is x, -x or a constant: (x & keep) ^ flip.
+# How the results of an op for all 65,536 halves can be had without computing them again.
+cdef enum:
+    LOOKED_UP = 0
+    CHOSEN = 1    # among x, -x and constants
+    BENT = 2      # x, or slope x where x is negative
+    RAMP = 3      # slope clip(x + shift, 0, top)
+    GATED = 4     # x times that
+
 cdef struct Known:
-    const unsigned short* results # NULL if it is in pieces
+    int way
+    const unsigned short* results # by x; NULL if they are CHOSEN
+    # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
+    # _half.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
     unsigned short keep[3]
     unsigned short flip[3]
     short start[3]                # where pieces begin; that of the first is not looked at
     unsigned short infinity       # the largest half that is no NaN
     unsigned short quiet          # the bit that is set in the NaN of a NaN
+    # BENT, RAMP, GATED: in float, each operation rounded. That gives the halves of `results`,
+    # but for |x| <= rare other than 0.
+    unsigned short rare
+    float slope[2]                # for negative x and for others
+    float shift
+    float top
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:

@@ -29,14 +29,18 @@ from cyact._abi cimport (
     ARRAY_DTYPES,
     BFLOAT16,
     BIAS,
+    CHOSEN,
     DERIVATIVE,
     FACTOR,
     FLOAT16,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
+    GATED,
     GRAD,
+    LOOKED_UP,
     OPERANDS,
+    RAMP,
     SLOTS,
     VALUE,
     WEIGHT,
@@ -385,7 +389,7 @@ cdef enum:
     HALVES = 65536
     REMEMBERED = 32           # functions with their parameters; 128 KB each at most
 
-cdef double LOOKED_UP = 0.2   # nanoseconds an element
+cdef double KNOWN_COST = 0.2  # nanoseconds an element
 
 cdef struct Memory:
     const Op* op
@@ -454,6 +458,7 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
 
 cdef bint find_out(Memory* m) noexcept:
     """Compute all results; False without memory for them."""
+    cdef Known* known = &m.known
     cdef unsigned short* x = <unsigned short*> malloc(2 * HALVES)
     cdef unsigned short* y = <unsigned short*> malloc(2 * HALVES)
     cdef unsigned short* other = <unsigned short*> malloc(2 * HALVES)
@@ -463,15 +468,19 @@ cdef bint find_out(Memory* m) noexcept:
         for i in range(HALVES):
             x[i] = i
         run_halves(m, NULL, x, y)
-        m.known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
-        m.known.quiet = 0x40 if m.dtype == BFLOAT16 else 0x200
-        m.known.results = y
-        if find_pieces(&m.known):
-            m.known.results = NULL
-            run_halves(m, &m.known, x, other)
-            if memcmp(y, other, 2 * HALVES) != 0:
-                m.known.results = y
-    if m.known.results == NULL:
+        known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
+        known.quiet = 0x40 if m.dtype == BFLOAT16 else 0x200
+        known.results = y
+        if find_pieces(known):
+            known.way = CHOSEN
+            run_halves(m, known, x, other)
+            if memcmp(y, other, 2 * HALVES) == 0:
+                known.results = NULL
+            else:
+                known.way = LOOKED_UP
+        elif m.slot == VALUE and m.op.simple != LOOKED_UP:
+            find_slopes(m, x, other)
+    if known.results == NULL:
         free(y)
     free(x)
     free(other)
@@ -488,6 +497,52 @@ cdef void run_halves(const Memory* m, const Known* known, unsigned short* x,
     span.at[Y].data = <char*> y
     span.at[X].step = span.at[Y].step = 2
     KERNELS.run_span(&span)
+
+
+cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
+    """Look whether the op's simple formula gives all results.
+
+    The float nearest to a slope gives ties where the slope itself, 0.1 for instance, is a little
+    above or below what would give them; one of its neighbours is then right.
+    """
+    cdef Known* known = &m.known
+    cdef double slope = 1.0 / 6 if m.op.simple == GATED else m.p[0]
+    cdef int left, right, sides = 1 if m.op.simple == RAMP else 0
+    known.way = m.op.simple
+    known.shift = 3 if m.op.simple == GATED else m.p[1] / slope if slope != 0 else 0
+    known.top = 6 if m.op.simple == GATED else 1 / slope if slope != 0 else 0
+    for left in range(-1, 2):
+        for right in range(-sides, sides + 1):
+            known.slope[0] = beside(slope, left)
+            known.slope[1] = beside(slope, right if sides else left)
+            if is_right(m, x, y):
+                return
+    known.way = LOOKED_UP
+
+
+cdef bint is_right(Memory* m, unsigned short* x, unsigned short* y) noexcept:
+    """Whether the formula gives the results, but for a few next to 0; these become rare."""
+    cdef Known* known = &m.known
+    cdef unsigned short few = 0x0d80 if m.dtype == BFLOAT16 else 0x0400
+    cdef int i
+    known.rare = 0
+    run_halves(m, known, x, y)
+    for i in range(HALVES):
+        if y[i] != known.results[i]:
+            if i & 0x7fff == 0 or i & 0x7fff > few:
+                return False
+            known.rare = max(known.rare, <unsigned short> (i & 0x7fff))
+    return True
+
+
+cdef float beside(double x, int direction) noexcept:
+    """The float nearest to x, or one of its neighbours."""
+    cdef float nearest = <float> x
+    cdef unsigned int bits
+    memcpy(&bits, &nearest, 4)
+    bits += direction
+    memcpy(&nearest, &bits, 4)
+    return nearest
 
 
 cdef bint find_pieces(Known* known) noexcept:
@@ -1102,7 +1157,7 @@ cdef class Function:
         span.stream = streams(&span, n)
         if size == 2 and grad is None:
             memory = self.remember(&span, slot, n)
-        run_contiguous(&span, n * (self.op.cost if span.known == NULL else LOOKED_UP))
+        run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
         if span.known != NULL:
             memory.users -= 1
         return out
@@ -1148,7 +1203,7 @@ cdef class Function:
         if itemsize(dtype) == 2 and all(a is None for a in (grad, factor, weight, bias)):
             memory = self.remember(&span, slot, count)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
-                 count * (self.op.cost if span.known == NULL else LOOKED_UP))
+                 count * (self.op.cost if span.known == NULL else KNOWN_COST))
         if span.known != NULL:
             memory.users -= 1
         return out, None

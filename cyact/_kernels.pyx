@@ -14,11 +14,14 @@ from libc.math cimport INFINITY, NAN, sqrt
 
 from cyact._abi cimport (
     ABI,
+    BENT,
     DERIVATIVE,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
+    GATED,
     LANES,
+    RAMP,
     VALUE,
     Kernels,
     Op,
@@ -1564,6 +1567,12 @@ cdef int last_is_exact() except -1:
     return 0
 
 
+cdef int last_is(int simple) except -1:
+    """Tell the formula that may be enough for halves of the function just added."""
+    OPS[KERNELS.count - 1].simple = simple
+    return 0
+
+
 cdef int rest_of_last(kernel64_t rest) except -1:
     """Give the function just added what decides its ties."""
     OPS[KERNELS.count - 1].rest = <kernel_t> rest
@@ -1595,6 +1604,7 @@ last_is_exact()
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)
+last_is(BENT)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
@@ -1620,8 +1630,10 @@ add(b"log_sigmoid", 0, 0.9, log_sigmoid, log_sigmoid, log_sigmoid_d, log_sigmoid
 add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
 rest_of_last(hard_sigmoid_rest)
+last_is(RAMP)
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 rest_of_last(above_half_x)
+last_is(GATED)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)

@@ -447,7 +447,7 @@ cdef inline bint alone(const Span* s) noexcept nogil:
 
 cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t n) noexcept nogil:
     if not s.copies:
-        recall(s.known, <const uint16*> x, <uint16*> y, n)
+        recall(s.known, <const uint16*> x, <uint16*> y, n, s.dtype)
     elif x != y:
         memcpy(y, x, 2 * n)
 
