@@ -64,6 +64,7 @@ cdef enum:
     BENT = 2      # x, or slope x where x is negative
     RAMP = 3      # slope clip(x + shift, 0, top)
     GATED = 4     # x times that
+    SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
 
 cdef struct Known:
     int way
@@ -75,7 +76,7 @@ cdef struct Known:
     short start[3]                # where pieces begin; that of the first is not looked at
     unsigned short infinity       # the largest half that is no NaN
     unsigned short quiet          # the bit that is set in the NaN of a NaN
-    # BENT, RAMP, GATED: in float, each operation rounded. That gives the halves of `results`,
+    # The others: in float, each operation rounded. That gives the halves of `results`,
     # but for |x| <= rare other than 0.
     unsigned short rare
     float slope[2]                # for negative x and for others

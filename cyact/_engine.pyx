@@ -41,6 +41,7 @@ from cyact._abi cimport (
     LOOKED_UP,
     OPERANDS,
     RAMP,
+    SHRUNK,
     SLOTS,
     VALUE,
     WEIGHT,
@@ -506,11 +507,18 @@ cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
     above or below what would give them; one of its neighbours is then right.
     """
     cdef Known* known = &m.known
-    cdef double slope = 1.0 / 6 if m.op.simple == GATED else m.p[0]
+    cdef double slope = m.p[0]
     cdef int left, right, sides = 1 if m.op.simple == RAMP else 0
     known.way = m.op.simple
-    known.shift = 3 if m.op.simple == GATED else m.p[1] / slope if slope != 0 else 0
-    known.top = 6 if m.op.simple == GATED else 1 / slope if slope != 0 else 0
+    if known.way == RAMP and slope != 0:
+        known.shift = m.p[1] / slope
+        known.top = 1 / slope
+    elif known.way == GATED:          # hard_swish has no parameters
+        slope = 1.0 / 6
+        known.shift = 3
+        known.top = 6
+    elif known.way == SHRUNK:
+        known.top = slope
     for left in range(-1, 2):
         for right in range(-sides, sides + 1):
             known.slope[0] = beside(slope, left)

@@ -1,6 +1,16 @@
 """float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
 
-from cyact._abi cimport BENT, BFLOAT16, CHOSEN, LANES, LOOKED_UP, RAMP, TILE, Known
+from cyact._abi cimport (
+    BENT,
+    BFLOAT16,
+    CHOSEN,
+    LANES,
+    LOOKED_UP,
+    RAMP,
+    SHRUNK,
+    TILE,
+    Known,
+)
 
 cdef extern from *:
     """
@@ -51,6 +61,10 @@ cdef extern from *:
       #define cyact_store(x, v) _mm512_storeu_ps(x, v)
       #define cyact_times(v, w) _mm512_mul_ps(v, w)
       #define cyact_plus(v, w) _mm512_add_ps(v, w)
+      #define cyact_minus(v, w) _mm512_sub_ps(v, w)
+      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
+          _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(v), _mm512_and_si512( \
+              _mm512_castps_si512(w), _mm512_set1_epi32((int)0x80000000u))))
       #define cyact_least(bound, v) _mm512_min_ps(bound, v)       /* NaN of a NaN v */
       #define cyact_largest(bound, v) _mm512_max_ps(bound, v)
       #define cyact_fill(x) _mm512_set1_ps(x)
@@ -81,6 +95,10 @@ cdef extern from *:
       #define cyact_store(x, v) _mm256_storeu_ps(x, v)
       #define cyact_times(v, w) _mm256_mul_ps(v, w)
       #define cyact_plus(v, w) _mm256_add_ps(v, w)
+      #define cyact_minus(v, w) _mm256_sub_ps(v, w)
+      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
+          _mm256_castsi256_ps(_mm256_or_si256(_mm256_castps_si256(v), _mm256_and_si256( \
+              _mm256_castps_si256(w), _mm256_set1_epi32((int)0x80000000u))))
       #define cyact_least(bound, v) _mm256_min_ps(bound, v)       /* NaN of a NaN v */
       #define cyact_largest(bound, v) _mm256_max_ps(bound, v)
       #define cyact_fill(x) _mm256_set1_ps(x)
@@ -192,6 +210,32 @@ cdef extern from *:
                 r = r < 0 ? 0 : r;
                 r = (r > top ? top : r) * (v[i] < 0 ? slope[0] : slope[1]);
                 v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : r;
+            }
+            cyact_narrow(v, y + start, count, bfloat);
+        }
+    #endif
+    }
+    /* y = x - clip(x, -by, by), with the sign of x */
+    static CYTHON_INLINE void cyact_shrink(const uint16_t *x, uint16_t *y, Py_ssize_t n, float by,
+                                           int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats low = cyact_fill(-by), high = cyact_fill(by);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_floats r = cyact_minus(v, cyact_largest(low, cyact_least(high, v)));
+            cyact_put(y + i, cyact_signed(r, v), bfloat);
+        }
+    #else
+        float v[64];
+        Py_ssize_t start, count;
+        for (start = 0; start < n; start += count) {
+            count = n - start < 64 ? n - start : 64;
+            cyact_widen(x + start, v, count, bfloat);
+            for (i = 0; i < count; i++) {
+                uint32_t sign = cyact_half_bits(v[i]) & 0x80000000u;
+                float r = v[i] - (v[i] > by ? by : v[i] < -by ? -by : v[i]);
+                v[i] = cyact_half_float(cyact_half_bits(r) | sign);
             }
             cyact_narrow(v, y + start, count, bfloat);
         }
@@ -356,6 +400,8 @@ cdef extern from *:
                               bint bfloat) noexcept nogil
     void c_ramp "cyact_ramp" (const uint16* x, uint16* y, Py_ssize_t n, const float* slope,
                               float shift, float top, bint gated, bint bfloat) noexcept nogil
+    void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
+                                  bint bfloat) noexcept nogil
     int round_and_list "cyact_round_and_list" (
         const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
         unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
@@ -397,6 +443,10 @@ cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssiz
         c_bend(x, y, n, known.slope[0], True)
     elif known.way == BENT:
         c_bend(x, y, n, known.slope[0], False)
+    elif known.way == SHRUNK and dtype == BFLOAT16:
+        c_shrink(x, y, n, known.top, True)
+    elif known.way == SHRUNK:
+        c_shrink(x, y, n, known.top, False)
     elif known.way == RAMP and dtype == BFLOAT16:
         c_ramp(x, y, n, known.slope, known.shift, known.top, False, True)
     elif known.way == RAMP:

@@ -22,6 +22,7 @@ from cyact._abi cimport (
     GATED,
     LANES,
     RAMP,
+    SHRUNK,
     VALUE,
     Kernels,
     Op,
@@ -1659,6 +1660,7 @@ rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
 last_is_exact()
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
+last_is(SHRUNK)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
 add(b"sparse_sigmoid", 0, 0.1, sparse_sigmoid, sparse_sigmoid, sparse_sigmoid_d, sparse_sigmoid_d)
