@@ -26,7 +26,16 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, neighbour, recall, round_and_list, round_to_odd, uint16, widen
+from cyact._half cimport (
+    narrow,
+    neighbour,
+    product,
+    recall,
+    round_and_list,
+    round_to_odd,
+    uint16,
+    widen,
+)
 
 cdef extern from *:
     """
@@ -160,27 +169,29 @@ cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
     return a.data + b.row * a.row + b.start * a.step
 
 
-cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
-    """The block's entries as kernels take them: in place if possible, else in the buffer.
-
-    Padding entries are 0.
-    """
-    cdef Py_ssize_t size = itemsize(dtype), count = b.rows * b.n, r
+cdef inline char* entries(const Operand* a, const Block* b, Py_ssize_t size,
+                          char* buffer) noexcept nogil:
+    """The block's entries in a row: in place if possible, else in the buffer, padded with 0."""
+    cdef Py_ssize_t count = b.rows * b.n, r
     cdef char* x = at(a, b)
-    cdef char* to = buffer
-    cdef bint half = size == 2
     if contiguous(a, b.rows, b.n, size) and count == b.padded:
-        if not half:
-            return x
-    else:
-        if half:                  # into the upper half of the buffer: it widens into the lower
-            to += TILE * 4
-        for r in range(b.rows):
-            gather_row(x + r * a.row, a.step, to + r * b.n * size, b.n, size)
-        memset(to + count * size, 0, (b.padded - count) * size)
-        x = to
-    if half:
-        widen(<const uint16*> x, <float*> buffer, b.padded, dtype)
+        return x
+    for r in range(b.rows):
+        gather_row(x + r * a.row, a.step, buffer + r * b.n * size, b.n, size)
+    memset(buffer + count * size, 0, (b.padded - count) * size)
+    return buffer
+
+
+cdef inline uint16* halves(const Operand* a, const Block* b, char* buffer) noexcept nogil:
+    """They go into the upper half of the buffer: so they can be widened into the lower."""
+    return <uint16*> entries(a, b, 2, buffer + TILE * 4)
+
+
+cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
+    """The block's entries as kernels take them."""
+    if itemsize(dtype) > 2:
+        return entries(a, b, itemsize(dtype), buffer)
+    widen(halves(a, b, buffer), <float*> buffer, b.padded, dtype)
     return buffer
 
 
@@ -349,6 +360,7 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
     cdef bint stays = b.row > 0 and b.packed
     cdef const char* w = NULL
     cdef const char* grad = NULL
+    cdef const uint16* half_grad = NULL
     cdef char* x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
     cdef char* y = tiles.y.bytes
     cdef char* place = NULL
@@ -357,7 +369,9 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
         add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
             b.padded, wide)
         x = tiles.x.bytes
-    if s.at[GRAD].data != NULL:
+    if half and s.at[GRAD].data != NULL and s.at[FACTOR].data == NULL:
+        half_grad = halves(&s.at[GRAD], b, tiles.grad.bytes)
+    elif s.at[GRAD].data != NULL:
         grad = load(&s.at[GRAD], b, s.dtype, tiles.grad.bytes)
         if s.at[FACTOR].data != NULL:
             multiply(grad, load(&s.at[FACTOR], b, s.dtype, tiles.factor.bytes),
@@ -378,7 +392,9 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
     if grad != NULL:
         multiply(grad, y, y, b.padded, wide)
     if half:
-        if grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
+        if half_grad != NULL:
+            product(half_grad, <float*> y, h, b.padded, s.dtype)
+        elif grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
             settle(s, x, w, y, h, b.padded)
         else:
             narrow(<const float*> y, h, b.padded, s.dtype)
