@@ -65,10 +65,14 @@ cdef enum:
     RAMP = 3      # slope clip(x + shift, 0, top)
     GATED = 4     # x times that
     SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
+    # of derivatives in float, which are multiplied by a gradient:
+    POLYNOMIAL = 6    # low where x < first, high where x > last, else (a x + b) x + c
+    UNKNOWN = 7       # only computed
 
 cdef struct Known:
     int way
-    const unsigned short* results # by x; NULL if they are CHOSEN
+    const unsigned short* results # LOOKED_UP and others: halves by x
+    const float* slopes           # LOOKED_UP: floats by x
     # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
     # _half.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
     unsigned short keep[3]
@@ -82,6 +86,7 @@ cdef struct Known:
     float slope[2]                # for negative x and for others
     float shift
     float top
+    float polynomial[7]           # first, last, low, high, a, b, c
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:
@@ -99,7 +104,8 @@ cdef struct Span:
     bint weighted
     bint exact
     bint copies
-    const Known* known            # of half types, all results, or NULL
+    const Known* known            # of half types, or NULL: results if nothing but x enters, else
+                                  # kernel(x) in float
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches
@@ -116,6 +122,10 @@ cdef struct Kernels:
     int count
     const Op* ops
     run_span_t run_span
+    # to find out what is known: x = h; y = slopes of h
+    void (*widen)(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil
+    void (*slopes)(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
+                   int dtype) noexcept nogil
 
 # `rows` rows of n items: item j of row r is at x + r * x_row + j * x_item, all in bytes.
 # y may be exactly x (or grad); no other overlap. Unused pointers are NULL.

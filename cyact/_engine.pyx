@@ -40,9 +40,11 @@ from cyact._abi cimport (
     GRAD,
     LOOKED_UP,
     OPERANDS,
+    POLYNOMIAL,
     RAMP,
     SHRUNK,
     SLOTS,
+    UNKNOWN,
     VALUE,
     WEIGHT,
     X,
@@ -388,7 +390,7 @@ cdef inline bint streams(const Span* span, Py_ssize_t count) noexcept nogil:
 
 cdef enum:
     HALVES = 65536
-    REMEMBERED = 32           # functions with their parameters; 128 KB each at most
+    REMEMBERED = 16           # functions with their parameters; 256 KB each at most
 
 cdef double KNOWN_COST = 0.2  # nanoseconds an element
 
@@ -396,6 +398,7 @@ cdef struct Memory:
     const Op* op
     int slot
     int dtype
+    bint slopes               # whether it is for floats to multiply by, rather than for results
     double p[MAX_PARAMETERS]
     Py_ssize_t seen           # elements computed
     bint full                 # whether `known` is
@@ -407,13 +410,14 @@ cdef Memory MEMORIES[REMEMBERED]
 cdef long long NOW = 0
 
 
-cdef inline bint is_of(const Memory* m, const Op* op, int slot, int dtype,
+cdef inline bint is_of(const Memory* m, const Op* op, int slot, int dtype, bint slopes,
                        const double* p) noexcept:
-    return (m.op == op and m.slot == slot and m.dtype == dtype
+    return (m.op == op and m.slot == slot and m.dtype == dtype and m.slopes == slopes
             and (op.nparams == 0 or memcmp(m.p, p, op.nparams * sizeof(double)) == 0))
 
 
-cdef Memory* memory_of(const Op* op, int slot, int dtype, const double* p) noexcept:
+cdef Memory* memory_of(const Op* op, int slot, int dtype, bint slopes,
+                       const double* p) noexcept:
     """The memory of a function with these parameters, or the one unused for longest.
 
     NULL if all are in use.
@@ -421,16 +425,18 @@ cdef Memory* memory_of(const Op* op, int slot, int dtype, const double* p) noexc
     cdef Memory* oldest = NULL
     cdef int i
     for i in range(REMEMBERED):
-        if is_of(&MEMORIES[i], op, slot, dtype, p):
+        if is_of(&MEMORIES[i], op, slot, dtype, slopes, p):
             return &MEMORIES[i]
         if MEMORIES[i].users == 0 and (oldest == NULL or MEMORIES[i].used < oldest.used):
             oldest = &MEMORIES[i]
     if oldest != NULL:
         free(<void*> oldest.known.results)
+        free(<void*> oldest.known.slopes)
         memset(oldest, 0, sizeof(Memory))
         oldest.op = op
         oldest.slot = slot
         oldest.dtype = dtype
+        oldest.slopes = slopes
         if op.nparams:
             memcpy(oldest.p, p, op.nparams * sizeof(double))
     return oldest
@@ -442,19 +448,25 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
     `m` is where it was last time. With the GIL; who calls gives `users` back.
     """
     global NOW
-    if m == NULL or not is_of(m, op, slot, span.dtype, span.p):
-        m = memory_of(op, slot, span.dtype, span.p)
+    cdef bint slopes = span.at[GRAD].data != NULL
+    if m == NULL or not is_of(m, op, slot, span.dtype, slopes, span.p):
+        m = memory_of(op, slot, span.dtype, slopes, span.p)
         if m == NULL:
             return NULL
     NOW += 1
     m.used = NOW
     m.seen += n
     if not m.full and m.seen > 2 * HALVES:
-        m.full = find_out(m)
-    if m.full:
+        m.full = find_out_slopes(m) if slopes else find_out(m)
+    if m.full and m.known.way != UNKNOWN:
         m.users += 1
         span.known = &m.known
     return m
+
+
+cdef inline int half_of(int order) noexcept nogil:
+    """What stands there among the halves: -0 is at -1."""
+    return order if order >= 0 else 0x7fff ^ (order & 0xffff)
 
 
 cdef bint find_out(Memory* m) noexcept:
@@ -553,6 +565,74 @@ cdef float beside(double x, int direction) noexcept:
     return nearest
 
 
+cdef bint find_out_slopes(Memory* m) noexcept:
+    """Compute all derivatives, or values of a gate, in float; False without memory for them."""
+    cdef Known* known = &m.known
+    cdef unsigned short* h = <unsigned short*> malloc(2 * HALVES)
+    cdef float* x = <float*> malloc(4 * HALVES)
+    cdef float* y = <float*> malloc(4 * HALVES)
+    cdef float* other = <float*> malloc(4 * HALVES)
+    cdef bint found = h != NULL and x != NULL and y != NULL and other != NULL
+    cdef int i
+    if found:
+        for i in range(HALVES):
+            h[i] = i
+        KERNELS.widen(h, x, HALVES, m.dtype)
+        run_floats(m, x, y)
+        known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
+        known.slopes = y
+        if find_polynomial(m, h, x, other):
+            known.way = POLYNOMIAL
+        elif m.slot == FROM_OUTPUT or m.op.cost < 0.3:
+            known.way = UNKNOWN        # computed as fast
+        else:
+            known.way = LOOKED_UP
+        if known.way != LOOKED_UP:
+            known.slopes = NULL
+    if known.slopes == NULL:
+        free(y)
+    free(x)
+    free(h)
+    free(other)
+    return found
+
+
+cdef void run_floats(const Memory* m, float* x, float* y) noexcept:
+    cdef Span span
+    begin(&span, m.op, m.slot, FLOAT32, m.p)
+    span.n = HALVES
+    span.at[X].data = <char*> x
+    span.at[Y].data = <char*> y
+    span.at[X].step = span.at[Y].step = 4
+    KERNELS.run_span(&span)
+
+
+cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
+                          float* other) noexcept:
+    """Whether y is constant, then a constant or quadratic polynomial, then constant."""
+    cdef Known* known = &m.known
+    cdef const float* y = known.slopes
+    cdef int one = 0x3f80 if m.dtype == BFLOAT16 else 0x3c00
+    cdef int lowest = -known.infinity - 1, left = lowest, right = known.infinity
+    cdef float low = y[half_of(left)], high = y[half_of(right)]
+    while left < right and y[half_of(left)] == low:
+        left += 1
+    while right > left and y[half_of(right - 1)] == high:
+        right -= 1
+    if left == lowest:                   # NaN
+        return False
+    known.way = POLYNOMIAL
+    known.polynomial[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
+    known.polynomial[4:] = [0, 0, y[half_of(left)]]
+    KERNELS.slopes(known, h, other, HALVES, m.dtype)
+    if memcmp(y, other, 4 * HALVES) == 0:
+        return True
+    known.polynomial[4:] = [(y[one] + y[0x8000 | one]) / 2 - y[0],
+                            (y[one] - y[0x8000 | one]) / 2, y[0]]
+    KERNELS.slopes(known, h, other, HALVES, m.dtype)
+    return memcmp(y, other, 4 * HALVES) == 0
+
+
 cdef bint find_pieces(Known* known) noexcept:
     """Whether there are at most three pieces, in each of which y is x, -x or a constant."""
     cdef int order, count = 0
@@ -560,7 +640,7 @@ cdef bint find_pieces(Known* known) noexcept:
     cdef bint same = False, negated = False, constant = False
     known.start[1] = known.start[2] = 0x7fff
     for order in range(-known.infinity - 1, known.infinity + 1):
-        h = order if order >= 0 else 0x7fff ^ (order & 0xffff)
+        h = half_of(order)
         y = known.results[h]
         same = same and y == h
         negated = negated and y == h ^ 0x8000
@@ -1163,7 +1243,7 @@ cdef class Function:
         if not apart(span.at[X].data, span.at[Y].data, n * size):
             return None
         span.stream = streams(&span, n)
-        if size == 2 and grad is None:
+        if size == 2:
             memory = self.remember(&span, slot, n)
         run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
         if span.known != NULL:
@@ -1208,7 +1288,7 @@ cdef class Function:
             return out, in_dtype_of(out, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
-        if itemsize(dtype) == 2 and all(a is None for a in (grad, factor, weight, bias)):
+        if itemsize(dtype) == 2 and weight is None and bias is None:
             memory = self.remember(&span, slot, count)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
                  count * (self.op.cost if span.known == NULL else KNOWN_COST))

@@ -68,8 +68,9 @@ cdef extern from *:
       #define cyact_least(bound, v) _mm512_min_ps(bound, v)       /* NaN of a NaN v */
       #define cyact_largest(bound, v) _mm512_max_ps(bound, v)
       #define cyact_fill(x) _mm512_set1_ps(x)
-      #define cyact_below_0(v, yes, no) \
-          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_LT_OQ), no, yes)
+      #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
+      #define cyact_less(v, w, yes, no) \
+          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m256i u = _mm256_loadu_si256((const void *)h);
         return bfloat ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(u), 16))
@@ -88,7 +89,7 @@ cdef extern from *:
             _mm256_storeu_si256((void *)h, _mm512_cvtps_ph(v, 0));
         }
     }
-    #elif defined(__AVX2__) && defined(__F16C__)
+    #elif defined(__AVX2__) && defined(__F16C__) && defined(__FMA__)
       #define CYACT_WIDTH 8
       typedef __m256 cyact_floats;
       #define cyact_load(x) _mm256_loadu_ps(x)
@@ -102,8 +103,8 @@ cdef extern from *:
       #define cyact_least(bound, v) _mm256_min_ps(bound, v)       /* NaN of a NaN v */
       #define cyact_largest(bound, v) _mm256_max_ps(bound, v)
       #define cyact_fill(x) _mm256_set1_ps(x)
-      #define cyact_below_0(v, yes, no) \
-          _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ))
+      #define cyact_fused(u, v, w) _mm256_fmadd_ps(u, v, w)
+      #define cyact_less(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_LT_OQ))
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m128i u = _mm_loadu_si128((const void *)h);
         return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
@@ -162,15 +163,44 @@ cdef extern from *:
         cyact_narrow(x, h, n, bfloat);
     #endif
     }
+    /* y = low where x < first, high where x > last, else (a x + b) x + c; h = grad * y, unless
+       there is no grad. p: first, last, low, high, a, b, c */
+    static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
+                                           uint16_t *h, Py_ssize_t n, const float *p, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
+        const cyact_floats low = cyact_fill(p[2]), high = cyact_fill(p[3]);
+        const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_floats s = cyact_fused(cyact_fused(a, v, b), v, c);
+            s = cyact_less(v, first, low, s);
+            s = cyact_less(last, v, high, s);
+            if (grad)
+                cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
+            else
+                cyact_store(y + i, s);
+        }
+    #else
+        cyact_widen(x, y, n, bfloat);
+        for (i = 0; i < n; i++) {
+            float v = y[i], s = (p[4] * v + p[5]) * v + p[6];
+            s = v < p[0] ? p[2] : s;
+            y[i] = v > p[1] ? p[3] : s;
+        }
+        if (grad) cyact_product(grad, y, h, n, bfloat);
+    #endif
+    }
     /* y = x, or slope x where x is negative */
     static CYTHON_INLINE void cyact_bend(const uint16_t *x, uint16_t *y, Py_ssize_t n,
                                          float slope, int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
-        const cyact_floats factor = cyact_fill(slope);
+        const cyact_floats factor = cyact_fill(slope), zero = cyact_fill(0);
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_put(y + i, cyact_below_0(v, cyact_times(factor, v), v), bfloat);
+            cyact_put(y + i, cyact_less(v, zero, cyact_times(factor, v), v), bfloat);
         }
     #else
         float v[64];
@@ -195,7 +225,7 @@ cdef extern from *:
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
             cyact_floats r = cyact_least(to, cyact_largest(zero, cyact_plus(v, by)));
-            r = cyact_times(r, gated ? right : cyact_below_0(v, left, right));
+            r = cyact_times(r, gated ? right : cyact_less(v, zero, left, right));
             if (gated) r = cyact_times(cyact_largest(end, v), r);   /* no 0 times infinity */
             cyact_put(y + i, r, bfloat);
         }
@@ -359,6 +389,19 @@ cdef extern from *:
     #endif
         for (; i < n; i++) y[i] = results[x[i]];
     }
+    /* The same with floats, all of a vector length */
+    static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x,
+                                                   float *y, Py_ssize_t n) {
+        Py_ssize_t i;
+        for (i = 0; i + 4 <= n; i += 4) {
+            uint64_t four;
+            memcpy(&four, x + i, 8);
+            y[i] = slopes[(uint16_t)four];
+            y[i + 1] = slopes[(uint16_t)(four >> 16)];
+            y[i + 2] = slopes[(uint16_t)(four >> 32)];
+            y[i + 3] = slopes[four >> 48];
+        }
+    }
     /* y = x, -x or a constant, depending on where among the halves x is; of any length */
     static CYTHON_INLINE void cyact_choose(
             const uint16_t *x, uint16_t *y, Py_ssize_t n, int second, int third,
@@ -402,6 +445,10 @@ cdef extern from *:
                               float shift, float top, bint gated, bint bfloat) noexcept nogil
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
+    void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
+                                  Py_ssize_t n, const float* p, bint bfloat) noexcept nogil
+    void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
+                                                Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
         const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
         unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
@@ -433,6 +480,26 @@ cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
         c_product(grad, x, h, n & -LANES, True)
     else:
         c_product(grad, x, h, n & -LANES, False)
+
+
+cdef inline void slopes_product(const Known* known, const uint16* x, float* y, const uint16* grad,
+                                uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
+    """h = grad * f'(x), rounded; h may be grad or x. y is of as many floats."""
+    if dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n & -LANES, known.polynomial, True)
+    else:
+        c_slopes(x, y, grad, h, n & -LANES, known.polynomial, False)
+
+
+cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
+                        int dtype) noexcept nogil:
+    """y = f'(x), or the value of a gate, in float."""
+    if known.way == LOOKED_UP:
+        look_up_floats(known.slopes, x, y, n)
+    elif dtype == BFLOAT16:
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True)
+    else:
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False)
 
 
 cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,

@@ -25,11 +25,13 @@ from cyact._abi cimport (
     SHRUNK,
     VALUE,
     Kernels,
+    Known,
     Op,
     Span,
     kernel_t,
 )
 # Written so, Cython sees that this module is out of date when one of those is changed.
+cimport cyact._half as _half
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
 cimport cyact._tile as _tile
@@ -1584,6 +1586,15 @@ cdef void run_span(const Span* span) noexcept nogil:
     _tile.span(span)
 
 
+cdef void widen(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
+    _half.widen(h, x, n, dtype)
+
+
+cdef void slopes(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
+                 int dtype) noexcept nogil:
+    _half.slopes(known, h, y, n, dtype)
+
+
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
@@ -1670,4 +1681,6 @@ rest_of_last(above_half_x)
 KERNELS.abi = ABI
 KERNELS.ops = OPS
 KERNELS.run_span = run_span
+KERNELS.widen = widen
+KERNELS.slopes = slopes
 table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)

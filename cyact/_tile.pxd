@@ -18,6 +18,7 @@ from cyact._abi cimport (
     FLOAT64,
     GRAD,
     LANES,
+    POLYNOMIAL,
     TILE,
     WEIGHT,
     Operand,
@@ -33,6 +34,8 @@ from cyact._half cimport (
     recall,
     round_and_list,
     round_to_odd,
+    slopes,
+    slopes_product,
     uint16,
     widen,
 )
@@ -356,19 +359,13 @@ cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
     cdef bint wide = s.dtype == FLOAT64
     cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
-    cdef int computed = FLOAT64 if wide else FLOAT32
-    cdef bint stays = b.row > 0 and b.packed
+    cdef const char* x = NULL
     cdef const char* w = NULL
     cdef const char* grad = NULL
     cdef const uint16* half_grad = NULL
-    cdef char* x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
     cdef char* y = tiles.y.bytes
     cdef char* place = NULL
     cdef uint16* h = <uint16*> tiles.grad.bytes
-    if s.at[BIAS].data != NULL:
-        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
-            b.padded, wide)
-        x = tiles.x.bytes
     if half and s.at[GRAD].data != NULL and s.at[FACTOR].data == NULL:
         half_grad = halves(&s.at[GRAD], b, tiles.grad.bytes)
     elif s.at[GRAD].data != NULL:
@@ -382,28 +379,49 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
         place = at(&s.at[Y], b)   # no need for a buffer
         if half:
             h = <uint16*> place
-        elif place != x and place != grad:
+        elif place != at(&s.at[X], b) and place != grad:
             y = place
-    if s.weighted:
-        w = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
-        (<weighted_t> s.kernel)(x, w, y, b.padded, s.p)
+    if s.known != NULL and s.known.way == POLYNOMIAL and half_grad != NULL:
+        slopes_product(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, half_grad, h,
+                       b.padded, s.dtype)
     else:
-        s.kernel(x, y, b.padded, s.p)
-    if grad != NULL:
-        multiply(grad, y, y, b.padded, wide)
-    if half:
+        x = evaluate(s, b, tiles, y, &w)
+        if grad != NULL:
+            multiply(grad, y, y, b.padded, wide)
         if half_grad != NULL:
             product(half_grad, <float*> y, h, b.padded, s.dtype)
-        elif grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
+        elif half and grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
             settle(s, x, w, y, h, b.padded)
-        else:
+        elif half:
             narrow(<const float*> y, h, b.padded, s.dtype)
-        if s.sums != NULL:
-            widen(h, <float*> y, b.padded, s.dtype)
     if s.sums != NULL:
+        if half:
+            widen(h, <float*> y, b.padded, s.dtype)
         sum_rows(s, b, y)
     if s.at[Y].data != NULL and (<char*> h if half else y) != place:
         store(<const char*> h if half else y, s, b)
+
+
+cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles, char* y,
+                                 const char** w) noexcept nogil:
+    """y = kernel(x + bias, weight); returns x + bias, and the weight in w."""
+    cdef int computed = FLOAT64 if s.dtype == FLOAT64 else FLOAT32
+    cdef bint stays = b.row > 0 and b.packed
+    cdef char* x
+    if s.known != NULL:
+        slopes(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, b.padded, s.dtype)
+        return NULL
+    x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
+    if s.at[BIAS].data != NULL:
+        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
+            b.padded, computed == FLOAT64)
+        x = tiles.x.bytes
+    if s.weighted:
+        w[0] = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
+        (<weighted_t> s.kernel)(x, w[0], y, b.padded, s.p)
+    else:
+        s.kernel(x, y, b.padded, s.p)
+    return x
 
 
 cdef inline const char* parameter(const Operand* a, const Block* b, int dtype, char* buffer,
