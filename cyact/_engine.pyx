@@ -625,12 +625,21 @@ cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
     known.polynomial[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
     known.polynomial[4:] = [0, 0, y[half_of(left)]]
     KERNELS.slopes(known, h, other, HALVES, m.dtype)
-    if memcmp(y, other, 4 * HALVES) == 0:
+    if all_same(y, other):
         return True
     known.polynomial[4:] = [(y[one] + y[0x8000 | one]) / 2 - y[0],
                             (y[one] - y[0x8000 | one]) / 2, y[0]]
     KERNELS.slopes(known, h, other, HALVES, m.dtype)
-    return memcmp(y, other, 4 * HALVES) == 0
+    return all_same(y, other)
+
+
+cdef bint all_same(const float* a, const float* b) noexcept:
+    """Whether the floats are equal or both NaN, zeros with their sign."""
+    cdef int i
+    for i in range(HALVES):
+        if memcmp(&a[i], &b[i], 4) != 0 and (a[i] == a[i] or b[i] == b[i]):
+            return False
+    return True
 
 
 cdef bint find_pieces(Known* known) noexcept:

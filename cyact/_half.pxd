@@ -54,7 +54,7 @@ cdef extern from *:
     }
 
     /* A vector of floats, from and to as many halves */
-    #if defined(__AVX512F__) && defined(__AVX512VL__)
+    #if defined(__AVX512BW__) && defined(__AVX512VL__)
       #define CYACT_WIDTH 16
       typedef __m512 cyact_floats;
       #define cyact_load(x) _mm512_loadu_ps(x)
@@ -71,20 +71,30 @@ cdef extern from *:
       #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
       #define cyact_less(v, w, yes, no) \
           _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
+    /* Where words go: into the upper halves of words twice as long, or back from there */
+    static CYTHON_INLINE __m512i cyact_upper(int back) {
+        const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        const __m512i back_from = _mm512_set_epi16(
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+        return back ? back_from : _mm512_slli_epi32(i, 16);
+    }
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m256i u = _mm256_loadu_si256((const void *)h);
-        return bfloat ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(u), 16))
+        return bfloat ? _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(
+                            0xaaaaaaaau, cyact_upper(0), _mm512_castsi256_si512(u)))
                       : _mm512_cvtph_ps(u);
     }
     static CYTHON_INLINE void cyact_put(uint16_t *h, cyact_floats v, int bfloat) {
         if (bfloat) {
-            __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
-            __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
-            __m512i half = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
-            __m512i r = _mm512_srli_epi32(_mm512_add_epi32(half, odd), 16);
-            r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), high,
-                                     _mm512_set1_epi32(0x40));
-            _mm256_storeu_si256((void *)h, _mm512_cvtepi32_epi16(r));
+            __m512i u = _mm512_castps_si512(v);
+            __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+            __m512i r = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
+            r = _mm512_mask_sub_epi32(r, odd, r, _mm512_set1_epi32(-1));
+            r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u,
+                                     _mm512_set1_epi32(0x400000));
+            r = _mm512_permutexvar_epi16(cyact_upper(1), r);
+            _mm256_storeu_si256((void *)h, _mm512_castsi512_si256(r));
         } else {
             _mm256_storeu_si256((void *)h, _mm512_cvtps_ph(v, 0));
         }
@@ -166,7 +176,8 @@ cdef extern from *:
     /* y = low where x < first, high where x > last, else (a x + b) x + c; h = grad * y, unless
        there is no grad. p: first, last, low, high, a, b, c */
     static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
-                                           uint16_t *h, Py_ssize_t n, const float *p, int bfloat) {
+                                           uint16_t *h, Py_ssize_t n, const float *p, int linear,
+                                           int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
         const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
@@ -174,7 +185,7 @@ cdef extern from *:
         const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_floats s = cyact_fused(cyact_fused(a, v, b), v, c);
+            cyact_floats s = cyact_fused(linear ? b : cyact_fused(a, v, b), v, c);
             s = cyact_less(v, first, low, s);
             s = cyact_less(last, v, high, s);
             if (grad)
@@ -185,7 +196,7 @@ cdef extern from *:
     #else
         cyact_widen(x, y, n, bfloat);
         for (i = 0; i < n; i++) {
-            float v = y[i], s = (p[4] * v + p[5]) * v + p[6];
+            float v = y[i], s = (linear ? p[5] : p[4] * v + p[5]) * v + p[6];
             s = v < p[0] ? p[2] : s;
             y[i] = v > p[1] ? p[3] : s;
         }
@@ -446,7 +457,8 @@ cdef extern from *:
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
     void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
-                                  Py_ssize_t n, const float* p, bint bfloat) noexcept nogil
+                                  Py_ssize_t n, const float* p, bint linear,
+                                  bint bfloat) noexcept nogil
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
@@ -485,10 +497,16 @@ cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
 cdef inline void slopes_product(const Known* known, const uint16* x, float* y, const uint16* grad,
                                 uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
     """h = grad * f'(x), rounded; h may be grad or x. y is of as many floats."""
-    if dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n & -LANES, known.polynomial, True)
+    cdef bint linear = known.polynomial[4] == 0
+    n &= -LANES
+    if linear and dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.polynomial, True, True)
+    elif linear:
+        c_slopes(x, y, grad, h, n, known.polynomial, True, False)
+    elif dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.polynomial, False, True)
     else:
-        c_slopes(x, y, grad, h, n & -LANES, known.polynomial, False)
+        c_slopes(x, y, grad, h, n, known.polynomial, False, False)
 
 
 cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
@@ -496,10 +514,10 @@ cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_
     """y = f'(x), or the value of a gate, in float."""
     if known.way == LOOKED_UP:
         look_up_floats(known.slopes, x, y, n)
-    elif dtype == BFLOAT16:
-        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True)
+    elif known.polynomial[4] == 0:
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True, dtype == BFLOAT16)
     else:
-        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False)
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False, dtype == BFLOAT16)
 
 
 cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
