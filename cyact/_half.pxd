@@ -371,8 +371,10 @@ cdef extern from *:
     }
     #if defined(__GNUC__) || defined(__clang__)
       #define CYACT_IN_PLACE _Pragma("GCC ivdep")      /* y may be x */
+      #define CYACT_PREFETCH(x) __builtin_prefetch(x)
     #else
       #define CYACT_IN_PLACE
+      #define CYACT_PREFETCH(x)
     #endif
     /* y = results[x], of any length */
     static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x,
@@ -400,12 +402,14 @@ cdef extern from *:
     #endif
         for (; i < n; i++) y[i] = results[x[i]];
     }
-    /* The same with floats, all of a vector length */
+    /* The same with floats; n is a multiple of LANES. x is asked for a tile ahead: waiting for it,
+       the CPU could not look far enough ahead itself. */
     static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x,
                                                    float *y, Py_ssize_t n) {
         Py_ssize_t i;
-        for (i = 0; i + 4 <= n; i += 4) {
+        for (i = 0; i < n; i += 4) {
             uint64_t four;
+            if (i % 32 == 0) CYACT_PREFETCH(x + i + 1024);
             memcpy(&four, x + i, 8);
             y[i] = slopes[(uint16_t)four];
             y[i + 1] = slopes[(uint16_t)(four >> 16)];
