@@ -71,8 +71,8 @@ cdef enum:
 
 cdef struct Known:
     int way
-    const unsigned short* results # LOOKED_UP and others: halves by x
-    const float* slopes           # LOOKED_UP: floats by x
+    const unsigned short* results     # halves by x; NULL if they are CHOSEN
+    const float* slopes               # floats by x, if they are LOOKED_UP
     # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
     # _half.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
     unsigned short keep[3]
@@ -104,8 +104,7 @@ cdef struct Span:
     bint weighted
     bint exact
     bint copies
-    const Known* known            # of half types, or NULL: results if nothing but x enters, else
-                                  # kernel(x) in float
+    const Known* known            # of half types, or NULL: kernel(x) in float if there is GRAD
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches

@@ -384,13 +384,15 @@ cdef inline bint streams(const Span* span, Py_ssize_t count) noexcept nogil:
             and y != span.at[GRAD].data and y != span.at[FACTOR].data)
 
 
-# What is known of half types. Once a function has been computed for more elements than there
-# are halves, its results for all of them are computed, once, in the same way, and looked up from
-# then on; or chosen, where they are x, -x and constants.
+# What is known of half types. Once a function has been computed for twice as many elements as
+# there are halves, its results for all halves are computed, once, in the same way. From then on
+# they are looked up; or had in a cheaper way (see Known in _abi.pxd) that has just given all of
+# them, bit for bit. For a backward pass and for gates, which multiply f in float, the same is
+# done with f in float.
 
 cdef enum:
     HALVES = 65536
-    REMEMBERED = 16           # functions with their parameters; 256 KB each at most
+    REMEMBERED = 16           # functions, with their parameters; 256 KB each at most
 
 cdef double KNOWN_COST = 0.2  # nanoseconds an element
 
@@ -416,6 +418,12 @@ cdef inline bint is_of(const Memory* m, const Op* op, int slot, int dtype, bint 
             and (op.nparams == 0 or memcmp(m.p, p, op.nparams * sizeof(double)) == 0))
 
 
+cdef void empty(Memory* m) noexcept:
+    free(<void*> m.known.results)
+    free(<void*> m.known.slopes)
+    memset(m, 0, sizeof(Memory))
+
+
 cdef Memory* memory_of(const Op* op, int slot, int dtype, bint slopes,
                        const double* p) noexcept:
     """The memory of a function with these parameters, or the one unused for longest.
@@ -430,9 +438,7 @@ cdef Memory* memory_of(const Op* op, int slot, int dtype, bint slopes,
         if MEMORIES[i].users == 0 and (oldest == NULL or MEMORIES[i].used < oldest.used):
             oldest = &MEMORIES[i]
     if oldest != NULL:
-        free(<void*> oldest.known.results)
-        free(<void*> oldest.known.slopes)
-        memset(oldest, 0, sizeof(Memory))
+        empty(oldest)
         oldest.op = op
         oldest.slot = slot
         oldest.dtype = dtype
@@ -467,6 +473,14 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
 cdef inline int half_of(int order) noexcept nogil:
     """What stands there among the halves: -0 is at -1."""
     return order if order >= 0 else 0x7fff ^ (order & 0xffff)
+
+
+def forget():
+    """Forget what is known of half types, and free the memory."""
+    cdef int i
+    for i in range(REMEMBERED):
+        if MEMORIES[i].users == 0:
+            empty(&MEMORIES[i])
 
 
 cdef bint find_out(Memory* m) noexcept:
@@ -1254,9 +1268,11 @@ cdef class Function:
         span.stream = streams(&span, n)
         if size == 2:
             memory = self.remember(&span, slot, n)
-        run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
-        if span.known != NULL:
-            memory.users -= 1
+        try:
+            run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
+        finally:
+            if span.known != NULL:
+                memory.users -= 1
         return out
 
     cdef Memory* remember(self, Span* span, int slot, Py_ssize_t n) noexcept:

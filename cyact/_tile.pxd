@@ -522,6 +522,7 @@ cdef inline void span(const Span* s) noexcept nogil:
     cdef Py_ssize_t size = itemsize(s.dtype), n = s.rows * s.n, head = 0, whole
     if size == 2 and (s.known != NULL or s.copies) and alone(s):
         span_of_known(s)
+        status_set(status)
         return
     if needs_stages(s, size):
         span_in_tiles(s)
