@@ -66,7 +66,7 @@ cdef enum:
     GATED = 4     # x times that
     SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
     # of derivatives in float, which are multiplied by a gradient:
-    POLYNOMIAL = 6    # low where x < first, high where x > last, else (a x + b) x + c
+    POLYNOMIAL = 6    # (a x + b) x + c; if a is 0, low where x < first, high where x > last
     UNKNOWN = 7       # only computed
 
 cdef struct Known:

@@ -173,11 +173,11 @@ cdef extern from *:
         cyact_narrow(x, h, n, bfloat);
     #endif
     }
-    /* y = low where x < first, high where x > last, else (a x + b) x + c; h = grad * y, unless
-       there is no grad. p: first, last, low, high, a, b, c */
+    /* y = (a x + b) x + c; if a is 0, low where x < first and high where x > last. If there is a
+       grad, h = grad * y instead. p: first, last, low, high, a, b, c */
     static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
-                                           uint16_t *h, Py_ssize_t n, const float *p, int linear,
-                                           int bfloat) {
+                                           uint16_t *h, Py_ssize_t n, const float *p,
+                                           int quadratic, int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
         const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
@@ -185,9 +185,8 @@ cdef extern from *:
         const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_floats s = cyact_fused(linear ? b : cyact_fused(a, v, b), v, c);
-            s = cyact_less(v, first, low, s);
-            s = cyact_less(last, v, high, s);
+            cyact_floats s = cyact_fused(quadratic ? cyact_fused(a, v, b) : b, v, c);
+            if (!quadratic) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
             if (grad)
                 cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
             else
@@ -196,9 +195,9 @@ cdef extern from *:
     #else
         cyact_widen(x, y, n, bfloat);
         for (i = 0; i < n; i++) {
-            float v = y[i], s = (linear ? p[5] : p[4] * v + p[5]) * v + p[6];
-            s = v < p[0] ? p[2] : s;
-            y[i] = v > p[1] ? p[3] : s;
+            float v = y[i], s = (p[4] * v + p[5]) * v + p[6], t = p[5] * v + p[6];
+            t = v < p[0] ? p[2] : t;
+            y[i] = quadratic ? s : v > p[1] ? p[3] : t;
         }
         if (grad) cyact_product(grad, y, h, n, bfloat);
     #endif
@@ -371,10 +370,8 @@ cdef extern from *:
     }
     #if defined(__GNUC__) || defined(__clang__)
       #define CYACT_IN_PLACE _Pragma("GCC ivdep")      /* y may be x */
-      #define CYACT_PREFETCH(x) __builtin_prefetch(x)
     #else
       #define CYACT_IN_PLACE
-      #define CYACT_PREFETCH(x)
     #endif
     /* y = results[x], of any length */
     static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x,
@@ -402,20 +399,22 @@ cdef extern from *:
     #endif
         for (; i < n; i++) y[i] = results[x[i]];
     }
-    /* The same with floats; n is a multiple of LANES. x is asked for a tile ahead: waiting for it,
-       the CPU could not look far enough ahead itself. */
+    /* The same with floats; n is a multiple of LANES. */
     static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x,
                                                    float *y, Py_ssize_t n) {
         Py_ssize_t i;
+    #if defined(__SSE2__)
+        #define CYACT_AT(four, k) _mm_load_ss(slopes + (uint16_t)((four) >> 16 * (k)))
         for (i = 0; i < n; i += 4) {
-            uint64_t four;
-            if (i % 32 == 0) CYACT_PREFETCH(x + i + 1024);
-            memcpy(&four, x + i, 8);
-            y[i] = slopes[(uint16_t)four];
-            y[i + 1] = slopes[(uint16_t)(four >> 16)];
-            y[i + 2] = slopes[(uint16_t)(four >> 32)];
-            y[i + 3] = slopes[four >> 48];
+            uint64_t a;
+            memcpy(&a, x + i, 8);
+            _mm_storeu_ps(y + i, _mm_movelh_ps(_mm_unpacklo_ps(CYACT_AT(a, 0), CYACT_AT(a, 1)),
+                                               _mm_unpacklo_ps(CYACT_AT(a, 2), CYACT_AT(a, 3))));
         }
+        #undef CYACT_AT
+    #else
+        for (i = 0; i < n; i++) y[i] = slopes[x[i]];
+    #endif
     }
     /* y = x, -x or a constant, depending on where among the halves x is; of any length */
     static CYTHON_INLINE void cyact_choose(
@@ -461,7 +460,7 @@ cdef extern from *:
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
     void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
-                                  Py_ssize_t n, const float* p, bint linear,
+                                  Py_ssize_t n, const float* p, bint quadratic,
                                   bint bfloat) noexcept nogil
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
@@ -501,11 +500,11 @@ cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
 cdef inline void slopes_product(const Known* known, const uint16* x, float* y, const uint16* grad,
                                 uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
     """h = grad * f'(x), rounded; h may be grad or x. y is of as many floats."""
-    cdef bint linear = known.polynomial[4] == 0
+    cdef bint quadratic = known.polynomial[4] != 0
     n &= -LANES
-    if linear and dtype == BFLOAT16:
+    if quadratic and dtype == BFLOAT16:
         c_slopes(x, y, grad, h, n, known.polynomial, True, True)
-    elif linear:
+    elif quadratic:
         c_slopes(x, y, grad, h, n, known.polynomial, True, False)
     elif dtype == BFLOAT16:
         c_slopes(x, y, grad, h, n, known.polynomial, False, True)
@@ -518,7 +517,7 @@ cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_
     """y = f'(x), or the value of a gate, in float."""
     if known.way == LOOKED_UP:
         look_up_floats(known.slopes, x, y, n)
-    elif known.polynomial[4] == 0:
+    elif known.polynomial[4] != 0:
         c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True, dtype == BFLOAT16)
     else:
         c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False, dtype == BFLOAT16)
