@@ -40,6 +40,8 @@ cdef struct Op:
     int nparams
     bint weighted                 # its kernels are weighted_t
     bint exact                    # of a half, f and f' are exact in float32
+    bint copies                   # f(x) = x
+    int simple                    # the way in which halves may be had, or LOOKED_UP
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result
@@ -54,6 +56,37 @@ cdef enum:
     BIAS = 4
     Y = 5
     OPERANDS = 6
+
+# How the results of an op for all 65,536 halves can be had without computing them again.
+cdef enum:
+    LOOKED_UP = 0
+    CHOSEN = 1    # among x, -x and constants
+    BENT = 2      # x, or slope x where x is negative
+    RAMP = 3      # slope clip(x + shift, 0, top)
+    GATED = 4     # x times that
+    SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
+    # of derivatives in float, which are multiplied by a gradient:
+    POLYNOMIAL = 6    # (a x + b) x + c; if a is 0, low where x < first, high where x > last
+    UNKNOWN = 7       # only computed
+
+cdef struct Known:
+    int way
+    const unsigned short* results     # halves by x; NULL if they are CHOSEN
+    const float* slopes               # floats by x, if they are LOOKED_UP
+    # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
+    # _half.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
+    unsigned short keep[3]
+    unsigned short flip[3]
+    short start[3]                # where pieces begin; that of the first is not looked at
+    unsigned short infinity       # the largest half that is no NaN
+    unsigned short quiet          # the bit that is set in the NaN of a NaN
+    # The others: in float, each operation rounded. That gives the halves of `results`,
+    # but for |x| <= rare other than 0.
+    unsigned short rare
+    float slope[2]                # for negative x and for others
+    float shift
+    float top
+    float polynomial[7]           # first, last, low, high, a, b, c
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:
@@ -70,6 +103,8 @@ cdef struct Span:
     const double* p
     bint weighted
     bint exact
+    bint copies
+    const Known* known            # of half types, or NULL: kernel(x) in float if there is GRAD
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches
@@ -86,6 +121,10 @@ cdef struct Kernels:
     int count
     const Op* ops
     run_span_t run_span
+    # to find out what is known: x = h; y = slopes of h
+    void (*widen)(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil
+    void (*slopes)(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
+                   int dtype) noexcept nogil
 
 # Losses. Their arrays may have any real dtype: those above, or one of these.
 cdef enum:

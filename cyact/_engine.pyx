@@ -18,8 +18,8 @@ import sys
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
-from libc.stdlib cimport calloc, free
-from libc.string cimport memset, strcmp
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset, strcmp
 
 import numpy as np
 
@@ -29,19 +29,28 @@ from cyact._abi cimport (
     ARRAY_DTYPES,
     BFLOAT16,
     BIAS,
+    CHOSEN,
     DERIVATIVE,
     FACTOR,
     FLOAT16,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
+    GATED,
     GRAD,
+    LOOKED_UP,
     OPERANDS,
+    POLYNOMIAL,
+    RAMP,
+    SHRUNK,
+    SLOTS,
+    UNKNOWN,
     VALUE,
     WEIGHT,
     X,
     Y,
     Kernels,
+    Known,
     Op,
     Span,
 )
@@ -385,6 +394,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.p = p
     span.weighted = op.weighted
     span.exact = op.exact
+    span.copies = op.copies and slot == VALUE
     span.dtype = dtype
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32
@@ -396,6 +406,304 @@ cdef inline bint streams(const Span* span, Py_ssize_t count) noexcept nogil:
     cdef const char* y = span.at[Y].data
     return (count * itemsize(span.dtype) > STREAM and y != span.at[X].data
             and y != span.at[GRAD].data and y != span.at[FACTOR].data)
+
+
+# What is known of half types. Once a function has been computed for twice as many elements as
+# there are halves, its results for all halves are computed, once, in the same way. From then on
+# they are looked up; or had in a cheaper way (see Known in _abi.pxd) that has just given all of
+# them, bit for bit. For a backward pass and for gates, which multiply f in float, the same is
+# done with f in float.
+
+cdef enum:
+    HALVES = 65536
+    REMEMBERED = 16           # functions, with their parameters; 256 KB each at most
+
+cdef double KNOWN_COST = 0.2  # nanoseconds an element
+
+cdef struct Memory:
+    const Op* op
+    int slot
+    int dtype
+    bint slopes               # whether it is for floats to multiply by, rather than for results
+    double p[MAX_PARAMETERS]
+    Py_ssize_t seen           # elements computed
+    bint full                 # whether `known` is
+    Known known
+    long long used            # when last
+    int users                 # calls that compute with it, perhaps without the GIL
+
+cdef Memory MEMORIES[REMEMBERED]
+cdef long long NOW = 0
+
+
+cdef inline bint is_of(const Memory* m, const Op* op, int slot, int dtype, bint slopes,
+                       const double* p) noexcept:
+    return (m.op == op and m.slot == slot and m.dtype == dtype and m.slopes == slopes
+            and (op.nparams == 0 or memcmp(m.p, p, op.nparams * sizeof(double)) == 0))
+
+
+cdef void empty(Memory* m) noexcept:
+    free(<void*> m.known.results)
+    free(<void*> m.known.slopes)
+    memset(m, 0, sizeof(Memory))
+
+
+cdef Memory* memory_of(const Op* op, int slot, int dtype, bint slopes,
+                       const double* p) noexcept:
+    """The memory of a function with these parameters, or the one unused for longest.
+
+    NULL if all are in use.
+    """
+    cdef Memory* oldest = NULL
+    cdef int i
+    for i in range(REMEMBERED):
+        if is_of(&MEMORIES[i], op, slot, dtype, slopes, p):
+            return &MEMORIES[i]
+        if MEMORIES[i].users == 0 and (oldest == NULL or MEMORIES[i].used < oldest.used):
+            oldest = &MEMORIES[i]
+    if oldest != NULL:
+        empty(oldest)
+        oldest.op = op
+        oldest.slot = slot
+        oldest.dtype = dtype
+        oldest.slopes = slopes
+        if op.nparams:
+            memcpy(oldest.p, p, op.nparams * sizeof(double))
+    return oldest
+
+
+cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t n) noexcept:
+    """Have a call of n elements use what is known, which is found out if it is time.
+
+    `m` is where it was last time. With the GIL; who calls gives `users` back.
+    """
+    global NOW
+    cdef bint slopes = span.at[GRAD].data != NULL
+    if m == NULL or not is_of(m, op, slot, span.dtype, slopes, span.p):
+        m = memory_of(op, slot, span.dtype, slopes, span.p)
+        if m == NULL:
+            return NULL
+    NOW += 1
+    m.used = NOW
+    m.seen += n
+    if not m.full and m.seen > 2 * HALVES:
+        m.full = find_out_slopes(m) if slopes else find_out(m)
+    if m.full and m.known.way != UNKNOWN:
+        m.users += 1
+        span.known = &m.known
+    return m
+
+
+cdef inline int half_of(int order) noexcept nogil:
+    """What stands there among the halves: -0 is at -1."""
+    return order if order >= 0 else 0x7fff ^ (order & 0xffff)
+
+
+def forget():
+    """Forget what is known of half types, and free the memory."""
+    cdef int i
+    for i in range(REMEMBERED):
+        if MEMORIES[i].users == 0:
+            empty(&MEMORIES[i])
+
+
+cdef bint find_out(Memory* m) noexcept:
+    """Compute all results; False without memory for them."""
+    cdef Known* known = &m.known
+    cdef unsigned short* x = <unsigned short*> malloc(2 * HALVES)
+    cdef unsigned short* y = <unsigned short*> malloc(2 * HALVES)
+    cdef unsigned short* other = <unsigned short*> malloc(2 * HALVES)
+    cdef bint found = x != NULL and y != NULL and other != NULL
+    cdef int i
+    if found:
+        for i in range(HALVES):
+            x[i] = i
+        run_halves(m, NULL, x, y)
+        known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
+        known.quiet = 0x40 if m.dtype == BFLOAT16 else 0x200
+        known.results = y
+        if find_pieces(known):
+            known.way = CHOSEN
+            run_halves(m, known, x, other)
+            if memcmp(y, other, 2 * HALVES) == 0:
+                known.results = NULL
+            else:
+                known.way = LOOKED_UP
+        elif m.slot == VALUE and m.op.simple != LOOKED_UP:
+            find_slopes(m, x, other)
+    if known.results == NULL:
+        free(y)
+    free(x)
+    free(other)
+    return found
+
+
+cdef void run_halves(const Memory* m, const Known* known, unsigned short* x,
+                     unsigned short* y) noexcept:
+    cdef Span span
+    begin(&span, m.op, m.slot, m.dtype, m.p)
+    span.known = known
+    span.n = HALVES
+    span.at[X].data = <char*> x
+    span.at[Y].data = <char*> y
+    span.at[X].step = span.at[Y].step = 2
+    KERNELS.run_span(&span)
+
+
+cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
+    """Look whether the op's simple formula gives all results.
+
+    The float nearest to a slope gives ties where the slope itself, 0.1 for instance, is a little
+    above or below what would give them; one of its neighbours is then right.
+    """
+    cdef Known* known = &m.known
+    cdef double slope = m.p[0]
+    cdef int left, right, sides = 1 if m.op.simple == RAMP else 0
+    known.way = m.op.simple
+    if known.way == RAMP and slope != 0:
+        known.shift = m.p[1] / slope
+        known.top = 1 / slope
+    elif known.way == GATED:          # hard_swish has no parameters
+        slope = 1.0 / 6
+        known.shift = 3
+        known.top = 6
+    elif known.way == SHRUNK:
+        known.top = slope
+    for left in range(-1, 2):
+        for right in range(-sides, sides + 1):
+            known.slope[0] = beside(slope, left)
+            known.slope[1] = beside(slope, right if sides else left)
+            if is_right(m, x, y):
+                return
+    known.way = LOOKED_UP
+
+
+cdef bint is_right(Memory* m, unsigned short* x, unsigned short* y) noexcept:
+    """Whether the formula gives the results, but for a few next to 0; these become rare."""
+    cdef Known* known = &m.known
+    cdef unsigned short few = 0x0d80 if m.dtype == BFLOAT16 else 0x0400
+    cdef int i
+    known.rare = 0
+    run_halves(m, known, x, y)
+    for i in range(HALVES):
+        if y[i] != known.results[i]:
+            if i & 0x7fff == 0 or i & 0x7fff > few:
+                return False
+            known.rare = max(known.rare, <unsigned short> (i & 0x7fff))
+    return True
+
+
+cdef float beside(double x, int direction) noexcept:
+    """The float nearest to x, or one of its neighbours."""
+    cdef float nearest = <float> x
+    cdef unsigned int bits
+    memcpy(&bits, &nearest, 4)
+    bits += direction
+    memcpy(&nearest, &bits, 4)
+    return nearest
+
+
+cdef bint find_out_slopes(Memory* m) noexcept:
+    """Compute all derivatives, or values of a gate, in float; False without memory for them."""
+    cdef Known* known = &m.known
+    cdef unsigned short* h = <unsigned short*> malloc(2 * HALVES)
+    cdef float* x = <float*> malloc(4 * HALVES)
+    cdef float* y = <float*> malloc(4 * HALVES)
+    cdef float* other = <float*> malloc(4 * HALVES)
+    cdef bint found = h != NULL and x != NULL and y != NULL and other != NULL
+    cdef int i
+    if found:
+        for i in range(HALVES):
+            h[i] = i
+        KERNELS.widen(h, x, HALVES, m.dtype)
+        run_floats(m, x, y)
+        known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
+        known.slopes = y
+        if find_polynomial(m, h, x, other):
+            known.way = POLYNOMIAL
+        elif m.slot == FROM_OUTPUT or m.op.cost < 0.3:
+            known.way = UNKNOWN        # computed as fast
+        else:
+            known.way = LOOKED_UP
+        if known.way != LOOKED_UP:
+            known.slopes = NULL
+    if known.slopes == NULL:
+        free(y)
+    free(x)
+    free(h)
+    free(other)
+    return found
+
+
+cdef void run_floats(const Memory* m, float* x, float* y) noexcept:
+    cdef Span span
+    begin(&span, m.op, m.slot, FLOAT32, m.p)
+    span.n = HALVES
+    span.at[X].data = <char*> x
+    span.at[Y].data = <char*> y
+    span.at[X].step = span.at[Y].step = 4
+    KERNELS.run_span(&span)
+
+
+cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
+                          float* other) noexcept:
+    """Whether y is constant, then a constant or quadratic polynomial, then constant."""
+    cdef Known* known = &m.known
+    cdef const float* y = known.slopes
+    cdef int one = 0x3f80 if m.dtype == BFLOAT16 else 0x3c00
+    cdef int lowest = -known.infinity - 1, left = lowest, right = known.infinity
+    cdef float low = y[half_of(left)], high = y[half_of(right)]
+    while left < right and y[half_of(left)] == low:
+        left += 1
+    while right > left and y[half_of(right - 1)] == high:
+        right -= 1
+    if left == lowest:                   # NaN
+        return False
+    known.way = POLYNOMIAL
+    known.polynomial[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
+    known.polynomial[4:] = [0, 0, y[half_of(left)]]
+    KERNELS.slopes(known, h, other, HALVES, m.dtype)
+    if all_same(y, other):
+        return True
+    known.polynomial[4:] = [(y[one] + y[0x8000 | one]) / 2 - y[0],
+                            (y[one] - y[0x8000 | one]) / 2, y[0]]
+    KERNELS.slopes(known, h, other, HALVES, m.dtype)
+    return all_same(y, other)
+
+
+cdef bint all_same(const float* a, const float* b) noexcept:
+    """Whether the floats are equal or both NaN, zeros with their sign."""
+    cdef int i
+    for i in range(HALVES):
+        if memcmp(&a[i], &b[i], 4) != 0 and (a[i] == a[i] or b[i] == b[i]):
+            return False
+    return True
+
+
+cdef bint find_pieces(Known* known) noexcept:
+    """Whether there are at most three pieces, in each of which y is x, -x or a constant."""
+    cdef int order, count = 0
+    cdef unsigned short h, y, first = 0
+    cdef bint same = False, negated = False, constant = False
+    known.start[1] = known.start[2] = 0x7fff
+    for order in range(-known.infinity - 1, known.infinity + 1):
+        h = half_of(order)
+        y = known.results[h]
+        same = same and y == h
+        negated = negated and y == h ^ 0x8000
+        constant = constant and y == first
+        if not (same or negated or constant):
+            if count == 3:
+                return False
+            known.start[count] = order
+            count += 1
+            same = y == h
+            negated = y == h ^ 0x8000
+            constant = True
+            first = y
+        known.keep[count - 1] = 0xffff if same or negated else 0
+        known.flip[count - 1] = 0 if same else 0x8000 if negated else first
+    return True
 
 
 # By strides: any layout as rows of the last axis
@@ -698,6 +1006,7 @@ cdef class Function:
     cdef readonly tuple ordered        # two parameters of which the first may not exceed the other
     cdef int smaller, larger           # where they stand
     cdef bint strictly                 # nor equal it
+    cdef Memory* recent[SLOTS][ARRAY_DTYPES]      # where what is known of half types was
 
     def __init__(self, str name, *, output_domains=(), str kernel=None, tuple ordered=(),
                  tuple strictly_ordered=(), **domains):
@@ -947,8 +1256,7 @@ cdef class Function:
         cdef int dtype = plain(x)
         cdef Py_ssize_t n, size
         cdef Span span
-        cdef int threads
-        cdef double work
+        cdef Memory* memory = NULL
         if dtype < 0 or not contiguous(x) or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
             return None
         if grad is not None and (plain(grad) != dtype or not same_layout(x, grad)):
@@ -976,22 +1284,19 @@ cdef class Function:
         if not apart(span.at[X].data, span.at[Y].data, n * size):
             return None
         span.stream = streams(&span, n)
-        work = n * self.op.cost
-        if work < BRIEF:
-            if n:
-                KERNELS.run_span(&span)
-            return out
-        threads = _threads.choose(work)
-        if threads == 1:
-            with nogil:
-                KERNELS.run_span(&span)
-        elif size == 4:
-            over_views[float](&span, threads, 0)
-        elif size == 8:
-            over_views[double](&span, threads, 0)
-        else:
-            over_views["unsigned short"](&span, threads, 0)
+        if size == 2:
+            memory = self.remember(&span, slot, n)
+        try:
+            run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
+        finally:
+            if span.known != NULL:
+                memory.users -= 1
         return out
+
+    cdef Memory* remember(self, Span* span, int slot, Py_ssize_t n) noexcept:
+        cdef Memory** last = &self.recent[slot][span.dtype]
+        last[0] = remember(span, last[0], self.op, slot, n)
+        return last[0]
 
     cdef object by_strides(self, int slot, grad, factor, x, weight, bias, out, double* p,
                            bint summing):
@@ -1000,6 +1305,7 @@ cdef class Function:
         cdef Py_ssize_t count = cnp.PyArray_SIZE(<cnp.ndarray> x)
         cdef Plan plan
         cdef Span span
+        cdef Memory* memory = NULL
         if dtype < 0 or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
             return None
         for a in (grad, factor, out):
@@ -1025,9 +1331,33 @@ cdef class Function:
             return out, in_dtype_of(out, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
+        if itemsize(dtype) == 2 and weight is None and bias is None:
+            memory = self.remember(&span, slot, count)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
-                 count * self.op.cost)
+                 count * (self.op.cost if span.known == NULL else KNOWN_COST))
+        if span.known != NULL:
+            memory.users -= 1
         return out, None
+
+
+cdef int run_contiguous(const Span* span, double work) except -1:
+    cdef Py_ssize_t size = itemsize(span.dtype)
+    cdef int threads
+    if work < BRIEF:
+        if span.n:
+            KERNELS.run_span(span)
+        return 0
+    threads = _threads.choose(work)
+    if threads == 1:
+        with nogil:
+            KERNELS.run_span(span)
+    elif size == 4:
+        over_views[float](span, threads, 0)
+    elif size == 8:
+        over_views[double](span, threads, 0)
+    else:
+        over_views["unsigned short"](span, threads, 0)
+    return 0
 
 
 cdef void run_rows(const Span* span, const Plan* plan, double* sums, Py_ssize_t together,

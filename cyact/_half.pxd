@@ -1,12 +1,22 @@
 """float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
 
-from cyact._abi cimport BFLOAT16, LANES
+from cyact._abi cimport (
+    BENT,
+    BFLOAT16,
+    CHOSEN,
+    LANES,
+    LOOKED_UP,
+    RAMP,
+    SHRUNK,
+    TILE,
+    Known,
+)
 
 cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    #if defined(__F16C__)
+    #if defined(__SSE2__)
       #include <immintrin.h>
     #endif
 
@@ -32,7 +42,7 @@ cdef extern from *:
         uint32_t small = cyact_half_bits(cyact_half_float(a) + 0.5f) - 0x3f000000u;
         uint32_t r = a < 0x38800000u ? small : normal;
         r = a >= 0x477ff000u ? 0x7c00u : r;
-        r = a > 0x7f800000u ? 0x7e00u : r;
+        r = a > 0x7f800000u ? 0x7e00u | (a >> 13 & 0x1ffu) : r;
         return (uint16_t)(r | (u >> 16 & 0x8000u));
     }
     static CYTHON_INLINE float cyact_from_bfloat(uint16_t h) {
@@ -43,28 +53,232 @@ cdef extern from *:
         return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : r);
     }
 
-    static CYTHON_INLINE void cyact_from_halves(const uint16_t *h, float *x, Py_ssize_t n) {
+    /* A vector of floats, from and to as many halves */
+    #if defined(__AVX512BW__) && defined(__AVX512VL__)
+      #define CYACT_WIDTH 16
+      typedef __m512 cyact_floats;
+      #define cyact_load(x) _mm512_loadu_ps(x)
+      #define cyact_store(x, v) _mm512_storeu_ps(x, v)
+      #define cyact_times(v, w) _mm512_mul_ps(v, w)
+      #define cyact_plus(v, w) _mm512_add_ps(v, w)
+      #define cyact_minus(v, w) _mm512_sub_ps(v, w)
+      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
+          _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(v), _mm512_and_si512( \
+              _mm512_castps_si512(w), _mm512_set1_epi32((int)0x80000000u))))
+      #define cyact_least(bound, v) _mm512_min_ps(bound, v)       /* NaN of a NaN v */
+      #define cyact_largest(bound, v) _mm512_max_ps(bound, v)
+      #define cyact_fill(x) _mm512_set1_ps(x)
+      #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
+      #define cyact_less(v, w, yes, no) \
+          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
+    /* Where words go: into the upper halves of words twice as long, or back from there */
+    static CYTHON_INLINE __m512i cyact_upper(int back) {
+        const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        const __m512i back_from = _mm512_set_epi16(
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+        return back ? back_from : _mm512_slli_epi32(i, 16);
+    }
+    static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
+        __m256i u = _mm256_loadu_si256((const void *)h);
+        return bfloat ? _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(
+                            0xaaaaaaaau, cyact_upper(0), _mm512_castsi256_si512(u)))
+                      : _mm512_cvtph_ps(u);
+    }
+    static CYTHON_INLINE void cyact_put(uint16_t *h, cyact_floats v, int bfloat) {
+        if (bfloat) {
+            __m512i u = _mm512_castps_si512(v);
+            __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+            __m512i r = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
+            r = _mm512_mask_sub_epi32(r, odd, r, _mm512_set1_epi32(-1));
+            r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u,
+                                     _mm512_set1_epi32(0x400000));
+            r = _mm512_permutexvar_epi16(cyact_upper(1), r);
+            _mm256_storeu_si256((void *)h, _mm512_castsi512_si256(r));
+        } else {
+            _mm256_storeu_si256((void *)h, _mm512_cvtps_ph(v, 0));
+        }
+    }
+    #elif defined(__AVX2__) && defined(__F16C__) && defined(__FMA__)
+      #define CYACT_WIDTH 8
+      typedef __m256 cyact_floats;
+      #define cyact_load(x) _mm256_loadu_ps(x)
+      #define cyact_store(x, v) _mm256_storeu_ps(x, v)
+      #define cyact_times(v, w) _mm256_mul_ps(v, w)
+      #define cyact_plus(v, w) _mm256_add_ps(v, w)
+      #define cyact_minus(v, w) _mm256_sub_ps(v, w)
+      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
+          _mm256_castsi256_ps(_mm256_or_si256(_mm256_castps_si256(v), _mm256_and_si256( \
+              _mm256_castps_si256(w), _mm256_set1_epi32((int)0x80000000u))))
+      #define cyact_least(bound, v) _mm256_min_ps(bound, v)       /* NaN of a NaN v */
+      #define cyact_largest(bound, v) _mm256_max_ps(bound, v)
+      #define cyact_fill(x) _mm256_set1_ps(x)
+      #define cyact_fused(u, v, w) _mm256_fmadd_ps(u, v, w)
+      #define cyact_less(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_LT_OQ))
+    static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
+        __m128i u = _mm_loadu_si128((const void *)h);
+        return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
+                      : _mm256_cvtph_ps(u);
+    }
+    static CYTHON_INLINE void cyact_put(uint16_t *h, cyact_floats v, int bfloat) {
+        if (bfloat) {
+            __m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);
+            __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+            __m256i half = _mm256_add_epi32(u, _mm256_set1_epi32(0x7fff));
+            __m256i r = _mm256_srli_epi32(_mm256_add_epi32(half, odd), 16);
+            r = _mm256_blendv_epi8(r, _mm256_or_si256(high, _mm256_set1_epi32(0x40)),
+                                   _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
+            _mm_storeu_si128((void *)h, _mm_packus_epi32(_mm256_castsi256_si128(r),
+                                                         _mm256_extracti128_si256(r, 1)));
+        } else {
+            _mm_storeu_si128((void *)h, _mm256_cvtps_ph(v, 0));
+        }
+    }
+    #endif
+
+    static CYTHON_INLINE void cyact_widen(const uint16_t *h, float *x, Py_ssize_t n, int bfloat) {
         Py_ssize_t i;
-    #if defined(__AVX512F__)
-        for (i = 0; i < n; i += 16)
-            _mm512_storeu_ps(x + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(h + i))));
-    #elif defined(__F16C__)
-        for (i = 0; i < n; i += 8)
-            _mm256_storeu_ps(x + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(h + i))));
+    #if defined(CYACT_WIDTH)
+        for (i = 0; i < n; i += CYACT_WIDTH) cyact_store(x + i, cyact_get(h + i, bfloat));
     #else
-        for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
+        if (bfloat)
+            for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(h[i]);
+        else
+            for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
     #endif
     }
-    static CYTHON_INLINE void cyact_to_halves(const float *x, uint16_t *h, Py_ssize_t n) {
+    static CYTHON_INLINE void cyact_narrow(const float *x, uint16_t *h, Py_ssize_t n, int bfloat) {
         Py_ssize_t i;
-    #if defined(__AVX512F__)
-        for (i = 0; i < n; i += 16)
-            _mm256_storeu_si256((void *)(h + i), _mm512_cvtps_ph(_mm512_loadu_ps(x + i), 0));
-    #elif defined(__F16C__)
-        for (i = 0; i < n; i += 8)
-            _mm_storeu_si128((void *)(h + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
+    #if defined(CYACT_WIDTH)
+        for (i = 0; i < n; i += CYACT_WIDTH) cyact_put(h + i, cyact_load(x + i), bfloat);
     #else
-        for (i = 0; i < n; i++) h[i] = cyact_to_half(x[i]);
+        if (bfloat)
+            for (i = 0; i < n; i++) h[i] = cyact_to_bfloat(x[i]);
+        else
+            for (i = 0; i < n; i++) h[i] = cyact_to_half(x[i]);
+    #endif
+    }
+    /* h = grad * x; in one go, for x and the product stay in registers */
+    static CYTHON_INLINE void cyact_product(const uint16_t *grad, float *x, uint16_t *h,
+                                            Py_ssize_t n, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        for (i = 0; i < n; i += CYACT_WIDTH)
+            cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), cyact_load(x + i)), bfloat);
+    #else
+        if (bfloat)
+            for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(grad[i]) * x[i];
+        else
+            for (i = 0; i < n; i++) x[i] = cyact_from_half(grad[i]) * x[i];
+        cyact_narrow(x, h, n, bfloat);
+    #endif
+    }
+    /* y = (a x + b) x + c; if a is 0, low where x < first and high where x > last. If there is a
+       grad, h = grad * y instead. p: first, last, low, high, a, b, c */
+    static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
+                                           uint16_t *h, Py_ssize_t n, const float *p,
+                                           int quadratic, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
+        const cyact_floats low = cyact_fill(p[2]), high = cyact_fill(p[3]);
+        const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_floats s = cyact_fused(quadratic ? cyact_fused(a, v, b) : b, v, c);
+            if (!quadratic) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
+            if (grad)
+                cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
+            else
+                cyact_store(y + i, s);
+        }
+    #else
+        cyact_widen(x, y, n, bfloat);
+        for (i = 0; i < n; i++) {
+            float v = y[i], s = (p[4] * v + p[5]) * v + p[6], t = p[5] * v + p[6];
+            t = v < p[0] ? p[2] : t;
+            y[i] = quadratic ? s : v > p[1] ? p[3] : t;
+        }
+        if (grad) cyact_product(grad, y, h, n, bfloat);
+    #endif
+    }
+    /* y = x, or slope x where x is negative */
+    static CYTHON_INLINE void cyact_bend(const uint16_t *x, uint16_t *y, Py_ssize_t n,
+                                         float slope, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats factor = cyact_fill(slope), zero = cyact_fill(0);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_put(y + i, cyact_less(v, zero, cyact_times(factor, v), v), bfloat);
+        }
+    #else
+        float v[64];
+        Py_ssize_t start, count;
+        for (start = 0; start < n; start += count) {
+            count = n - start < 64 ? n - start : 64;
+            cyact_widen(x + start, v, count, bfloat);
+            for (i = 0; i < count; i++) v[i] = v[i] < 0 ? slope * v[i] : v[i];
+            cyact_narrow(v, y + start, count, bfloat);
+        }
+    #endif
+    }
+    /* y = slope clip(x + shift, 0, top), times x if gated; slope[0] where x is negative */
+    static CYTHON_INLINE void cyact_ramp(const uint16_t *x, uint16_t *y, Py_ssize_t n,
+                                         const float *slope, float shift, float top, int gated,
+                                         int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats left = cyact_fill(slope[0]), right = cyact_fill(slope[1]);
+        const cyact_floats by = cyact_fill(shift), to = cyact_fill(top), zero = cyact_fill(0);
+        const cyact_floats end = cyact_fill(-shift);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_floats r = cyact_least(to, cyact_largest(zero, cyact_plus(v, by)));
+            r = cyact_times(r, gated ? right : cyact_less(v, zero, left, right));
+            if (gated) r = cyact_times(cyact_largest(end, v), r);   /* no 0 times infinity */
+            cyact_put(y + i, r, bfloat);
+        }
+    #else
+        float v[64], r;
+        Py_ssize_t start, count;
+        for (start = 0; start < n; start += count) {
+            count = n - start < 64 ? n - start : 64;
+            cyact_widen(x + start, v, count, bfloat);
+            for (i = 0; i < count; i++) {
+                r = v[i] + shift;
+                r = r < 0 ? 0 : r;
+                r = (r > top ? top : r) * (v[i] < 0 ? slope[0] : slope[1]);
+                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : r;
+            }
+            cyact_narrow(v, y + start, count, bfloat);
+        }
+    #endif
+    }
+    /* y = x - clip(x, -by, by), with the sign of x */
+    static CYTHON_INLINE void cyact_shrink(const uint16_t *x, uint16_t *y, Py_ssize_t n, float by,
+                                           int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        const cyact_floats low = cyact_fill(-by), high = cyact_fill(by);
+        for (i = 0; i < n; i += CYACT_WIDTH) {
+            cyact_floats v = cyact_get(x + i, bfloat);
+            cyact_floats r = cyact_minus(v, cyact_largest(low, cyact_least(high, v)));
+            cyact_put(y + i, cyact_signed(r, v), bfloat);
+        }
+    #else
+        float v[64];
+        Py_ssize_t start, count;
+        for (start = 0; start < n; start += count) {
+            count = n - start < 64 ? n - start : 64;
+            cyact_widen(x + start, v, count, bfloat);
+            for (i = 0; i < count; i++) {
+                uint32_t sign = cyact_half_bits(v[i]) & 0x80000000u;
+                float r = v[i] - (v[i] > by ? by : v[i] < -by ? -by : v[i]);
+                v[i] = cyact_half_float(cyact_half_bits(r) | sign);
+            }
+            cyact_narrow(v, y + start, count, bfloat);
+        }
     #endif
     }
     /* Whether one of 16 floats is so near a tie of the smaller type that its error decides.
@@ -77,7 +291,7 @@ cdef extern from *:
     static CYTHON_INLINE int cyact_near_tie(const float *x, uint32_t tie, uint32_t dropped,
                                             uint32_t width, uint32_t subnormal, float limit) {
         const uint32_t above = dropped & ~(2 * width - 1);
-    #if defined(__AVX512F__)
+    #if CYACT_WIDTH == 16
         __m512i u = _mm512_loadu_si512(x);
         __mmask16 small = _mm512_cmplt_epu32_mask(
             _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1)),
@@ -116,35 +330,23 @@ cdef extern from *:
             uint32_t dropped, uint32_t width, uint32_t subnormal, float limit, short *found) {
         Py_ssize_t i;
         int count = 0;
-    #if defined(__AVX512F__)
+    #if CYACT_WIDTH == 16
         const __m512i above = _mm512_set1_epi32(dropped & ~(2 * width - 1));
         const __m512i shift = _mm512_set1_epi32(width - tie), less = _mm512_set1_epi32(-1);
-        const __m512i smallest = _mm512_set1_epi32(subnormal), one = _mm512_set1_epi32(1);
-        const __m512i half = _mm512_set1_epi32(0x7fff), quiet = _mm512_set1_epi32(0x40);
+        const __m512i smallest = _mm512_set1_epi32(subnormal);
         for (i = 0; i < n; i += 16) {
             __m512 v = _mm512_loadu_ps(x + i);
             __m512i u = _mm512_castps_si512(v);
             __mmask16 small = _mm512_cmplt_epu32_mask(
                 _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
             __mmask16 near = _mm512_testn_epi32_mask(_mm512_add_epi32(u, shift), above);
-            if (bfloat) {
-                __m512i high = _mm512_srli_epi32(u, 16);
-                __m512i r = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, half),
-                                                               _mm512_and_si512(high, one)), 16);
-                r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), high, quiet);
-                _mm256_storeu_si256((void *)(h + i), _mm512_cvtepi32_epi16(r));
-            } else {
-                _mm256_storeu_si256((void *)(h + i), _mm512_cvtps_ph(v, 0));
-            }
+            cyact_put(h + i, v, bfloat);
             if (__builtin_expect((small | near) != 0, 0)
                     && cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
                 found[count++] = (short)i;
         }
     #else
-        if (bfloat)
-            for (i = 0; i < n; i++) h[i] = cyact_to_bfloat(x[i]);
-        else
-            cyact_to_halves(x, h, n);
+        cyact_narrow(x, h, n, bfloat);
         for (i = 0; i < n; i += 16)
             if (cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
                 found[count++] = (short)i;
@@ -162,6 +364,76 @@ cdef extern from *:
         if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
     }
+    /* Where a half stands among all others: -0 before 0, NaN outside the infinities */
+    static CYTHON_INLINE int16_t cyact_order(uint16_t h) {
+        return (int16_t)(h ^ ((uint16_t)((int16_t)h >> 15) & 0x7fffu));
+    }
+    #if defined(__GNUC__) || defined(__clang__)
+      #define CYACT_IN_PLACE _Pragma("GCC ivdep")      /* y may be x */
+    #else
+      #define CYACT_IN_PLACE
+    #endif
+    /* y = results[x], of any length */
+    static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x,
+                                            uint16_t *y, Py_ssize_t n) {
+        Py_ssize_t i = 0;
+    #if defined(__SSE2__)
+        /* Eight at a time, put together in a register: the loads are what limits. */
+        #define CYACT_AT(four, k) results[(uint16_t)((four) >> 16 * (k))]
+        for (; i + 8 <= n; i += 8) {
+            uint64_t a, b;
+            __m128i r;
+            memcpy(&a, x + i, 8);
+            memcpy(&b, x + i + 4, 8);
+            r = _mm_cvtsi32_si128(CYACT_AT(a, 0));
+            r = _mm_insert_epi16(r, CYACT_AT(a, 1), 1);
+            r = _mm_insert_epi16(r, CYACT_AT(a, 2), 2);
+            r = _mm_insert_epi16(r, CYACT_AT(a, 3), 3);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 0), 4);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 1), 5);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 2), 6);
+            r = _mm_insert_epi16(r, CYACT_AT(b, 3), 7);
+            _mm_storeu_si128((void *)(y + i), r);
+        }
+        #undef CYACT_AT
+    #endif
+        for (; i < n; i++) y[i] = results[x[i]];
+    }
+    /* The same with floats; n is a multiple of LANES. */
+    static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x,
+                                                   float *y, Py_ssize_t n) {
+        Py_ssize_t i;
+    #if defined(__SSE2__)
+        #define CYACT_AT(four, k) _mm_load_ss(slopes + (uint16_t)((four) >> 16 * (k)))
+        for (i = 0; i < n; i += 4) {
+            uint64_t a;
+            memcpy(&a, x + i, 8);
+            _mm_storeu_ps(y + i, _mm_movelh_ps(_mm_unpacklo_ps(CYACT_AT(a, 0), CYACT_AT(a, 1)),
+                                               _mm_unpacklo_ps(CYACT_AT(a, 2), CYACT_AT(a, 3))));
+        }
+        #undef CYACT_AT
+    #else
+        for (i = 0; i < n; i++) y[i] = slopes[x[i]];
+    #endif
+    }
+    /* y = x, -x or a constant, depending on where among the halves x is; of any length */
+    static CYTHON_INLINE void cyact_choose(
+            const uint16_t *x, uint16_t *y, Py_ssize_t n, int second, int third,
+            const uint16_t *keep, const uint16_t *flip, uint16_t infinity, uint16_t quiet) {
+        const int16_t s = (int16_t)second, t = (int16_t)third;
+        const uint16_t k0 = keep[0], k1 = keep[1], k2 = keep[2];
+        const uint16_t f0 = flip[0], f1 = flip[1], f2 = flip[2];
+        Py_ssize_t i;
+        CYACT_IN_PLACE
+        for (i = 0; i < n; i++) {
+            uint16_t h = x[i], size = h & 0x7fffu;
+            int16_t order = cyact_order(h);
+            uint16_t k = order < s ? k0 : order < t ? k1 : k2;
+            uint16_t f = order < s ? f0 : order < t ? f1 : f2;
+            uint16_t r = (uint16_t)((h & k) ^ f);
+            y[i] = size > infinity ? (uint16_t)(h | quiet) : r;
+        }
+    }
     /* The float next to x, which is finite and not 0, upwards for 1, downwards for -1. */
     static CYTHON_INLINE float cyact_neighbour(float x, int direction) {
         return cyact_half_float(cyact_half_bits(x) + (uint32_t)(x > 0 ? direction : -direction));
@@ -170,31 +442,141 @@ cdef extern from *:
     ctypedef unsigned short uint16 "uint16_t"
     float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
-    float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
-    uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
-    void from_halves "cyact_from_halves" (const uint16* h, float* x, Py_ssize_t n) noexcept nogil
-    void to_halves "cyact_to_halves" (const float* x, uint16* h, Py_ssize_t n) noexcept nogil
+    void look_up "cyact_look_up" (const uint16* results, const uint16* x, uint16* y,
+                                  Py_ssize_t n) noexcept nogil
+    void choose "cyact_choose" (
+        const uint16* x, uint16* y, Py_ssize_t n, int second, int third, const uint16* keep,
+        const uint16* flip, uint16 infinity, uint16 quiet) noexcept nogil
+    void c_widen "cyact_widen" (const uint16* h, float* x, Py_ssize_t n,
+                                bint bfloat) noexcept nogil
+    void c_narrow "cyact_narrow" (const float* x, uint16* h, Py_ssize_t n,
+                                  bint bfloat) noexcept nogil
+    void c_product "cyact_product" (const uint16* grad, float* x, uint16* h, Py_ssize_t n,
+                                    bint bfloat) noexcept nogil
+    void c_bend "cyact_bend" (const uint16* x, uint16* y, Py_ssize_t n, float slope,
+                              bint bfloat) noexcept nogil
+    void c_ramp "cyact_ramp" (const uint16* x, uint16* y, Py_ssize_t n, const float* slope,
+                              float shift, float top, bint gated, bint bfloat) noexcept nogil
+    void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
+                                  bint bfloat) noexcept nogil
+    void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
+                                  Py_ssize_t n, const float* p, bint quadratic,
+                                  bint bfloat) noexcept nogil
+    void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
+                                                Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
         const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
         unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
         short* found) noexcept nogil
 
 
+# In two branches, so that neither asks again for each vector
+
 cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
     """x = h, exactly."""
-    cdef Py_ssize_t i
     if dtype == BFLOAT16:
-        for i in range(n & -LANES):
-            x[i] = from_bfloat(h[i])
+        c_widen(h, x, n & -LANES, True)
     else:
-        from_halves(h, x, n)
+        c_widen(h, x, n & -LANES, False)
 
 
 cdef inline void narrow(const float* x, uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
     """h = x rounded to nearest, ties to even."""
-    cdef Py_ssize_t i
     if dtype == BFLOAT16:
-        for i in range(n & -LANES):
-            h[i] = to_bfloat(x[i])
+        c_narrow(x, h, n & -LANES, True)
     else:
-        to_halves(x, h, n)
+        c_narrow(x, h, n & -LANES, False)
+
+
+cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
+                         int dtype) noexcept nogil:
+    """h = grad * x, rounded; x may be changed, h may be grad."""
+    if dtype == BFLOAT16:
+        c_product(grad, x, h, n & -LANES, True)
+    else:
+        c_product(grad, x, h, n & -LANES, False)
+
+
+cdef inline void slopes_product(const Known* known, const uint16* x, float* y, const uint16* grad,
+                                uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
+    """h = grad * f'(x), rounded; h may be grad or x. y is of as many floats."""
+    cdef bint quadratic = known.polynomial[4] != 0
+    n &= -LANES
+    if quadratic and dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.polynomial, True, True)
+    elif quadratic:
+        c_slopes(x, y, grad, h, n, known.polynomial, True, False)
+    elif dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.polynomial, False, True)
+    else:
+        c_slopes(x, y, grad, h, n, known.polynomial, False, False)
+
+
+cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
+                        int dtype) noexcept nogil:
+    """y = f'(x), or the value of a gate, in float."""
+    if known.way == LOOKED_UP:
+        look_up_floats(known.slopes, x, y, n)
+    elif known.polynomial[4] != 0:
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True, dtype == BFLOAT16)
+    else:
+        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False, dtype == BFLOAT16)
+
+
+cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
+                         int dtype) noexcept nogil:
+    """y in float; it may be x. Each case by itself, as above."""
+    n &= -LANES
+    if known.way == BENT and dtype == BFLOAT16:
+        c_bend(x, y, n, known.slope[0], True)
+    elif known.way == BENT:
+        c_bend(x, y, n, known.slope[0], False)
+    elif known.way == SHRUNK and dtype == BFLOAT16:
+        c_shrink(x, y, n, known.top, True)
+    elif known.way == SHRUNK:
+        c_shrink(x, y, n, known.top, False)
+    elif known.way == RAMP and dtype == BFLOAT16:
+        c_ramp(x, y, n, known.slope, known.shift, known.top, False, True)
+    elif known.way == RAMP:
+        c_ramp(x, y, n, known.slope, known.shift, known.top, False, False)
+    elif dtype == BFLOAT16:
+        c_ramp(x, y, n, known.slope, known.shift, known.top, True, True)
+    else:
+        c_ramp(x, y, n, known.slope, known.shift, known.top, True, False)
+
+
+cdef inline bint any_rare(const uint16* x, Py_ssize_t n, uint16 rare) noexcept nogil:
+    """Whether there is an x other than 0 with |x| <= rare."""
+    cdef uint16 found = 0, size
+    cdef Py_ssize_t i
+    if rare == 0:
+        return False
+    for i in range(n & -LANES):
+        size = <uint16> ((x[i] & 0x7fff) - 1)      # of a zero, the largest
+        found |= 1 if size < rare else 0
+    return found != 0
+
+
+cdef inline void compute_or_look_up(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
+                                    int dtype) noexcept nogil:
+    cdef Py_ssize_t start = 0, count
+    while start < n:
+        count = min(<Py_ssize_t> TILE, n - start)
+        if count < LANES or any_rare(x + start, count, known.rare):
+            look_up(known.results, x + start, y + start, count)
+        else:
+            count &= -LANES
+            compute(known, x + start, y + start, count, dtype)
+        start += count
+
+
+cdef inline void recall(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
+                        int dtype) noexcept nogil:
+    """y = what is known of x; n is any number, y may be x."""
+    if known.way == LOOKED_UP:
+        look_up(known.results, x, y, n)
+    elif known.way == CHOSEN:
+        choose(x, y, n, known.start[1], known.start[2], known.keep, known.flip, known.infinity,
+               known.quiet)
+    else:
+        compute_or_look_up(known, x, y, n, dtype)

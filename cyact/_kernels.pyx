@@ -14,18 +14,24 @@ from libc.math cimport INFINITY, NAN, sqrt
 
 from cyact._abi cimport (
     ABI,
+    BENT,
     DERIVATIVE,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
+    GATED,
     LANES,
+    RAMP,
+    SHRUNK,
     VALUE,
     Kernels,
+    Known,
     Op,
     Span,
     kernel_t,
 )
 # Written so, Cython sees that this module is out of date when one of those is changed.
+cimport cyact._half as _half
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
 cimport cyact._tile as _tile
@@ -1564,6 +1570,12 @@ cdef int last_is_exact() except -1:
     return 0
 
 
+cdef int last_is(int simple) except -1:
+    """Tell the formula that may be enough for halves of the function just added."""
+    OPS[KERNELS.count - 1].simple = simple
+    return 0
+
+
 cdef int rest_of_last(kernel64_t rest) except -1:
     """Give the function just added what decides its ties."""
     OPS[KERNELS.count - 1].rest = <kernel_t> rest
@@ -1574,10 +1586,20 @@ cdef void run_span(const Span* span) noexcept nogil:
     _tile.span(span)
 
 
+cdef void widen(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
+    _half.widen(h, x, n, dtype)
+
+
+cdef void slopes(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
+                 int dtype) noexcept nogil:
+    _half.slopes(known, h, y, n, dtype)
+
+
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
 # where it exists, derivative from the output; each for float and double.
 add(b"identity", 0, 0.1, identity, identity, identity_d, identity_d)
 last_is_exact()
+OPS[0].copies = True
 add(b"step", 1, 0.1, step, step, step_d, step_d)
 last_is_exact()
 add(b"relu", 0, 0.1, relu, relu, relu_d, relu_d, relu_d, relu_d)
@@ -1594,6 +1616,7 @@ last_is_exact()
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)
+last_is(BENT)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
@@ -1619,8 +1642,10 @@ add(b"log_sigmoid", 0, 0.9, log_sigmoid, log_sigmoid, log_sigmoid_d, log_sigmoid
 add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
 rest_of_last(hard_sigmoid_rest)
+last_is(RAMP)
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 rest_of_last(above_half_x)
+last_is(GATED)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
@@ -1646,6 +1671,7 @@ rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
 last_is_exact()
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
+last_is(SHRUNK)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
 add(b"sparse_sigmoid", 0, 0.1, sparse_sigmoid, sparse_sigmoid, sparse_sigmoid_d, sparse_sigmoid_d)
@@ -1655,4 +1681,6 @@ rest_of_last(above_half_x)
 KERNELS.abi = ABI
 KERNELS.ops = OPS
 KERNELS.run_span = run_span
+KERNELS.widen = widen
+KERNELS.slopes = slopes
 table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)

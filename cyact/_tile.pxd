@@ -18,6 +18,7 @@ from cyact._abi cimport (
     FLOAT64,
     GRAD,
     LANES,
+    POLYNOMIAL,
     TILE,
     WEIGHT,
     Operand,
@@ -26,7 +27,18 @@ from cyact._abi cimport (
     Y,
     weighted_t,
 )
-from cyact._half cimport narrow, neighbour, round_and_list, round_to_odd, uint16, widen
+from cyact._half cimport (
+    narrow,
+    neighbour,
+    product,
+    recall,
+    round_and_list,
+    round_to_odd,
+    slopes,
+    slopes_product,
+    uint16,
+    widen,
+)
 
 cdef extern from *:
     """
@@ -160,27 +172,29 @@ cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
     return a.data + b.row * a.row + b.start * a.step
 
 
-cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
-    """The block's entries as kernels take them: in place if possible, else in the buffer.
-
-    Padding entries are 0.
-    """
-    cdef Py_ssize_t size = itemsize(dtype), count = b.rows * b.n, r
+cdef inline char* entries(const Operand* a, const Block* b, Py_ssize_t size,
+                          char* buffer) noexcept nogil:
+    """The block's entries in a row: in place if possible, else in the buffer, padded with 0."""
+    cdef Py_ssize_t count = b.rows * b.n, r
     cdef char* x = at(a, b)
-    cdef char* to = buffer
-    cdef bint half = size == 2
     if contiguous(a, b.rows, b.n, size) and count == b.padded:
-        if not half:
-            return x
-    else:
-        if half:                  # into the upper half of the buffer: it widens into the lower
-            to += TILE * 4
-        for r in range(b.rows):
-            gather_row(x + r * a.row, a.step, to + r * b.n * size, b.n, size)
-        memset(to + count * size, 0, (b.padded - count) * size)
-        x = to
-    if half:
-        widen(<const uint16*> x, <float*> buffer, b.padded, dtype)
+        return x
+    for r in range(b.rows):
+        gather_row(x + r * a.row, a.step, buffer + r * b.n * size, b.n, size)
+    memset(buffer + count * size, 0, (b.padded - count) * size)
+    return buffer
+
+
+cdef inline uint16* halves(const Operand* a, const Block* b, char* buffer) noexcept nogil:
+    """They go into the upper half of the buffer: so they can be widened into the lower."""
+    return <uint16*> entries(a, b, 2, buffer + TILE * 4)
+
+
+cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
+    """The block's entries as kernels take them."""
+    if itemsize(dtype) > 2:
+        return entries(a, b, itemsize(dtype), buffer)
+    widen(halves(a, b, buffer), <float*> buffer, b.padded, dtype)
     return buffer
 
 
@@ -345,19 +359,16 @@ cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
     cdef bint wide = s.dtype == FLOAT64
     cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
-    cdef int computed = FLOAT64 if wide else FLOAT32
-    cdef bint stays = b.row > 0 and b.packed
+    cdef const char* x = NULL
     cdef const char* w = NULL
     cdef const char* grad = NULL
-    cdef char* x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
+    cdef const uint16* half_grad = NULL
     cdef char* y = tiles.y.bytes
     cdef char* place = NULL
     cdef uint16* h = <uint16*> tiles.grad.bytes
-    if s.at[BIAS].data != NULL:
-        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
-            b.padded, wide)
-        x = tiles.x.bytes
-    if s.at[GRAD].data != NULL:
+    if half and s.at[GRAD].data != NULL and s.at[FACTOR].data == NULL:
+        half_grad = halves(&s.at[GRAD], b, tiles.grad.bytes)
+    elif s.at[GRAD].data != NULL:
         grad = load(&s.at[GRAD], b, s.dtype, tiles.grad.bytes)
         if s.at[FACTOR].data != NULL:
             multiply(grad, load(&s.at[FACTOR], b, s.dtype, tiles.factor.bytes),
@@ -368,26 +379,49 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
         place = at(&s.at[Y], b)   # no need for a buffer
         if half:
             h = <uint16*> place
-        elif place != x and place != grad:
+        elif place != at(&s.at[X], b) and place != grad:
             y = place
-    if s.weighted:
-        w = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
-        (<weighted_t> s.kernel)(x, w, y, b.padded, s.p)
+    if s.known != NULL and s.known.way == POLYNOMIAL and half_grad != NULL:
+        slopes_product(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, half_grad, h,
+                       b.padded, s.dtype)
     else:
-        s.kernel(x, y, b.padded, s.p)
-    if grad != NULL:
-        multiply(grad, y, y, b.padded, wide)
-    if half:
-        if grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
+        x = evaluate(s, b, tiles, y, &w)
+        if grad != NULL:
+            multiply(grad, y, y, b.padded, wide)
+        if half_grad != NULL:
+            product(half_grad, <float*> y, h, b.padded, s.dtype)
+        elif half and grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
             settle(s, x, w, y, h, b.padded)
-        else:
+        elif half:
             narrow(<const float*> y, h, b.padded, s.dtype)
-        if s.sums != NULL:
-            widen(h, <float*> y, b.padded, s.dtype)
     if s.sums != NULL:
+        if half:
+            widen(h, <float*> y, b.padded, s.dtype)
         sum_rows(s, b, y)
     if s.at[Y].data != NULL and (<char*> h if half else y) != place:
         store(<const char*> h if half else y, s, b)
+
+
+cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles, char* y,
+                                 const char** w) noexcept nogil:
+    """y = kernel(x + bias, weight); returns x + bias, and the weight in w."""
+    cdef int computed = FLOAT64 if s.dtype == FLOAT64 else FLOAT32
+    cdef bint stays = b.row > 0 and b.packed
+    cdef char* x
+    if s.known != NULL:
+        slopes(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, b.padded, s.dtype)
+        return NULL
+    x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
+    if s.at[BIAS].data != NULL:
+        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
+            b.padded, computed == FLOAT64)
+        x = tiles.x.bytes
+    if s.weighted:
+        w[0] = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
+        (<weighted_t> s.kernel)(x, w[0], y, b.padded, s.p)
+    else:
+        s.kernel(x, y, b.padded, s.p)
+    return x
 
 
 cdef inline const char* parameter(const Operand* a, const Block* b, int dtype, char* buffer,
@@ -439,10 +473,57 @@ cdef inline bint needs_stages(const Span* s, Py_ssize_t size) noexcept nogil:
             or not contiguous(&s.at[Y], s.rows, s.n, size))
 
 
+cdef inline bint alone(const Span* s) noexcept nogil:
+    """Whether nothing but x enters the result."""
+    return (s.sums == NULL and s.at[GRAD].data == NULL and s.at[FACTOR].data == NULL
+            and s.at[BIAS].data == NULL)
+
+
+cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t n) noexcept nogil:
+    if not s.copies:
+        recall(s.known, <const uint16*> x, <uint16*> y, n, s.dtype)
+    elif x != y:
+        memcpy(y, x, 2 * n)
+
+
+cdef inline void span_of_known(const Span* s) noexcept nogil:
+    """Half types whose results are known already, or are x itself: no arithmetic."""
+    cdef tile buffer
+    cdef bint joined = (contiguous(&s.at[X], s.rows, s.n, 2)
+                        and contiguous(&s.at[Y], s.rows, s.n, 2))
+    cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2 and not s.stream
+    cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
+    cdef Py_ssize_t row, start, count
+    cdef const char* x
+    cdef char* y
+    for row in range(rows):
+        x = s.at[X].data + row * s.at[X].row
+        y = s.at[Y].data + row * s.at[Y].row
+        if in_place:
+            known_halves(s, x, y, n)
+            continue
+        start = 0
+        while start < n:
+            count = min(<Py_ssize_t> TILE, n - start)
+            gather_row(x + start * s.at[X].step, s.at[X].step, buffer.bytes, count, 2)
+            known_halves(s, buffer.bytes, buffer.bytes, count)
+            if s.stream and s.at[Y].step == 2:
+                stream(buffer.bytes, y + start * 2, 2 * count)
+            else:
+                scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
+            start += count
+    if s.stream:
+        stream_end()
+
+
 cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
     cdef Py_ssize_t size = itemsize(s.dtype), n = s.rows * s.n, head = 0, whole
+    if size == 2 and (s.known != NULL or s.copies) and alone(s):
+        span_of_known(s)
+        status_set(status)
+        return
     if needs_stages(s, size):
         span_in_tiles(s)
         status_set(status)

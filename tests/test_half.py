@@ -1,4 +1,10 @@
-"""float16 and bfloat16: all 65,536 inputs of every function and derivative, correctly rounded."""
+"""float16 and bfloat16: all 65,536 inputs of every function and derivative, correctly rounded.
+
+Calls are computed until a function has been called for 131,072 elements; then its results for all
+halves are known, and looked up or had in cheaper ways. The bits must not show it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -7,6 +13,7 @@ from mpmath import mp, mpf
 from reference import MP, precisely
 
 import cyact
+from cyact import _engine
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -16,6 +23,12 @@ HALVES = [np.float16, ml_dtypes.bfloat16]
 by_half = pytest.mark.parametrize("half", HALVES, ids=lambda d: d.__name__)
 by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
 ALL = np.arange(65536, dtype=np.uint16)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    """What is known is the last tests' business."""
+    _engine.forget()
 
 
 def rounded(y, half):
@@ -90,6 +103,86 @@ def test_every_derivative_is_correctly_rounded(case, half):
     true = expected(case.reference.derivative, case.reference.wide_derivative, case,
                     x.astype(np.float64), half, absolute)
     assert_same(case.derivative(x), true, x, f"derivative.{case}")
+
+
+def bits(y):
+    """As integers, with one for all NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isnan(y.astype(np.float32)), 0x7fff, y.view(np.uint16))
+
+
+def assert_known_as_computed(f, *x):
+    """f of arrays of 65,536 halves, computed; then of more of them, again and again."""
+    y = bits(f(*x))
+    many = [np.concatenate([a, a, a, a[:5]]) for a in x]
+    expected = np.concatenate([y, y, y, y[:5]])
+    for _ in range(2):
+        assert (bits(f(*many)) == expected).all()
+    for step in (2, -1):
+        assert (bits(f(*[a[::step] for a in many])) == expected[::step]).all()
+    assert (bits(f(*[a[:10] for a in many])) == expected[:10]).all()
+
+
+@by_half
+@by_case
+def test_results_are_the_same_when_they_are_known(case, half):
+    x = ALL.view(half)
+    grad = np.random.default_rng(5).permutation(ALL).view(half)
+    with np.errstate(all="ignore"):
+        assert_known_as_computed(case.value, x)
+        assert_known_as_computed(case.derivative, x)
+        assert_known_as_computed(case.backward, grad, x)
+        if case.takes_output:
+            assert_known_as_computed(lambda g, y: case.backward(g, output=y), grad, x)
+
+
+@by_half
+@pytest.mark.parametrize("name", ["swiglu", "geglu", "reglu"])
+def test_gated_units_are_the_same_when_they_are_known(name, half):
+    rng = np.random.default_rng(6)
+    grad, x, y = (rng.permutation(ALL).view(half) for _ in range(3))
+    with np.errstate(all="ignore"):
+        assert_known_as_computed(getattr(cyact, name), x, y)
+        for i in range(2):
+            assert_known_as_computed(lambda *a, i=i: getattr(cyact.backward, name)(*a)[i],
+                                     grad, x, y)
+
+
+@by_half
+@pytest.mark.parametrize("name", ["identity", "relu", "leaky_relu", "hard_sigmoid", "hard_swish",
+                                  "soft_shrink", "gelu"])
+def test_known_results_in_place_and_with_threads(name, half):
+    f = getattr(cyact, name)
+    x = np.random.default_rng(7).permutation(np.tile(ALL, 5)).view(half)[3:]
+    with np.errstate(all="ignore"):
+        true = np.concatenate([f(part) for part in np.array_split(x, 99)])
+        y = x.copy()
+        f(y, out=y)
+        assert (bits(y) == bits(true)).all()
+        grad = x[::-1].copy()
+        backward = getattr(cyact.backward, name)(grad, x)
+        getattr(cyact.backward, name)(grad, x, out=grad)
+        assert (bits(grad) == bits(backward)).all()
+    before = cyact.get_num_threads()
+    try:
+        cyact.set_num_threads(2)
+        assert (bits(f(np.tile(x, 20))) == np.tile(bits(true), 20)).all()
+    finally:
+        cyact.set_num_threads(before)
+
+
+@by_half
+def test_what_is_known_of_many_functions_is_bounded_and_not_mixed_up(half):
+    x = np.random.default_rng(8).standard_normal(200_000).astype(half)
+    slopes = np.linspace(0.3, 2.3, 50).tolist()
+    first = [cyact.silu(x[:500], beta) for beta in slopes]
+
+    def all_of(beta):
+        return bits(cyact.silu(x, beta))[:500]
+
+    with ThreadPoolExecutor(4) as pool:           # as one forgets, another may be reading
+        for y, known in zip(first * 2, pool.map(all_of, slopes * 2), strict=True):
+            assert (bits(y) == known).all()
 
 
 @by_half
