@@ -353,7 +353,9 @@ cdef struct Plan:
     const double* alpha           # one a class, or NULL
     Py_ssize_t block              # rows in a piece
     Py_ssize_t pieces             # in a run
-    Py_ssize_t buffer             # bytes of a buffer for a piece
+    Py_ssize_t probability_at     # where in a thread's buffers, in bytes; x is first
+    Py_ssize_t y_at
+    Py_ssize_t terms_at
 
 
 cdef inline Copy whole(const Plan* plan, Py_ssize_t rows) noexcept nogil:
@@ -383,7 +385,7 @@ cdef void stage_in(const Plan* plan, CrossEntropy* piece, char* scratch) noexcep
         piece.rows.x_row = c.y_row
         piece.rows.x_item = c.y_item
     if plan.stage_probability:
-        c.y = scratch + plan.buffer
+        c.y = scratch + plan.probability_at
         c.x = piece.probability
         c.x_dtype = plan.probability_dtype
         c.x_row = piece.probability_row
@@ -400,7 +402,7 @@ cdef void run_piece(const Plan* plan, Py_ssize_t number, char* scratch) noexcept
     cdef Py_ssize_t o = number // plan.pieces, r = number % plan.pieces * plan.block
     cdef Py_ssize_t run = plan.g.rows.rows, first = o * run + r
     cdef char* y = plan.g.rows.y + o * plan.g.y_outer + r * plan.g.rows.y_row
-    cdef double* terms = <double*> (scratch + 3 * plan.buffer)
+    cdef double* terms = <double*> (scratch + plan.terms_at)
     cdef Copy c
     piece.rows.rows = min(plan.block, run - r)
     piece.rows.x += o * plan.g.x_outer + r * plan.g.rows.x_row
@@ -414,7 +416,7 @@ cdef void run_piece(const Plan* plan, Py_ssize_t number, char* scratch) noexcept
     if piece.rows.y != NULL:
         piece.rows.y = y
         if plan.stage_y:
-            piece.rows.y = scratch + 2 * plan.buffer
+            piece.rows.y = scratch + plan.y_at
             piece.rows.y_row = c.x_row
             piece.rows.y_item = c.x_item
     if plan.focal:
@@ -540,15 +542,16 @@ def over_rows(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, prob
 cdef Py_ssize_t share_out(Plan* plan) noexcept:
     """Cut the rows into pieces; returns how many doubles of buffers each thread needs."""
     cdef const Rows* rows = &plan.g.rows
-    cdef Py_ssize_t size = 4 if rows.dtype == FLOAT32 else 8, doubles = 1
+    cdef Py_ssize_t size = 4 if rows.dtype == FLOAT32 else 8, doubles = 1, buffer
     plan.block = min(rows_a_piece(rows), rows.rows)
     plan.pieces = (rows.rows + plan.block - 1) // plan.block
     plan.across = abs(rows.x_row) < abs(rows.x_item)
-    plan.buffer = 0
-    if plan.stage_x or plan.stage_y or plan.stage_probability:
-        # Vectors may be read beyond the last row.
-        plan.buffer = (plan.block * rows.n * size + 128) & -64
-        doubles += 3 * plan.buffer // 8
+    # Vectors may be read beyond the last row.
+    buffer = (plan.block * rows.n * size + 128) & -64
+    plan.probability_at = buffer if plan.stage_x else 0
+    plan.y_at = plan.probability_at + (buffer if plan.stage_probability else 0)
+    plan.terms_at = plan.y_at + (buffer if plan.stage_y else 0)
+    doubles += plan.terms_at // 8
     if plan.focal:
         doubles += 4 * (plan.block + LANES)
     return doubles

@@ -520,6 +520,19 @@ SAMPLE_BITS = """
             loss, g = cyact.cross_entropy(x, np.arange(8) % n, reduction="none",
                                           label_smoothing=0.1, return_grad=True)
             found[f"cross_entropy {{n}} {{dtype.__name__}}"] = told(loss) + told(g)
+            y = cyact.focal_loss(x, np.arange(8) % n, 1.7, reduction="none", return_grad=True)
+            found[f"focal_loss {{n}} {{dtype.__name__}}"] = [told(v) for v in y]
+        x, v = np.concatenate([inputs(dtype, 120_000), special(dtype)]), dtype(1.7)
+        t = np.resize(np.concatenate([[0, 1], rng.random(999)]), x.shape).astype(dtype)
+        p = 1 / (1 + np.exp(-np.clip(x, -80, 80)))
+        for name, arguments in {{
+                "binary_cross_entropy_with_logits": (x, t, v, v), "kl_div": (x, t),
+                "binary_cross_entropy": (p, t, v), "kl_div of logarithms": (x, -np.abs(x), True),
+                }}.items():
+            loss = getattr(cyact, name.partition(" ")[0])
+            y = (*loss(*arguments, reduction="none", return_grad=True),
+                 *loss(*[a[:9999] if np.ndim(a) else a for a in arguments], return_grad=True))
+            found[f"{{name}} {{dtype.__name__}}"] = [told(a) for a in y]
     print(json.dumps(found))
 """
 
