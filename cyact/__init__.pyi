@@ -65,6 +65,11 @@ from cyact.rectifiers import rrelu as rrelu
 from cyact.rows import log_softmax as log_softmax
 from cyact.rows import logsumexp as logsumexp
 from cyact.rows import softmax as softmax
+from cyact.sparse import entmax as entmax
+from cyact.sparse import entmax15 as entmax15
+from cyact.sparse import hardmax as hardmax
+from cyact.sparse import maxout as maxout
+from cyact.sparse import sparsemax as sparsemax
 
 expit = sigmoid
 swish = silu
@@ -72,13 +77,13 @@ swish = silu
 __version__: str
 __all__ = [
     "algebraic_sigmoid", "arctan", "backward", "bent_identity", "bilinear", "catalog", "celu",
-    "crelu", "cross_entropy", "derivative", "dish", "elu", "erf", "erfc", "exp", "expit",
-    "expm1", "gaussian", "geglu", "gelu", "generalized_logistic", "get_num_threads", "glu",
-    "gudermannian", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "identity",
-    "isrlu", "leaky_relu", "log1mexp", "log1p", "log_ndtr", "log_sigmoid", "log_softmax",
-    "logit", "logsumexp", "mish", "ndtr", "noisy_relu", "num_threads", "prelu", "reglu",
-    "relu", "relu6", "relu_k", "rrelu", "selu", "set_num_threads", "show_config", "sigmoid",
-    "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
-    "squared_relu", "squareplus", "step", "swiglu", "swish", "tanh", "tanh_shrink",
-    "threshold", "thresholded_relu",
+    "crelu", "cross_entropy", "derivative", "dish", "elu", "entmax", "entmax15", "erf", "erfc",
+    "exp", "expit", "expm1", "gaussian", "geglu", "gelu", "generalized_logistic",
+    "get_num_threads", "glu", "gudermannian", "hard_shrink", "hard_sigmoid", "hard_swish",
+    "hard_tanh", "hardmax", "identity", "isrlu", "leaky_relu", "log1mexp", "log1p", "log_ndtr",
+    "log_sigmoid", "log_softmax", "logit", "logsumexp", "maxout", "mish", "ndtr", "noisy_relu",
+    "num_threads", "prelu", "reglu", "relu", "relu6", "relu_k", "rrelu", "selu",
+    "set_num_threads", "show_config", "sigmoid", "silu", "soft_shrink", "softmax", "softplus",
+    "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squared_relu", "squareplus",
+    "step", "swiglu", "swish", "tanh", "tanh_shrink", "threshold", "thresholded_relu",
 ]

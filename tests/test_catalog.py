@@ -103,7 +103,7 @@ def test_records_tell_what_the_functions_do(record):
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {
         "x", "axis", "keepdims", "bias", "out", "dtype", "gate", "value", "gate_half", "rng",
-        "return_slope", "return_noise"}
+        "return_slope", "return_noise", "b", "return_sign"}
 
 
 def test_no_alias_means_two_functions():

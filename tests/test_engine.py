@@ -391,24 +391,27 @@ def test_parameters_of_any_number_type_are_taken_at_full_precision(name, paramet
     function = getattr(cyact, name)
     if name == "noisy_relu":
         function = partial(function, training=True, rng=0)
+    more = 0 if 0.1 in parameter.domain else 1
     for value in (1, np.int8(1), np.float64(0.1), np.float32(0.1), np.array(0.1), Fraction(1, 10)):
+        value = value + more
         y = function(x, **with_room(name, parameter, value))
         assert y.dtype == np.float32
         assert same_bits(y, function(x, **with_room(name, parameter, float(value))))
     x = np.append(X, [0.1, np.float32(0.1)])       # a parameter may only be what x is compared to
-    assert not same_bits(function(x, **with_room(name, parameter, 0.1)),
-                         function(x, **with_room(name, parameter, float(np.float32(0.1)))))
+    assert not same_bits(function(x, **with_room(name, parameter, more + 0.1)),
+                         function(x, **with_room(name, parameter, float(np.float32(more + 0.1)))))
 
 
 @by_parameter
 def test_parameters_may_be_positional(name, parameter):
     parameters = cyact.catalog[name].parameters
     before = parameters[:[p.name for p in parameters].index(parameter.name)]
-    room = with_room(name, parameter, 0.7)
+    value = 0.7 if 0.7 in parameter.domain else 1.7
+    room = with_room(name, parameter, value)
     later = {n: v for n, v in room.items() if n not in [parameter.name, *(p.name for p in before)]}
     call = getattr(cyact, name)
-    assert same_bits(call(*arrays_of(name), *(p.default for p in before), 0.7, **later),
-                     call(*arrays_of(name), **{parameter.name: 0.7}, **later))
+    assert same_bits(call(*arrays_of(name), *(p.default for p in before), value, **later),
+                     call(*arrays_of(name), **{parameter.name: value}, **later))
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.5), (np.inf, -np.inf), (2, 1), (-0.5, -1e300)])

@@ -20,7 +20,7 @@ import cyact
 PEERS = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
 
 # Functions of the catalogue that are still to come: delete the name when one arrives.
-PENDING = {"gumbel_softmax", "logmeanexp", "softmin", "sparsemax"}
+PENDING = {"gumbel_softmax", "logmeanexp", "softmin"}
 # Where a peer's name is an alias of one of these
 OTHER_NAMES = {"exponential": "exp", "hard_silu": "hard_swish"}
 
