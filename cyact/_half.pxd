@@ -440,6 +440,10 @@ cdef extern from *:
     }
     """
     ctypedef unsigned short uint16 "uint16_t"
+    float from_half "cyact_from_half" (uint16 h) noexcept nogil
+    uint16 to_half "cyact_to_half" (float x) noexcept nogil
+    float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
+    uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
     float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
     void look_up "cyact_look_up" (const uint16* results, const uint16* x, uint16* y,

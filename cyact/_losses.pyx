@@ -45,14 +45,19 @@ from cyact._abi cimport (
 # Written so, Cython sees that this module is out of date when one of those is changed.
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
-from cyact._half cimport from_bfloat, narrow, round_to_odd, to_bfloat, uint16, widen
+from cyact._half cimport (
+    from_bfloat,
+    from_half,
+    narrow,
+    round_to_odd,
+    to_bfloat,
+    to_half,
+    uint16,
+    widen,
+)
 from cyact._math32 cimport opaque
 from cyact._math64 cimport pair
 from cyact._tile cimport cyact_status, status_get, status_set, tile
-
-cdef extern from *:
-    float from_half "cyact_from_half" (uint16 h) noexcept nogil
-    uint16 to_half "cyact_to_half" (float x) noexcept nogil
 
 ctypedef fused real:
     float

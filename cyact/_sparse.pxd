@@ -946,14 +946,17 @@ cdef inline void entmax_rows(const Rows* call, real kind) noexcept nogil:
 
 cdef inline void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fine) noexcept nogil:
     """y becomes y^(2 - alpha), 0 stays."""
-    cdef double v, k = 0, zero = 0, one = 1
+    cdef double v, zero = 0, one = 1
     cdef pair w
+    cdef expanded e
     cdef Py_ssize_t i
     for i in range(n & -SIDE):
         v = at_least(y[i], 1e-300)
         if fine:
-            w = exp_parts_of(times(log_pair(single(v), pair_of(v - one, 0)), exponent), &k)
-            v = scale(w.hi, at_most(at_least(k, -660.0), 660.0))
+            w = times(log_pair(single(v), pair_of(v - one, 0)), exponent)
+            w.hi = at_most(at_least(w.hi, -740.0), 460.0)
+            e = exp_fine(w)
+            v = scale(one + e.a.hi, e.n)
         else:
             v = exp(at_most(exponent * log(v), 460.0))
         y[i] = y[i] if (y[i] == zero) | (y[i] != y[i]) else v

@@ -10,6 +10,7 @@ import numpy as np
 from reference import REFERENCES
 
 import cyact
+from cyact._catalog import REQUIRED
 
 DTYPES = [np.float32, np.float64]
 
@@ -95,7 +96,11 @@ KERNELS = [c for i, c in enumerate(ELEMENTWISE)
 # The form outside training of functions that are random in it
 INFERENCE = [Case(record.name, ()) for record in cyact.catalog.values()
              if record.kind == "rectifiers" and record.range is not None]
-ROWS = [record.name for record in cyact.catalog.values() if record.kind == "rows"]
+FAMILY = [record.name for record in cyact.catalog.values() if record.kind == "rows"]
+# Those along an axis that need no parameter; maxout has its tests in test_sparse.py
+ROWS = FAMILY + [
+    record.name for record in cyact.catalog.values()
+    if record.kind == "sparse" and REQUIRED not in [p.default for p in record.parameters]]
 try:
     from ml_dtypes import bfloat16
     HALVES = [np.float16, bfloat16]

@@ -764,6 +764,38 @@ def log_softmax(row, temperature=1.0):
         return [(mpf(v) - top) / mpf(temperature) - log for v in row]
 
 
+def entmax(row, alpha):
+    """max((alpha - 1) x - tau, 0)^(1 / (alpha - 1)), tau by bisection, then Newton's method."""
+    with mp.workprec(MP + 200):
+        b = mpf(alpha) - 1
+        finite = [mpf(v) for v in row if v != -mp.inf]
+        top = max(finite)
+        z = [b * (v - top) for v in finite]
+        tau = _threshold(z, b)
+        return [mpf(0) if v == -mp.inf else max(b * (mpf(v) - top) - tau, mpf(0)) ** (1 / b)
+                for v in row]
+
+
+def _threshold(z, b):
+    """The tau < 0 for which max(z - tau, 0)^(1/b) sums to 1; the largest of z is 0."""
+    low, high = mpf(-1), -mpf(len(z)) ** -b
+    steps = 4 if b <= 1 else MP + 150       # beyond that the slope is infinite at each entry
+    for _ in range(steps):
+        middle = (low + high) / 2
+        total = mp.fsum((v - middle) ** (1 / b) for v in z if v > middle)
+        low, high = (middle, high) if total > 1 else (low, middle)
+    tau = low if b <= 1 else (low + high) / 2
+    while b <= 1:                           # the norm is convex: it is reached from below
+        inside = [v - tau for v in z if v > tau]
+        norm = mp.fsum(v ** (1 / b) for v in inside) ** b
+        slope = mp.fsum(v ** (1 / b - 1) for v in inside) * norm ** (1 - 1 / b)
+        step = (norm - 1) / slope
+        tau += step
+        if step < mpf(2) ** -(MP + 150):
+            break
+    return tau
+
+
 def logsumexp(row):
     """(log(sum(exp(x))), the magnitude M that its error is measured against)."""
     with mp.workprec(MP + 64):

@@ -5,15 +5,13 @@ import itertools
 import numpy as np
 import pytest
 import reference
-from cases import DTYPES, HALVES, REDUCING, ROWS, same_bits
+from cases import DTYPES, FAMILY, HALVES, REDUCING, ROWS, same_bits
 
 import cyact
 
-SPARSE = [record.name for record in cyact.catalog.values()
-          if record.kind == "sparse" and record.name != "maxout"]
-SINGLE = [*ROWS, *SPARSE]
-by_any = pytest.mark.parametrize("name", SINGLE)
-by_name = pytest.mark.parametrize("name", ROWS)
+SPARSE = [name for name in ROWS if name not in FAMILY]
+by_any = pytest.mark.parametrize("name", ROWS)
+by_name = pytest.mark.parametrize("name", FAMILY)
 by_dtype = pytest.mark.parametrize("dtype", [*DTYPES, *HALVES], ids=lambda d: np.dtype(d).name)
 levels = pytest.mark.levels
 INF, NAN = np.inf, np.nan

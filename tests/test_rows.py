@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from cases import DTYPES, REDUCING, ROWS, same_bits
+from cases import DTYPES, FAMILY, REDUCING, same_bits
 from reference import mp_ulps, ulps
 
 import cyact
@@ -244,7 +244,7 @@ def rounded_gradients(name, grad, x, axis, temperature=1.0):
 @levels
 @wide_only
 @by_dtype
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", FAMILY)
 @pytest.mark.parametrize("shape", [(6, 1), (6, 2), (6, 10), (6, 33), (4, 300), (2, 5000)], ids=str)
 def test_backward_is_the_vector_product(name, shape, dtype):
     """Relative to the terms of the difference, which is what its cancelling allows."""
@@ -282,7 +282,7 @@ def test_backward_from_the_output_agrees_with_backward_from_x(name, dtype):
 
 
 @by_dtype
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", FAMILY)
 def test_backward_is_the_slope_of_the_value(name, dtype):
     """Against central differences in float64."""
     rng = np.random.default_rng(1)
