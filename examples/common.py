@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-MISSING = [name for name in ("cyact", "matplotlib", "sklearn", "threadpoolctl", "tqdm")
+MISSING = [name for name in ("numpy", "cyact", "matplotlib", "sklearn", "threadpoolctl", "tqdm")
            if importlib.util.find_spec(name) is None]
 if MISSING:
     sys.exit(f"not installed: {', '.join(MISSING)}. In the folder that holds pyproject.toml run\n"

@@ -12,8 +12,8 @@ import sys
 import time
 from itertools import pairwise
 
+import common
 import numpy as np
-from common import command_line, positive, save
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.datasets import load_digits
@@ -277,7 +277,7 @@ def draw(path, losses, images, labels, probabilities):
         for side in ("top", "right", "bottom"):
             bars.spines[side].set_visible(False)
 
-    save(figure, path)
+    common.save(figure, path)
 
 
 def report_costs(networks, seconds, steps):
@@ -313,10 +313,10 @@ def compare_sigmoid_and_softmax():
 def arguments(argv):
     """Read and check the command line."""
     activations = [name for name, record in cyact.catalog.items() if record.kind == "elementwise"]
-    parser = command_line(__doc__, "digits.png")
+    parser = common.command_line(__doc__, "digits.png")
     parser.add_argument("--activation", choices=activations, default="gelu", metavar="NAME",
                         help=f"activation of the hidden layers: {', '.join(activations)}")
-    parser.add_argument("--epochs", type=positive, default=20, help="passes over the data")
+    parser.add_argument("--epochs", type=common.positive, default=20, help="passes over the data")
     return parser.parse_args(argv)
 
 

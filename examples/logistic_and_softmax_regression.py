@@ -14,8 +14,8 @@ import argparse
 import sys
 from typing import NamedTuple
 
+import common
 import numpy as np
-from common import command_line, save
 from matplotlib.figure import Figure
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
@@ -190,7 +190,7 @@ def draw(path, tumours, digits):
     left, right = bottom.subfigures(1, 2, width_ratios=[1, 2.1])
     draw_sums(left.subplots(), *digits)
     draw_digits(right, *digits)
-    save(figure, path)
+    common.save(figure, path)
 
 
 def draw_tumours(axis, logits, labels):
@@ -251,8 +251,8 @@ def draw_sums(axis, images, labels, sigmoids, softmax):
     bins = np.linspace(0, max(2, sums.max()), 41)
     axis.hist(sums, bins, color=SIGMOID,
               label=f"ten sigmoids: {sums.min():.2f} to {sums.max():.2f}")
-    axis.axvline(softmax.sum(axis=1).mean(), ymax=0.86, color=SOFTMAX, linewidth=2.5, linestyle="--",
-                 label="softmax: always 1")
+    axis.axvline(softmax.sum(axis=1).mean(), ymax=0.86, color=SOFTMAX, linewidth=2.5,
+                 linestyle="--", label="softmax: always 1")
     axis.set(title=f"Sum of the ten probabilities, {len(labels)} held-out digits",
              xlabel="sum", ylabel="digits", yscale="log", ylim=(0.7, 3000))
     axis.legend(loc="upper right", frameon=False)
@@ -314,7 +314,7 @@ def positive_number(text):
 
 def main(argv=None):
     """Train, compare, draw; return the exit status."""
-    parser = command_line(__doc__, "logistic_and_softmax_regression.png")
+    parser = common.command_line(__doc__, "logistic_and_softmax_regression.png")
     parser.add_argument("--penalty", type=positive_number, default=1.0,
                         help="strength of the squared penalty: 1 / C of scikit-learn")
     options = parser.parse_args(argv)
