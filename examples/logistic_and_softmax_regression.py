@@ -147,7 +147,7 @@ def minimize(objective, start, steepest, flattest, name, tolerance=1e-8, limit=2
                 return ahead, values
             there = ahead - grad / steepest
             here, ahead = there, there + momentum * (there - here)
-    raise RuntimeError(f"{name}: no minimum within {limit} steps; a larger --penalty helps")
+    sys.exit(f"{name}: no minimum within {limit:,} steps; a larger --penalty helps")
 
 
 def split(data, seed):
