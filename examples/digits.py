@@ -8,13 +8,11 @@ inside scikit-learn, so nothing is downloaded.
     python examples/digits.py --activation silu --epochs 60 --output silu.png
 """
 
-import argparse
-import os
 import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
+import common
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -279,13 +277,7 @@ def draw(path, losses, images, labels, probabilities):
         for side in ("top", "right", "bottom"):
             bars.spines[side].set_visible(False)
 
-    # Renamed when complete: a reader never sees half a picture.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        figure.savefig(partial, format=path.suffix[1:], dpi=120)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    common.save(figure, path)
 
 
 def report_costs(networks, seconds, steps):
@@ -321,37 +313,11 @@ def compare_sigmoid_and_softmax():
 def arguments(argv):
     """Read and check the command line."""
     activations = [name for name, record in cyact.catalog.items() if record.kind == "elementwise"]
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = common.command_line(__doc__, "digits.png")
     parser.add_argument("--activation", choices=activations, default="gelu", metavar="NAME",
                         help=f"activation of the hidden layers: {', '.join(activations)}")
-    parser.add_argument("--epochs", type=positive, default=20, help="passes over the data")
-    parser.add_argument("--seed", type=natural, default=0,
-                        help="seed of the weights, the split and the batches")
-    parser.add_argument("--output", type=Path, default=Path("digits.png"), help="picture to write")
-    options = parser.parse_args(argv)
-    formats = Figure().canvas.get_supported_filetypes()
-    if options.output.suffix[1:].lower() not in formats:
-        parser.error(f"--output {options.output}: the name must end in one of "
-                     + ", ".join(f".{suffix}" for suffix in formats))
-    if not options.output.parent.is_dir():
-        parser.error(f"--output {options.output}: there is no folder {options.output.parent}")
-    return options
-
-
-def positive(text):
-    """Read a whole number, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least 1")
-    return int(text)
-
-
-def natural(text):
-    """Read a seed."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 0 to 2**32 - 1")
-    return int(text)
+    parser.add_argument("--epochs", type=common.positive, default=20, help="passes over the data")
+    return parser.parse_args(argv)
 
 
 def main(argv=None):
