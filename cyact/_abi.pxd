@@ -69,7 +69,8 @@ cdef enum:
     LINE = 6          # b x + c; low where x < first, high where x > last
     LONG_LINE = 7     # (a + b) (x + c), rounded once, a much less than b; low and high as before
     PARABOLA = 8      # (a x + b) x + c
-    UNKNOWN = 9       # only computed
+    PARABOLA_AT_0 = 9     # a x x + b x
+    UNKNOWN = 10      # only computed
 
 cdef struct Known:
     int way

@@ -43,6 +43,7 @@ from cyact._abi cimport (
     LOOKED_UP,
     OPERANDS,
     PARABOLA,
+    PARABOLA_AT_0,
     RAMP,
     SHRUNK,
     SLOTS,
@@ -641,8 +642,9 @@ cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
         return True
     if m.op.simple == GATED:             # hard_swish': (x + 3 / 2) / 3
         return fits(m, LONG_LINE, 1.0 / 3 - <double> <float> (1.0 / 3), 1.0 / 3, 1.5, h, other)
-    return fits(m, PARABOLA, (y[one] + y[0x8000 | one]) / 2 - y[0],
-                (y[one] - y[0x8000 | one]) / 2, y[0], h, other)
+    return fits(m, PARABOLA if y[0] != 0 else PARABOLA_AT_0,
+                (y[one] + y[0x8000 | one]) / 2 - y[0], (y[one] - y[0x8000 | one]) / 2, y[0],
+                h, other)
 
 
 cdef bint fits(Memory* m, int way, double a, double b, double c, const unsigned short* h,

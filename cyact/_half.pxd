@@ -8,6 +8,7 @@ from cyact._abi cimport (
     LINE,
     LONG_LINE,
     LOOKED_UP,
+    PARABOLA,
     RAMP,
     SHRUNK,
     TILE,
@@ -175,8 +176,8 @@ cdef extern from *:
         cyact_narrow(x, h, n, bfloat);
     #endif
     }
-    /* y is the LINE (way 0), the LONG_LINE (1) or the PARABOLA (2) with p: first, last, low, high,
-       a, b, c. If there is a grad, h = grad * y instead. */
+    /* y is the LINE (way 0), the LONG_LINE (1), the PARABOLA (2) or the PARABOLA_AT_0 (3) with p:
+       first, last, low, high, a, b, c. If there is a grad, h = grad * y instead. */
     static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
                                            uint16_t *h, Py_ssize_t n, const float *p, int way,
                                            int bfloat) {
@@ -191,10 +192,12 @@ cdef extern from *:
                 s = cyact_plus(v, c);
                 lost = cyact_times(cyact_minus(v, cyact_minus(s, c)), b);
                 s = cyact_fused(s, b, cyact_fused(s, a, lost));
+            } else if (way == 3) {
+                s = cyact_fused(cyact_times(a, v), v, cyact_times(b, v));
             } else {
                 s = cyact_fused(way == 2 ? cyact_fused(a, v, b) : b, v, c);
             }
-            if (way != 2) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
+            if (way < 2) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
             if (grad)
                 cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
             else
@@ -203,10 +206,10 @@ cdef extern from *:
     #else
         cyact_widen(x, y, n, bfloat);
         for (i = 0; i < n; i++) {
-            float v = y[i], s = (p[4] * v + p[5]) * v + p[6];
+            float v = y[i], s = way == 2 ? (p[4] * v + p[5]) * v + p[6] : p[4] * v * v + p[5] * v;
             float t = way == 0 ? p[5] * v + p[6] : p[5] * (v + p[6]);
             t = v < p[0] ? p[2] : t;
-            y[i] = way == 2 ? s : v > p[1] ? p[3] : t;
+            y[i] = way > 1 ? s : v > p[1] ? p[3] : t;
         }
         if (grad) cyact_product(grad, y, h, n, bfloat);
     #endif
@@ -525,10 +528,14 @@ cdef inline void slopes_of(const Known* known, const uint16* x, float* y, const 
         c_slopes(x, y, grad, h, n, known.coefficients, 1, True)
     elif known.way == LONG_LINE:
         c_slopes(x, y, grad, h, n, known.coefficients, 1, False)
-    elif dtype == BFLOAT16:
+    elif known.way == PARABOLA and dtype == BFLOAT16:
         c_slopes(x, y, grad, h, n, known.coefficients, 2, True)
-    else:
+    elif known.way == PARABOLA:
         c_slopes(x, y, grad, h, n, known.coefficients, 2, False)
+    elif dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.coefficients, 3, True)
+    else:
+        c_slopes(x, y, grad, h, n, known.coefficients, 3, False)
 
 
 cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
