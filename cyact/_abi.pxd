@@ -66,8 +66,11 @@ cdef enum:
     GATED = 4     # x times that
     SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
     # of derivatives in float, which are multiplied by a gradient:
-    POLYNOMIAL = 6    # (a x + b) x + c; if a is 0, low where x < first, high where x > last
-    UNKNOWN = 7       # only computed
+    LINE = 6          # b x + c; low where x < first, high where x > last
+    LONG_LINE = 7     # (a + b) (x + c), rounded once, a much less than b; low and high as before
+    PARABOLA = 8      # (a x + b) x + c
+    PARABOLA_AT_0 = 9     # a x x + b x
+    UNKNOWN = 10      # only computed
 
 cdef struct Known:
     int way
@@ -86,7 +89,7 @@ cdef struct Known:
     float slope[2]                # for negative x and for others
     float shift
     float top
-    float polynomial[7]           # first, last, low, high, a, b, c
+    float coefficients[7]         # of LINE to PARABOLA: first, last, low, high, a, b, c
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:

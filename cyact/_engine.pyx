@@ -38,9 +38,12 @@ from cyact._abi cimport (
     FROM_OUTPUT,
     GATED,
     GRAD,
+    LINE,
+    LONG_LINE,
     LOOKED_UP,
     OPERANDS,
-    POLYNOMIAL,
+    PARABOLA,
+    PARABOLA_AT_0,
     RAMP,
     SHRUNK,
     SLOTS,
@@ -620,13 +623,12 @@ cdef bint find_out_slopes(Memory* m) noexcept:
         known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
         known.slopes = y
         if find_polynomial(m, h, x, other):
-            known.way = POLYNOMIAL
+            known.slopes = NULL
         elif m.slot == FROM_OUTPUT or m.op.cost < 0.3:
             known.way = UNKNOWN        # computed as fast
+            known.slopes = NULL
         else:
             known.way = LOOKED_UP
-        if known.way != LOOKED_UP:
-            known.slopes = NULL
     if known.slopes == NULL:
         free(y)
     free(x)
@@ -647,7 +649,7 @@ cdef void run_floats(const Memory* m, float* x, float* y) noexcept:
 
 cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
                           float* other) noexcept:
-    """Whether y is constant, then a constant or quadratic polynomial, then constant."""
+    """Whether y is constant, then a line, then constant; or a parabola."""
     cdef Known* known = &m.known
     cdef const float* y = known.slopes
     cdef int one = 0x3f80 if m.dtype == BFLOAT16 else 0x3c00
@@ -659,16 +661,22 @@ cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
         right -= 1
     if left == lowest:                   # NaN
         return False
-    known.way = POLYNOMIAL
-    known.polynomial[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
-    known.polynomial[4:] = [0, 0, y[half_of(left)]]
-    KERNELS.slopes(known, h, other, HALVES, m.dtype)
-    if all_same(y, other):
+    known.coefficients[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
+    if fits(m, LINE, 0, 0, y[half_of(left)], h, other):
         return True
-    known.polynomial[4:] = [(y[one] + y[0x8000 | one]) / 2 - y[0],
-                            (y[one] - y[0x8000 | one]) / 2, y[0]]
-    KERNELS.slopes(known, h, other, HALVES, m.dtype)
-    return all_same(y, other)
+    if m.op.simple == GATED:             # hard_swish': (x + 3 / 2) / 3
+        return fits(m, LONG_LINE, 1.0 / 3 - <double> <float> (1.0 / 3), 1.0 / 3, 1.5, h, other)
+    return fits(m, PARABOLA if y[0] != 0 else PARABOLA_AT_0,
+                (y[one] + y[0x8000 | one]) / 2 - y[0], (y[one] - y[0x8000 | one]) / 2, y[0],
+                h, other)
+
+
+cdef bint fits(Memory* m, int way, double a, double b, double c, const unsigned short* h,
+               float* other) noexcept:
+    m.known.way = way
+    m.known.coefficients[4:] = [<float> a, <float> b, <float> c]
+    KERNELS.slopes(&m.known, h, other, HALVES, m.dtype)
+    return all_same(m.known.slopes, other)
 
 
 cdef bint all_same(const float* a, const float* b) noexcept:

@@ -5,7 +5,10 @@ from cyact._abi cimport (
     BFLOAT16,
     CHOSEN,
     LANES,
+    LINE,
+    LONG_LINE,
     LOOKED_UP,
+    PARABOLA,
     RAMP,
     SHRUNK,
     TILE,
@@ -173,20 +176,28 @@ cdef extern from *:
         cyact_narrow(x, h, n, bfloat);
     #endif
     }
-    /* y = (a x + b) x + c; if a is 0, low where x < first and high where x > last. If there is a
-       grad, h = grad * y instead. p: first, last, low, high, a, b, c */
+    /* y is the LINE (way 0), the LONG_LINE (1), the PARABOLA (2) or the PARABOLA_AT_0 (3) with p:
+       first, last, low, high, a, b, c. If there is a grad, h = grad * y instead. */
     static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
-                                           uint16_t *h, Py_ssize_t n, const float *p,
-                                           int quadratic, int bfloat) {
+                                           uint16_t *h, Py_ssize_t n, const float *p, int way,
+                                           int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
         const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
         const cyact_floats low = cyact_fill(p[2]), high = cyact_fill(p[3]);
         const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
         for (i = 0; i < n; i += CYACT_WIDTH) {
-            cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_floats s = cyact_fused(quadratic ? cyact_fused(a, v, b) : b, v, c);
-            if (!quadratic) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
+            cyact_floats v = cyact_get(x + i, bfloat), s, lost;
+            if (way == 1) {
+                s = cyact_plus(v, c);
+                lost = cyact_times(cyact_minus(v, cyact_minus(s, c)), b);
+                s = cyact_fused(s, b, cyact_fused(s, a, lost));
+            } else if (way == 3) {
+                s = cyact_fused(cyact_times(a, v), v, cyact_times(b, v));
+            } else {
+                s = cyact_fused(way == 2 ? cyact_fused(a, v, b) : b, v, c);
+            }
+            if (way < 2) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
             if (grad)
                 cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
             else
@@ -195,9 +206,10 @@ cdef extern from *:
     #else
         cyact_widen(x, y, n, bfloat);
         for (i = 0; i < n; i++) {
-            float v = y[i], s = (p[4] * v + p[5]) * v + p[6], t = p[5] * v + p[6];
+            float v = y[i], s = way == 2 ? (p[4] * v + p[5]) * v + p[6] : p[4] * v * v + p[5] * v;
+            float t = way == 0 ? p[5] * v + p[6] : p[5] * (v + p[6]);
             t = v < p[0] ? p[2] : t;
-            y[i] = quadratic ? s : v > p[1] ? p[3] : t;
+            y[i] = way > 1 ? s : v > p[1] ? p[3] : t;
         }
         if (grad) cyact_product(grad, y, h, n, bfloat);
     #endif
@@ -464,7 +476,7 @@ cdef extern from *:
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
     void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
-                                  Py_ssize_t n, const float* p, bint quadratic,
+                                  Py_ssize_t n, const float* p, int way,
                                   bint bfloat) noexcept nogil
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
@@ -501,30 +513,38 @@ cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
         c_product(grad, x, h, n & -LANES, False)
 
 
-cdef inline void slopes_product(const Known* known, const uint16* x, float* y, const uint16* grad,
-                                uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
-    """h = grad * f'(x), rounded; h may be grad or x. y is of as many floats."""
-    cdef bint quadratic = known.polynomial[4] != 0
+cdef inline void slopes_of(const Known* known, const uint16* x, float* y, const uint16* grad,
+                           uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
+    """y = f'(x), or the value of a gate, in float; if there is a grad, h = grad * f'(x) rounded.
+
+    h may be grad or x; y is of as many floats all the same.
+    """
     n &= -LANES
-    if quadratic and dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.polynomial, True, True)
-    elif quadratic:
-        c_slopes(x, y, grad, h, n, known.polynomial, True, False)
+    if known.way == LOOKED_UP:
+        look_up_floats(known.slopes, x, y, n)
+        if grad != NULL:
+            product(grad, y, h, n, dtype)
+    elif known.way == LINE and dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.coefficients, 0, True)
+    elif known.way == LINE:
+        c_slopes(x, y, grad, h, n, known.coefficients, 0, False)
+    elif known.way == LONG_LINE and dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.coefficients, 1, True)
+    elif known.way == LONG_LINE:
+        c_slopes(x, y, grad, h, n, known.coefficients, 1, False)
+    elif known.way == PARABOLA and dtype == BFLOAT16:
+        c_slopes(x, y, grad, h, n, known.coefficients, 2, True)
+    elif known.way == PARABOLA:
+        c_slopes(x, y, grad, h, n, known.coefficients, 2, False)
     elif dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.polynomial, False, True)
+        c_slopes(x, y, grad, h, n, known.coefficients, 3, True)
     else:
-        c_slopes(x, y, grad, h, n, known.polynomial, False, False)
+        c_slopes(x, y, grad, h, n, known.coefficients, 3, False)
 
 
 cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
                         int dtype) noexcept nogil:
-    """y = f'(x), or the value of a gate, in float."""
-    if known.way == LOOKED_UP:
-        look_up_floats(known.slopes, x, y, n)
-    elif known.polynomial[4] != 0:
-        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, True, dtype == BFLOAT16)
-    else:
-        c_slopes(x, y, NULL, NULL, n & -LANES, known.polynomial, False, dtype == BFLOAT16)
+    slopes_of(known, x, y, NULL, NULL, n, dtype)
 
 
 cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,

@@ -18,7 +18,6 @@ from cyact._abi cimport (
     FLOAT64,
     GRAD,
     LANES,
-    POLYNOMIAL,
     TILE,
     WEIGHT,
     Operand,
@@ -35,7 +34,7 @@ from cyact._half cimport (
     round_and_list,
     round_to_odd,
     slopes,
-    slopes_product,
+    slopes_of,
     uint16,
     widen,
 )
@@ -381,9 +380,9 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             h = <uint16*> place
         elif place != at(&s.at[X], b) and place != grad:
             y = place
-    if s.known != NULL and s.known.way == POLYNOMIAL and half_grad != NULL:
-        slopes_product(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, half_grad, h,
-                       b.padded, s.dtype)
+    if s.known != NULL and half_grad != NULL:
+        slopes_of(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, half_grad, h,
+                  b.padded, s.dtype)
     else:
         x = evaluate(s, b, tiles, y, &w)
         if grad != NULL:
