@@ -309,7 +309,7 @@ cdef inline Terms binary_double(double p, double t, double w, double v, const Co
         d = m64.times(q, p * lift)
         y.grad = m64.divide(
             m64.product(m64.two_sum(p, -t), m64.times(c.scale, w * lift)), d)
-        plain = (p - t) * lift / d.hi * (c.scale.hi * w)
+        plain = (p - t) * (c.scale.hi * w * lift) / d.hi
         y.grad = plain if plain - plain != 0 else y.grad
         plain = limit(p) * (c.scale.hi * w)
         y.grad = undefined + (plain if p == t else y.grad)
