@@ -177,9 +177,15 @@ cdef struct Pointwise:
     int dtypes[6]
     bint flat[6]                  # contiguous in C order
     Py_ssize_t steps[6][64]
+    Py_ssize_t panel              # tiles that are run together
 
 # Elements [tile * TILE, (tile + 1) * TILE); their losses' sum is sum[0] + sum[1].
 ctypedef void (*loss_tile_t)(const Pointwise* call, Py_ssize_t tile, double* sum) noexcept nogil
+
+# call.panel tiles, from tile index * call.panel on, arrays that are not flat in buffers: each needs
+# room for as many doubles as the panel has elements.
+ctypedef void (*loss_panel_t)(const Pointwise* call, Py_ssize_t index, char* buffers,
+                              double* sums) noexcept nogil
 
 # rows * n items of any dtype, to or from the float32 or float64 that rows are computed in.
 cdef struct Copy:
@@ -211,6 +217,7 @@ ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double*
 cdef struct LossKernels:
     int abi
     loss_tile_t tile
+    loss_panel_t panel
     copy_rows_t copy_rows
     focal_t focal
     scale_rows_t scale_rows

@@ -26,6 +26,7 @@ from cyact._abi cimport (
     KL_DIV,
     KL_DIV_LOG_TARGET,
     LANES,
+    LOSS_ARRAYS,
     LOSS_GRAD,
     LOSS_POSITIVE,
     LOSS_TARGET,
@@ -314,7 +315,7 @@ cdef inline Terms binary_double(double p, double t, double w, double v, const Co
         d = m64.times(q, p * lift)
         y.grad = m64.divide(
             m64.product(m64.two_sum(p, -t), m64.times(c.scale, w * lift)), d)
-        plain = (p - t) * lift / d.hi * (c.scale.hi * w)
+        plain = (p - t) * (c.scale.hi * w * lift) / d.hi
         y.grad = plain if plain - plain != 0 else y.grad
         plain = limit(p) * (c.scale.hi * w)
         y.grad = undefined + (plain if p == t else y.grad)
@@ -654,6 +655,168 @@ cdef void run_tile(const Pointwise* call, Py_ssize_t index, double* sum) noexcep
     status_set(status)
 
 
+# Panels: several tiles at once of arrays that lie across memory (in Fortran order, say). They are
+# transposed, rows by rows, to and from buffers, so that each cache line is read once.
+
+cdef enum:
+    ACROSS = 8                    # rows that are copied together
+
+ctypedef fused word:
+    uint16
+    float
+    double
+
+
+cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
+    return -step if step < 0 else step
+
+
+cdef inline Py_ssize_t rows_ahead(const Pointwise* call, int array, const Place* place,
+                                  Py_ssize_t left) noexcept nogil:
+    """How many whole rows to copy together from here: 0 where they lie along memory."""
+    cdef int last = call.dims - 1
+    cdef const Py_ssize_t* steps = call.steps[array]
+    if last == 0 or place.index[last] != 0:
+        return 0
+    if magnitude(steps[last - 1]) >= magnitude(steps[last]):
+        return 0
+    return min(<Py_ssize_t> ACROSS, call.shape[last - 1] - place.index[last - 1],
+               left // call.shape[last])
+
+
+cdef inline void advance_rows(const Pointwise* call, Place* place, Py_ssize_t rows) noexcept nogil:
+    place.index[call.dims - 2] += rows - 1
+    advance(call, place, call.shape[call.dims - 1])
+
+
+cdef inline void transpose(const char* x, Py_ssize_t row, Py_ssize_t step, real* to,
+                           Py_ssize_t length, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t r, j
+    for j in range(length):
+        for r in range(rows):
+            to[r * length + j] = (<const real*> (x + r * row + j * step))[0]
+
+
+cdef inline void transpose_back(const word* source, char* y, Py_ssize_t row, Py_ssize_t step,
+                                Py_ssize_t length, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t r, j
+    for j in range(length):
+        for r in range(rows):
+            (<word*> (y + r * row + j * step))[0] = source[r * length + j]
+
+
+cdef void gather(const Pointwise* call, int array, Py_ssize_t start, Py_ssize_t n,
+                 real* to) noexcept nogil:
+    """n elements of an array of any layout and dtype, in C order."""
+    cdef int last = call.dims - 1, dtype = call.dtypes[array]
+    cdef Py_ssize_t step = call.steps[array][last], length = call.shape[last]
+    cdef Py_ssize_t row = call.steps[array][last - 1] if last else 0
+    cdef Py_ssize_t done = 0, rows, run, r, j
+    cdef real[ACROSS] few
+    cdef const char* x
+    cdef Place place
+    find(call, start, &place)
+    while done < n:
+        x = call.data[array] + offset(call, array, &place)
+        rows = rows_ahead(call, array, &place, n - done)
+        if rows > 1:
+            if dtype == call.dtype and rows == ACROSS:
+                transpose(x, row, step, to + done, length, ACROSS)
+            elif dtype == call.dtype:
+                transpose(x, row, step, to + done, length, rows)
+            else:
+                for j in range(length):
+                    copy_items(x + j * step, row, dtype, few, rows)
+                    for r in range(rows):
+                        to[done + r * length + j] = few[r]
+            advance_rows(call, &place, rows)
+            done += rows * length
+        else:
+            run = min(n - done, length - place.index[last])
+            copy_items(x, step, dtype, to + done, run)
+            advance(call, &place, run)
+            done += run
+
+
+cdef void scatter(const Pointwise* call, int array, Py_ssize_t start, Py_ssize_t n,
+                  const word* source) noexcept nogil:
+    """The reverse of gather, of items of the array's own dtype."""
+    cdef int last = call.dims - 1
+    cdef Py_ssize_t step = call.steps[array][last], length = call.shape[last]
+    cdef Py_ssize_t row = call.steps[array][last - 1] if last else 0
+    cdef Py_ssize_t done = 0, rows, run, j
+    cdef char* y
+    cdef Place place
+    find(call, start, &place)
+    while done < n:
+        y = call.data[array] + offset(call, array, &place)
+        rows = rows_ahead(call, array, &place, n - done)
+        if rows > 1:
+            if rows == ACROSS:
+                transpose_back(source + done, y, row, step, length, ACROSS)
+            else:
+                transpose_back(source + done, y, row, step, length, rows)
+            advance_rows(call, &place, rows)
+            done += rows * length
+        else:
+            run = min(n - done, length - place.index[last])
+            for j in range(run):
+                (<word*> (y + j * step))[0] = source[done + j]
+            advance(call, &place, run)
+            done += run
+
+
+cdef inline void flatten(const Pointwise* call, Pointwise* local, Py_ssize_t start, Py_ssize_t n,
+                         char* buffers) noexcept nogil:
+    """Describe n elements as contiguous arrays, inputs being gathered where they are not."""
+    cdef int k
+    cdef Py_ssize_t used = 0
+    cdef Py_ssize_t room = call.panel * TILE * sizeof(double)
+    local[0] = call[0]
+    local.dims = 1
+    local.shape[0] = local.size = n
+    for k in range(LOSS_ARRAYS):
+        if call.data[k] == NULL:
+            continue
+        if call.flat[k]:
+            local.data[k] += start * call.steps[k][call.dims - 1]
+            local.steps[k][0] = call.steps[k][call.dims - 1]
+            continue
+        local.flat[k] = True
+        local.data[k] = buffers + used
+        used += room
+        if k == LOSS_VALUE or k == LOSS_GRAD:
+            local.steps[k][0] = itemsize(call.dtypes[k])
+            continue
+        local.dtypes[k] = call.dtype
+        local.steps[k][0] = itemsize(call.dtype)
+        if call.dtype == FLOAT32:
+            gather(call, k, start, n, <float*> local.data[k])
+        else:
+            gather(call, k, start, n, <double*> local.data[k])
+
+
+cdef void run_panel(const Pointwise* call, Py_ssize_t index, char* buffers,
+                    double* sums) noexcept nogil:
+    cdef cyact_status status = status_get()
+    cdef Pointwise local
+    cdef int k
+    cdef Py_ssize_t start = index * call.panel * TILE, t
+    cdef Py_ssize_t n = min(call.size - start, call.panel * TILE)
+    flatten(call, &local, start, n, buffers)
+    for t in range((n + TILE - 1) // TILE):
+        run_tile(&local, t, sums + 2 * t)
+    for k in range(LOSS_VALUE, LOSS_GRAD + 1):
+        if call.data[k] != NULL and not call.flat[k]:
+            if call.dtypes[k] == FLOAT32:
+                scatter(call, k, start, n, <const float*> local.data[k])
+            elif call.dtypes[k] == FLOAT64:
+                scatter(call, k, start, n, <const double*> local.data[k])
+            else:
+                scatter(call, k, start, n, <const uint16*> local.data[k])
+    status_set(status)
+
+
 # Rows of any dtype
 
 cdef inline void copy_in(const Copy* c, real kind) noexcept nogil:
@@ -839,6 +1002,7 @@ cdef void fill_tables() noexcept:
 fill_tables()
 LOSSES.abi = ABI
 LOSSES.tile = run_tile
+LOSSES.panel = run_panel
 LOSSES.copy_rows = copy_rows
 LOSSES.focal = focal
 LOSSES.scale_rows = scale_rows

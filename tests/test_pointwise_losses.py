@@ -96,8 +96,8 @@ LOSSES = [
 by_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
 # How much of cancelling terms is left in sight: the bounds of the docstrings
-SEEN = {"float32": 2.0**-4, "float64": 2.0**-5}
-SEEN_IN_DIVERGENCE = {"float32": 2.0**-28, "float64": 2.0**-5}
+SEEN = {"float32": 2.0**-9, "float64": 2.0**-2}
+SEEN_IN_DIVERGENCE = {"float32": 2.0**-28, "float64": 2.0**-4}
 
 
 def ulps(y, true, dtype, least):
@@ -212,6 +212,8 @@ def test_subnormal_probabilities_keep_their_digits():
     loss, grad = cyact.binary_cross_entropy(p, np.ones(3), reduction="none", return_grad=True)
     np.testing.assert_allclose(loss, -np.log(p), rtol=1e-15)
     np.testing.assert_array_equal(grad, [-INF, -INF, -1 / 3e-300])
+    _, grad = cyact.binary_cross_entropy(2e-309, 1, 0.25, return_grad=True)
+    np.testing.assert_allclose(grad, -1.25e308, rtol=1e-9)
 
 
 # Reductions
@@ -355,6 +357,32 @@ def test_weights_broadcast(dtype, weight):
     np.testing.assert_allclose(grad, slopes * full[0], rtol=4 * np.finfo(dtype).eps)
 
 
+@by_dtype
+@pytest.mark.parametrize("kind", ["own", "half", "mixed"])
+@pytest.mark.parametrize("axes", [(2, 1, 0), (0, 2, 1), (1, 0, 2), (2, 0, 1)], ids=str)
+def test_arrays_that_lie_across_memory(dtype, kind, axes, threads):
+    rng = np.random.default_rng(7)
+    shape = (11, 60, 130)
+    x, t = rng.standard_normal(shape).astype(dtype), rng.integers(0, 2, shape)
+    w = rng.uniform(0, 3, (60, 1)).astype(dtype)
+    v = rng.uniform(0, 3, 130).astype(dtype)
+    t = t.astype(dtype if kind == "own" else np.int16)
+    if kind == "half":
+        x, w = x.astype(np.float16), w.astype(np.float16)
+
+    def laid(a):
+        return a.transpose(axes).copy().transpose(np.argsort(axes))
+
+    assert laid(x).strides != x.strides
+    for reduction in REDUCTIONS:
+        expected = W(x, t, w, v, reduction=reduction, return_grad=True)
+        for found in (W(laid(x), laid(t), w, v, reduction=reduction, return_grad=True),
+                      W(laid(x), t, w, v, reduction=reduction, return_grad=True),
+                      W(x, laid(t), w, v, reduction=reduction, return_grad=True)):
+            for one, two in zip(found, expected, strict=True):
+                assert same_bits(one, two)
+
+
 few = settings(max_examples=60, deadline=None)
 
 
@@ -389,11 +417,14 @@ def test_any_shape_and_strides(data):
 # Memory, and what is left alone
 
 @by_loss
-@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "int16", "strided", "mixed"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "int16", "strided", "mixed",
+                                  "across"])
 def test_the_gradient_is_the_only_memory_of_its_size(loss, kind):
     arrays = sample(loss, (1000, 1000), np.float32)
-    if kind == "strided":
+    if kind == "across":
         arrays = [a.T for a in arrays]
+    elif kind == "strided":
+        arrays = [np.repeat(a, 2, 1)[:, ::2] for a in arrays]
     elif kind == "mixed":
         arrays = [arrays[0], *(a.astype(np.float64) for a in arrays[1:])]
     else:
@@ -402,10 +433,12 @@ def test_the_gradient_is_the_only_memory_of_its_size(loss, kind):
     for grad in (False, True):
         loss.call(*[a[:2] for a in arrays], return_grad=grad)
         tracemalloc.start()
-        result = loss.call(*arrays, return_grad=grad)
+        with cyact.num_threads(1):
+            result = loss.call(*arrays, return_grad=grad)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < (grad + 0.01) * size + 50_000
+        # buffers of a panel, of a constant size for each thread
+        assert peak < (grad + 0.01) * size + (700_000 if kind == "across" else 50_000)
         del result
 
 

@@ -8,6 +8,7 @@ Needs cyact installed; the page is committed.
 
 import argparse
 import inspect
+import re
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -37,6 +38,16 @@ Along one axis; otherwise as the softmax family."""),
     "sampling": ("Along an axis: samples", """\
 Noise is drawn from `rng` before anything is computed."""),
 }
+
+LOSSES = ["cross_entropy", "nll_loss", "focal_loss", "binary_cross_entropy",
+          "binary_cross_entropy_with_logits", "kl_div"]
+LOSSES_HEAD = """\
+## Losses
+
+Value and, with `return_grad=True`, gradient in one pass: the gradient is the only memory of the
+input's size. `reduction` is "mean", "sum" or "none". Sums are made in float64, in an order that
+depends neither on threads nor on layout; results have the dtype of the input. Results are plain
+ndarrays; an array with masked entries is refused, for they would count."""
 
 # Questions of the introduction, answered by the catalogue
 QUESTIONS = [
@@ -134,12 +145,12 @@ def overview(records):
         yield f"| [{record.name}](#{record.name}) | `{formula}` | " + " | ".join(claims) + " |"
 
 
-def call(record):
+def call(name, function):
     """How to call it, without annotations."""
-    signature = inspect.signature(record.function)
+    signature = inspect.signature(function)
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     text = str(signature.replace(parameters=bare, return_annotation=signature.empty))
-    return f"{record.name}{text}"
+    return f"{name}{text}"
 
 
 def parameter(p):
@@ -193,7 +204,7 @@ def entry(record):
     yield record.summary.replace("``", "`")
     yield ""
     if record.kind != "elementwise":
-        yield f"- Call: `{call(record)}`"
+        yield f"- Call: `{call(record.name, record.function)}`"
     yield f"- Formula: `{record.formula}`"
     if record.parameters:
         yield "- Parameters:"
@@ -211,6 +222,22 @@ def entry(record):
     yield ""
 
 
+def loss_entry(name):
+    """The section of a loss: its docstring's summary and notes."""
+    function = getattr(cyact, name)
+    doc = inspect.getdoc(function)
+    notes = doc.partition("\nNotes\n-----\n")[2]
+    notes = re.split(r"\n\n[A-Z][\w ]+\n-+\n", notes)[0]
+    yield f"### {name}"
+    yield ""
+    yield doc.partition("\n")[0]
+    yield ""
+    yield f"- Call: `{call(name, function)}`"
+    yield ""
+    yield notes.strip().replace("``", "`")
+    yield ""
+
+
 def page():
     records = list(cyact.catalog.values())
     linear = names(record for record in records if record.nonlinear is False)
@@ -223,6 +250,9 @@ def page():
         lines += [""] if claiming else []
         for record in found:
             lines += entry(record)
+    lines += [LOSSES_HEAD, ""]
+    for name in LOSSES:
+        lines += loss_entry(name)
     return "\n".join(lines)
 
 
