@@ -29,6 +29,7 @@ from cyact._abi cimport (
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
 cimport cyact._tile as _tile
+from cyact._lanes cimport PERMUTES, WIDTH, load, store
 from cyact._math32 cimport (
     at_least,
     at_most,
@@ -925,16 +926,15 @@ cdef void mish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 # gelu: x Phi(x) = max(x, 0) - |x| Phi(-|x|), Phi the normal distribution
 
 cdef void gelu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef float zero = <float> opaque(0), minus_zero = <float> opaque(-0.0)
-    cdef float high = <float> opaque(15)
-    cdef m32.uint32 limit = m32.bits32(<float> opaque(14.5))
+    cdef Py_ssize_t i, start = 0
+    cdef float zero = <float> opaque(0), high = <float> opaque(15)
     if real is double:
         for i in range(n & -LANES):
             y[i] = m64.gelu(x[i])
-    elif m32.FUSED:
-        for i in range(n & -LANES):
-            y[i] = m32.gelu1(x[i], limit, minus_zero)
+    elif PERMUTES:
+        while start < n:
+            store(y + start, m32.gelu_lanes(load(x + start)))
+            start += WIDTH
     else:
         for i in range(n & -LANES):
             y[i] = <float> (positive(x[i], zero)

@@ -70,6 +70,8 @@ cdef extern from *:
 
 from libc.math cimport sqrt, sqrtf
 
+from cyact._lanes cimport as_lanes, as_words, every, fused, greater, lanes, lesser, lookup, words
+
 ctypedef fused number:
     float
     double
@@ -641,61 +643,89 @@ cdef inline float selu_tail1(float x) noexcept nogil:
     return fmaf(<float> 1.7580993175506592, sum, rest)
 
 
-cdef inline float gelu1(float x, uint32 high, float minus_zero) noexcept nogil:
-    """x Phi(x) = max(x, 0) - F, F = a Phi(-a); a = |x| up to `high`, the bits of 14.5.
-
-    F = z e^(-a^2/2) w / 2 with z = a / (1 + a) in two floats, e^(-a^2/2) likewise, and
-    w = (1 + a) erfcx(a / sqrt 2), which stays so near 1 that w - 1 needs no low part; it is
-    nearest, also for large a, times 2^(5/64), hence exponents n + 5/64. The last product
-    takes out a factor 2^64: so subnormal results round only there.
-
-    At most 0.9991 ULP over all inputs, with these coefficients in this order of operations:
-    after any edit look at all of them again.
+# Rows of gelu's tables, by tools/constants32.py; the numbers are rounded to float32.
+cdef extern from *:
     """
-    cdef uint32 bits = bits32(x) & 0x7fffffff
-    cdef float a = from_bits32(bits if bits < high else high)
-    # z + z_low = a / (1 + a)
-    cdef float sum = a + ONE
-    cdef float lost = a - (sum - ONE)
-    cdef float z = a / sum
-    cdef float remainder = fmaf(-z, lost, fmaf(-z, sum, a))
-    cdef float z_low = fmaf(-remainder, z, remainder)
-    # v = 2^(5/64) w - 1
-    cdef float t = (a - <float> 3.700000047683716) / (a + <float> 3.5)
-    cdef float v = fmaf(<float> 0.0002157059934688732, t, <float> 0.0003593313740566373)
-    # a^2 = r - 2 ln2 n with n = integer + 5/64, the integer floored by the mask
-    cdef float square = a * a
-    cdef float rounded = from_bits32(
-        bits32(fmaf(square, <float> -0.7213475204444817, <float> 196608.421875)) & ~<uint32> 63)
-    cdef float n = rounded - <float> 196607.921875
-    cdef float high_r = fmaf(n, <float> 1.38629150390625, square)
-    cdef float low_r = fmaf(n, <float> 2.8572136406188345e-06, fmaf(a, a, -square))
-    cdef float r = high_r + low_r
-    # 2 e^(-r/2) = e + e_low
-    cdef float two = <float> 2.0
-    cdef float e = two - high_r
-    cdef float e_low = ((two - e) - high_r) - low_r
-    cdef float q = fmaf(<float> 4.316237027524039e-05, r, <float> -0.0005231245304457843)
-    cdef float scale = from_bits32((bits32(rounded) << 17) + <uint32> 0x5e800000)
-    cdef float product, low
-    v = fmaf(v, t, <float> -0.0017308663809671998)
-    v = fmaf(v, t, <float> -0.0013823775807395577)
-    v = fmaf(v, t, <float> 0.01509849727153778)
-    v = fmaf(v, t, <float> -0.029168639332056046)
-    v = fmaf(v, t, <float> 0.006026945076882839)
-    v = fmaf(v, t, <float> 0.08965247124433517)
-    v = fmaf(v, t, <float> -0.22761324048042297)
-    v = fmaf(v, t, <float> -0.06479397416114807)
-    v = fmaf(z, v, <float> 0.0556451790034771)
-    q = fmaf(q, r, <float> 0.005208564456552267)
-    q = fmaf(q, r, <float> -0.04166627302765846)
-    q = fmaf(q, r, <float> 0.2499999701976776)
-    e_low = fmaf(r * r, q, e_low)
-    low = fmaf(e + e_low, v, e_low)
-    product = e + low
-    low = (e - product) + low
-    product = fmaf(z, product, fmaf(z, low, z_low * product)) * scale
-    return fmaf(-product, <float> 5.421010862427522e-20, positive(x, minus_zero))
+    static const float cyact_gelu_powers[16] = {
+        1.8446744e+19, 1.8239578e+19, 1.8068442e+19, 1.792883e+19, 1.781624e+19,
+        1.7735175e+19, 1.7681132e+19, 1.7658614e+19, 1.765411e+19, 1.7681132e+19,
+        1.7726168e+19, 1.7793722e+19, 1.7883794e+19, 1.7996384e+19, 1.8126989e+19,
+        1.8280111e+19};
+    static const float cyact_gelu_shifts[16] = {
+        0.0, -0.00017349723, -2.5646976e-05, 0.00010786069, -0.00017953732, -0.00017093528,
+        -0.00028124818, 0.0003017122, -0.00021190527, 0.00034659944, 5.42181e-05,
+        -0.0002533483, -0.00040417167, -0.00020339935, -0.00031963823, 0.00030355484};
+    static const float cyact_gelu_centres[16] = {
+        1.2981523, 1.7611171, 2.2315142, 2.7424958, 3.4558003, 4.6383977, 5.6306424,
+        6.3551755, 7.823305, 10.264698, 11.862508, 13.714665, 0.10235305, 0.36149722,
+        0.6238685, 0.8774814};
+    static const float cyact_gelu_mills[16] = {
+        0.22711182, 0.18676758, 0.15783691, 0.13513184, 0.11294556, 0.09008789, 0.07836914,
+        0.072387695, 0.06454468, 0.05935669, 0.059524536, 0.06265259, 0.46166992,
+        0.38330078, 0.32409668, 0.28027344};
+    static const float cyact_gelu_q[6][16] = {
+      {-0.4599741, -0.38783613, -0.329941, -0.2798407, -0.22554465, -0.16097702,
+       -0.12159199, -0.09817878, -0.05969042, -0.01133908, 0.014298038, 0.040494192,
+       -0.7609722, -0.67689955, -0.60391223, -0.5432231},
+      {0.19366631, 0.1441415, 0.10930559, 0.082928106, 0.058534496, 0.035548456,
+       0.024883142, 0.019771496, 0.013350554, 0.008666054, 0.007619295, 0.0075039687,
+       0.4644799, 0.37920728, 0.31101972, 0.2586693},
+      {-0.07254729, -0.048065025, -0.032585952, -0.02203949, -0.013392879, -0.0064788763,
+       -0.0037828342, -0.0026281062, -0.0013084038, -0.00037458196, -7.6062846e-05,
+       0.00016024936, -0.24094649, -0.18284364, -0.13944061, -0.108247966},
+      {0.025039326, 0.014960472, 0.009174465, 0.0055956068, 0.0029775042, 0.0011837536,
+       0.00060348026, 0.0003866235, 0.00017290536, 5.9461567e-05, 3.743262e-05,
+       2.9390834e-05, 0.11087351, 0.078923866, 0.05646059, 0.041245863},
+      {-0.008116747, -0.0044174152, -0.002463378, -0.0013633143, -0.000645318,
+       -0.00020897233, -9.225184e-05, -5.340739e-05, -1.9871475e-05, -4.3838436e-06,
+       -1.550184e-06, -3.0368675e-08, -0.046402402, -0.031208634, -0.021081597,
+       -0.014572531},
+      {0.0027190784, 0.0012504614, 0.0006074121, 0.00031320495, 0.00012522929,
+       4.2981803e-05, 1.604523e-05, 6.4647165e-06, 2.0515213e-06, 5.410198e-07,
+       1.8084808e-07, 9.510426e-08, 0.016882466, 0.011032082, 0.0072798175, 0.004823248}};
+    """
+    const float* GELU_POWERS "cyact_gelu_powers"
+    const float* GELU_SHIFTS "cyact_gelu_shifts"
+    const float* GELU_CENTRES "cyact_gelu_centres"
+    const float* GELU_MILLS "cyact_gelu_mills"
+    const float[16]* GELU_Q "cyact_gelu_q"
+
+
+cdef inline lanes gelu_lanes(lanes x) noexcept nogil:
+    """x Phi(x) = max(x, 0) - F, F = a Phi(-a), a = |x| up to 14.5.
+
+    a^2 = n STEP + r, and e^(-MU a^2) is 2^(-n/16) e^(-MU r). The rest of Phi(-a) falls slowly,
+    C (1 + d q(d)) on each of 16 intervals of a, d the distance from a number near its middle.
+    The power and C have 12 bits each, so that their product h is exact; what the power lacks
+    is in r. Thus F = a h + a h w with a small w, that needs no low part, is good to a little
+    more than its own rounding. h has a factor 2^64, removed with the last rounding: so
+    subnormal results round only there.
+    """
+    cdef lanes a = lesser(as_lanes(as_words(x) & <unsigned int> 0x7fffffff),
+                          every(<float> 14.5))
+    cdef words interval = as_words(a + ONE) >> 21
+    cdef lanes t = fused(a, a * <float> 11.636363983154297, every(ROUNDF))
+    cdef words n = as_words(t)
+    # n STEP, exactly: STEP = 11/128
+    cdef lanes whole = fused(t, every(<float> 0.0859375),
+                             every(<float> -1081344.0))
+    cdef lanes r = fused(a, a, -whole) + lookup(GELU_SHIFTS, n)
+    cdef lanes h = (as_lanes(as_words(lookup(GELU_POWERS, n)) - (n << 19))
+                    * lookup(GELU_MILLS, interval))
+    cdef lanes d = a - lookup(GELU_CENTRES, interval)
+    cdef lanes s = fused(every(<float> -0.0213504359126091), r,
+                         every(<float> 0.12706702947616577))
+    cdef lanes q = fused(lookup(GELU_Q[5], interval), d, lookup(GELU_Q[4], interval))
+    cdef lanes w
+    s = fused(s, r, every(<float> -0.5041070580482483))
+    q = fused(q, d, lookup(GELU_Q[3], interval))
+    s = fused(s, r, every(<float> -1.1947695055525287e-09))
+    q = fused(q, d, lookup(GELU_Q[2], interval))
+    q = fused(q, d, lookup(GELU_Q[1], interval))
+    q = fused(q, d, lookup(GELU_Q[0], interval))
+    w = fused(q, fused(d, s, d), s)
+    return fused(-fused(a, h, a * h * w), every(<float> 5.421010862427522e-20),
+                 greater(every(<float> -0.0), x))
 
 
 cdef inline float log1p_any(float x) noexcept nogil:

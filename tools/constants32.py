@@ -18,11 +18,13 @@ from mpmath import (
     erfc,
     exp,
     expm1,
+    floor,
     linspace,
     log,
     log1p,
     mp,
     mpf,
+    nint,
     nstr,
     pi,
     sqrt,
@@ -113,33 +115,118 @@ def tanh_shrink_over(z):
     return (1 - tanh_over(z)) / z
 
 
-# gelu1: (1 + a) erfcx(a / sqrt 2) 2^(5/64) = 1 + D + z P(t), t = (a - C) / (a + 3.5).
-# A weighted minimax fit of degree 9 whose coefficients were rounded to float one after
-# another, the highest first, the others fitted anew each time: 2^-28.2 before. Fits as good
-# differ by 0.1 ULP in the rounding of their Horner steps: of some dozens this did best over
-# all inputs. Here they are only measured. Constant term first.
-GELU_CENTRE, GELU_D = 3.700000047683716, 0.0556451790034771
-GELU_P = [-0.06479397416114807, -0.22761324048042297, 0.08965247124433517,
-          0.006026945076882839, -0.029168639332056046, 0.01509849727153778,
-          -0.0013823775807395577, -0.0017308663809671998, 0.0003593313740566373,
-          0.0002157059934688732]
-# 2 e^(-r/2) = 2 - r + r^2 Q(r), made the same way.
-GELU_Q = [0.2499999701976776, -0.04166627302765846, 0.005208564456552267,
-          -0.0005231245304457843, 4.316237027524039e-05]
+# gelu's tables. With a^2 = n STEP + r, e^(-MU a^2) is 2^(-n/16) e^(-MU r); the rest of Phi(-a)
+# is `mills`. MU is 0.51 instead of 1/2: with a STEP of few bits n STEP is exact, and the rest
+# falls a little slower, which helps its polynomials.
+STEP = mpf(11) / 128
+MU = LN2 / (16 * STEP)
 
 
-def gelu_v_error(z):
-    """Relative error of gelu1's v at a = z/(1 - z)."""
-    a = z / (1 - z)
-    t = (a - mpf(GELU_CENTRE)) / (a + mpf("3.5"))
-    v = 2 * (1 + a) * erfcx_half(a) * mpf(2) ** (mpf(5) / 64)
-    return (1 + mpf(GELU_D) + z * horner([mpf(c) for c in GELU_P], t)) / v - 1
+def mills(a):
+    return exp(MU * a * a) * erfc(a / sqrt(mpf(2))) / 2
 
 
-def gelu_exp_error(r):
-    """Relative error of gelu1's 2 e^(-r/2)."""
-    q = horner([mpf(c) for c in GELU_Q], r)
-    return (2 - r + r * r * q) / (2 * exp(-r / 2)) - 1
+def to_bits(x, bits):
+    """x rounded to a number of that many bits."""
+    unit = mpf(2) ** (floor(log(abs(x), 2)) + 1 - bits)
+    return nint(x / unit) * unit
+
+
+def gelu_powers():
+    """2^(64 - j/16) rounded to 12 bits, with j/16 added to its exponent; what a^2 must be
+    increased by for the rounding.
+    """
+    powers, shifts = [], []
+    for j in range(16):
+        true = mpf(2) ** (64 - mpf(j) / 16)
+        rounded = to_bits(true, 12)
+        bits, = unpack("I", pack("f", float(rounded)))
+        powers.append(mpf(unpack("f", pack("I", bits + (j << 19)))[0]))
+        shifts.append(log(rounded / true) / MU)
+    return powers, shifts
+
+
+def gelu_exponential(reach):
+    """Coefficients c with e^(-MU r) = 1 + c0 + c1 r + …, and their error."""
+    p, _, _ = fit(lambda r: exp(-MU * r), -reach, reach, 3)
+    p = [mpf(float32(c)) for c in [p[0] - 1, *p[1:]]]
+    return p, worst(lambda r: (1 + horner(p, r)) * exp(MU * r) - 1, -reach, reach)
+
+
+def recentred(p, c):
+    """The coefficients of p(c + d) as a polynomial in d."""
+    p = list(p)
+    for i in range(len(p)):
+        for k in range(len(p) - 2, i - 1, -1):
+            p[k] += c * p[k + 1]
+    return p
+
+
+def gelu_interval(lo, hi):
+    """(centre, mills(centre), coefficients q, error): mills(centre + d) over mills(centre) is
+    1 + d q(d) for lo <= centre + d <= hi.
+
+    mills(centre) has 12 bits, so that its product with a power of the other table is exact, and
+    centre 24. Of all such centres in the middle part of the interval that one is taken whose
+    coefficients, rounded to float, are best; small values of d q(d) count as well, for they
+    round less.
+    """
+    middle, half = (lo + hi) / 2, (hi - lo) / 2
+    p, _, _ = fit(lambda d: mills(middle + d), -half, half, 6)
+    slope = [k * c for k, c in enumerate(p)][1:]
+    nodes = [(lo + half * (1 + t), mills(lo + half * (1 + t)))
+             for t in linspace(mpf(-1), mpf(1), 61)]
+    unit = abs(to_bits(p[0], 12) - to_bits(p[0] * (1 - mpf(2) ** -11), 12))
+    found = []
+    for k in range(-400, 401):
+        value = to_bits(p[0], 12) + k * unit
+        d = (value - p[0]) / p[1]
+        if abs(d) > half / 2:
+            continue
+        for _ in range(5):
+            d -= (horner(p, d) - value) / horner(slope, d)
+        if abs(d) > mpf("0.3") * half:
+            continue
+        centre = mpf(float32(middle + d))
+        q = [mpf(float32(c / value)) for c in recentred(p, centre - middle)[1:]]
+        error = max(abs((1 + (a - centre) * horner(q, a - centre)) * value / true - 1)
+                    for a, true in nodes)
+        spread = max(abs(nodes[0][1] / value - 1), abs(nodes[-1][1] / value - 1))
+        found.append((error + spread / 2**26, centre, value, q, error))
+    return min(found)[1:]
+
+
+def gelu_intervals():
+    """The tables of the 16 intervals of a, and the largest error.
+
+    The interval of a is told by the two low bits of the exponent and the two high bits of the
+    mantissa of 1 + a: the table begins with the four of 2 <= 1 + a < 4.
+    """
+    rows = {}
+    for exponent in range(4):
+        for quarter in range(4):
+            lo, hi = ((mpf(2) ** (exponent - 2) * (4 + quarter + end)) - 1 for end in (0, 1))
+            rows[(exponent - 1) % 4 * 4 + quarter] = gelu_interval(lo, min(hi, mpf("14.55")))
+    centres, values, q, errors = zip(*(rows[k] for k in range(16)), strict=True)
+    return [centres, values, *zip(*q, strict=True)], max(errors)
+
+
+def float_digits(x):
+    """The shortest decimal that is x in float32."""
+    for digits in range(6, 10):
+        text = f"{float(x):.{digits}g}"
+        if float32(float(text)) == float(x):
+            break
+    return text if "." in text or "e" in text else text + ".0"
+
+
+def tables():
+    """(name, rows, error) of the tables in _math32.pxd."""
+    powers, shifts = gelu_powers()
+    shifts = [mpf(float32(c)) for c in shifts]
+    yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [powers, shifts], None
+    rows, error = gelu_intervals()
+    yield "gelu: centres; mills there; q, constant terms first", rows, error
 
 
 def worst(error, lo, hi):
@@ -233,11 +320,9 @@ def sets():
     yield "1/(2 ln 2)", [1 / (2 * LN2)], mpf(0)
     high = mpf(int(LN2 * 2**15)) / 2**15
     yield "ln 2, 15 bits and the rest", [high, LN2 - high], mpf(0)
-    yield "gelu1: 2 ln 2, 14 bits and the rest", [2 * high, 2 * (LN2 - high)], mpf(0)
-    yield "gelu1, v: C, D", [mpf(GELU_CENTRE), mpf(GELU_D)], mpf(0)
-    yield "gelu1, v: P", [mpf(c) for c in GELU_P], worst(gelu_v_error, 0, 14.5 / 15.5)
-    reach = LN2 * mpf("1.016")
-    yield "gelu1, e^(-r/2)", [mpf(c) for c in GELU_Q], worst(gelu_exp_error, -reach, reach)
+    yield "gelu: STEP and 1/STEP", [STEP, mpf(float32(1 / STEP))], mpf(0)
+    reach = STEP / 2 * mpf("1.001") + max(abs(c) for c in gelu_powers()[1])
+    yield "gelu: e^(-MU r)", *gelu_exponential(reach)
     scale, product = selu_constants()
     high = mpf(int(product * 2**23)) / 2**23
     yield "selu: scale - 1", [scale - 1], mpf(0)
@@ -261,6 +346,13 @@ def main():
     target = Path(__file__).parent.parent / "cyact" / "_math32.pxd"
     source = target.read_text() if "--check" in sys.argv else None
     missing = 0
+    for name, rows, error in tables():
+        print(f"{name}: {f'2^{nstr(log(error, 2), 4)}' if error else 'exact to rounding'}")
+        for row in rows:
+            text = ", ".join(float_digits(c) for c in row)
+            absent = source is not None and text not in " ".join(source.split())
+            missing += absent
+            print(f"    {{{text}}}{'   MISSING' if absent else ''}")
     for name, coefficients, error in sets():
         bound = f"2^{nstr(log(error, 2), 4)}" if error else "exact to rounding"
         print(f"{name}: {bound}")
