@@ -434,6 +434,8 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
     cdef Py_ssize_t i, count, start = 0
     cdef double rounded[BLOCK]
     cdef double rest[BLOCK]
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
     while start < n:
         count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
@@ -441,6 +443,10 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
             exp_ratio_block(x + start, rounded, rest, count)
             for i in range(count):
                 y[start + i] = m64.sigmoid(rounded[i], rest[i], x[start + i])
+        elif PERMUTES:
+            m32.exp_plus_one(x + start, sum, lost, count)
+            for i in range(count):
+                y[start + i] = m32.sigmoid_from(x[start + i], sum[i], lost[i])
         else:
             for i in range(count):
                 m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
@@ -862,6 +868,23 @@ cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
         start += BLOCK
 
 
+cdef inline void silu1_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    """x sigmoid(x) = max(x, 0) - a / (1 + e^a), a = |x|."""
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    cdef float high = <float> opaque(120), minus_zero = <float> opaque(-0.0), a, tail
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one(x + start, sum, lost, count)
+        for i in range(count):
+            a = magnitude(x[start + i])
+            tail = m32.logistic(a if a < high else high, sum[i], lost[i])
+            y[start + i] = m32.fmaf(-tail, <float> 5.421010862427522e-20,
+                                    positive(x[start + i], minus_zero))
+        start += BLOCK
+
+
 cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double beta = p[0]
@@ -873,6 +896,9 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
     cdef double bottom = opaque(-600), top = opaque(600), t
     if real is float:
+        if beta == 1 and PERMUTES:
+            silu1_float(x, y, n)
+            return
         if beta == 1:
             silu_float(x, y, n, -m32.LOG2E, 120)
             return

@@ -70,7 +70,20 @@ cdef extern from *:
 
 from libc.math cimport sqrt, sqrtf
 
-from cyact._lanes cimport as_lanes, as_words, every, fused, greater, lanes, lesser, lookup, words
+from cyact._lanes cimport (
+    WIDTH,
+    as_lanes,
+    as_words,
+    every,
+    fused,
+    greater,
+    lanes,
+    lesser,
+    load,
+    lookup,
+    store,
+    words,
+)
 
 ctypedef fused number:
     float
@@ -643,7 +656,70 @@ cdef inline float selu_tail1(float x) noexcept nogil:
     return fmaf(<float> 1.7580993175506592, sum, rest)
 
 
-# Rows of gelu's tables, by tools/constants32.py; the numbers are rounded to float32.
+# Tables of sixteen floats, by tools/constants32.py.
+
+cdef extern from *:
+    """
+    static const float cyact_exp_powers[16] = {
+        5.421011e-20, 5.3716085e-20, 5.3275194e-20, 5.2889783e-20, 5.2562313e-20,
+        5.2295347e-20, 5.2091567e-20, 5.1953763e-20, 5.1884862e-20, 5.1887915e-20,
+        5.1966103e-20, 5.2122757e-20, 5.236135e-20, 5.2685508e-20, 5.309902e-20,
+        5.3605843e-20};
+    static const float cyact_exp_lacks[16] = {
+        -1.1509219e-09, 4.513455e-08, -1.3143079e-08, 4.61469e-08, 3.078326e-08,
+        3.5059653e-08, -3.2141642e-08, -8.626135e-09, 1.596335e-08, -3.1627756e-08,
+        4.082412e-09, 4.9566697e-09, -1.5870528e-08, -6.409717e-09, -7.2791817e-09,
+        3.9896872e-09};
+    """
+    const float* EXP_POWERS "cyact_exp_powers"
+    const float* EXP_LACKS "cyact_exp_lacks"
+
+
+cdef inline void exp_plus_one(const float* x, float* high, float* low,
+                              Py_ssize_t count) noexcept nogil:
+    """2^-64 (e^a + 1), a = |x| up to 120, as a sum of two, to 2^-28.
+
+    a = (n + m/16) ln2 + r and e^a is the power 2^(n + m/16), rounded, times 1 + s: with so
+    small a remainder r, what the power lacks can be added in s.
+    """
+    cdef Py_ssize_t i = 0
+    cdef lanes a, t, n, r, s, power, sum, rest
+    cdef lanes one = every(<float> 5.421010862427522e-20)
+    while i < count:
+        a = lesser(as_lanes(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
+                   every(<float> 120.0))
+        t = fused(a, every(<float> 23.083120346069336), every(ROUNDF))
+        n = t - ROUNDF
+        r = fused(n, every(<float> -0.0433197021484375), a)
+        r = fused(n, every(<float> -1.9966364561696537e-06), r)
+        power = as_lanes(as_words(lookup(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
+        s = fused(every(<float> 0.1666627824306488), r, every(<float> 0.5000196099281311))
+        s = fused(s, r, every(ONE))
+        s = fused(s, r, lookup(EXP_LACKS, as_words(t)))
+        sum = power + one
+        rest = fused(power, s, (power - sum) + one)
+        store(high + i, sum + rest)
+        store(low + i, (sum - (sum + rest)) + rest)
+        i += WIDTH
+
+
+cdef inline float logistic(float numerator, float high, float low) noexcept nogil:
+    """numerator / (high + low)."""
+    cdef float inverse = ONE / high
+    cdef float y = numerator * inverse
+    cdef float remainder = fmaf(-y, low, fmaf(-y, high, numerator))
+    return fmaf(remainder, inverse, y)
+
+
+cdef inline float sigmoid_from(float x, float high, float low) noexcept nogil:
+    """1 / (1 + e^-x), given 2^-64 (1 + e^|x|)."""
+    cdef float tail = logistic(ONE, high, low)
+    cdef float below = tail * <float> 5.421010862427522e-20
+    cdef float above = fmaf(-tail, <float> 5.421010862427522e-20, ONE)
+    cdef float y = below if x < 0 else above
+    return y if x == x else x
+
+
 cdef extern from *:
     """
     static const float cyact_gelu_powers[16] = {

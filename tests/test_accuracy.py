@@ -63,13 +63,13 @@ def test_values_match_mpmath(case, dtype):
         assert t == 0 or mp.isnan(t) or np.signbit(v) == (t < 0), f"wrong sign at {at!r}: {v!r}"
 
 
-# The inputs, as float32 bits, at which a run over all 2^32 found the largest errors: gelu comes
-# within 0.001 of its bound.
+# The inputs, as float32 bits, at which a run over all 2^32 found the largest errors: 0.882 ULP
+# of gelu.
 WORST = {
     ("gelu", "none"): (
-        0x3f2715f1, 0x3f22ea89, 0x3f2a1e79, 0x3f280594, 0x3f29def4, 0x3f2754c9, 0x3f29cd94,
-        0x3f24cb36, 0xbf2715f1, 0xc14ad027, 0xc0ff3113, 0xc1525ae3, 0xc0fbd0cb, 0xbf22ea89,
-        0xbf2fdc41, 0xbf32e699, 0xbf34a324, 0xbf34fbb1, 0xbf2f4f59, 0xbf33c791),
+        0x3e7a7d32, 0x3b7fce9b, 0x3e79d27f, 0x3e7809a6, 0x3e7bc906, 0x3e6ff6f6, 0x3e722a7f,
+        0x3e77bd1a, 0x3e75162f, 0x3e6df631, 0x3a8013b5, 0xc0807fed, 0x3a7ff048, 0x3e7ce41a,
+        0x3e7e4ba2, 0x3e75a54e, 0x3c7e233e, 0x3e6ea429, 0x3e75f54b, 0x3e7cb06d),
 }
 
 

@@ -132,6 +132,12 @@ def to_bits(x, bits):
     return nint(x / unit) * unit
 
 
+def with_exponent(x, sixteenths):
+    """The float x with so many sixteenths added to its exponent, as bits."""
+    bits, = unpack("I", pack("f", float(x)))
+    return mpf(unpack("f", pack("I", bits + (sixteenths << 19)))[0])
+
+
 def gelu_powers():
     """2^(64 - j/16) rounded to 12 bits, with j/16 added to its exponent; what a^2 must be
     increased by for the rounding.
@@ -140,10 +146,25 @@ def gelu_powers():
     for j in range(16):
         true = mpf(2) ** (64 - mpf(j) / 16)
         rounded = to_bits(true, 12)
-        bits, = unpack("I", pack("f", float(rounded)))
-        powers.append(mpf(unpack("f", pack("I", bits + (j << 19)))[0]))
+        powers.append(with_exponent(rounded, j))
         shifts.append(log(rounded / true) / MU)
     return powers, shifts
+
+
+def exp_tables():
+    """2^(j/16 - 64) as floats, with j/16 taken from the exponent; c0 so that e^r is, times what
+    they were rounded by, 1 + c0 + c1 r + …; then c1, c2, c3, and their error.
+    """
+    reach = LN2 / 32 * mpf("1.001")
+    p, _, _ = fit(exp, -reach, reach, 3)
+    true = [mpf(2) ** (mpf(j) / 16 - 64) for j in range(16)]
+    rounded = [to_bits(t, 24) for t in true]
+    powers = [with_exponent(r, -j) for j, r in enumerate(rounded)]
+    lacks = [mpf(float32(p[0] * t / r - 1)) for t, r in zip(true, rounded, strict=True)]
+    rest = [mpf(float32(c)) for c in p[1:]]
+    error = max(worst(lambda r, k=k: (1 + horner([lacks[k], *rest], r)) * rounded[k]
+                      / true[k] / exp(r) - 1, -reach, reach) for k in range(16))
+    return powers, lacks, rest, error
 
 
 def gelu_exponential(reach):
@@ -225,6 +246,8 @@ def tables():
     powers, shifts = gelu_powers()
     shifts = [mpf(float32(c)) for c in shifts]
     yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [powers, shifts], None
+    powers, lacks, _, error = exp_tables()
+    yield "2^(j/16 - 64), exponents - j/16; c0 of e^r, r < ln2/32", [powers, lacks], error
     rows, error = gelu_intervals()
     yield "gelu: centres; mills there; q, constant terms first", rows, error
 
@@ -322,6 +345,10 @@ def sets():
     yield "ln 2, 15 bits and the rest", [high, LN2 - high], mpf(0)
     yield "gelu: STEP and 1/STEP", [STEP, mpf(float32(1 / STEP))], mpf(0)
     reach = STEP / 2 * mpf("1.001") + max(abs(c) for c in gelu_powers()[1])
+    yield "16/ln 2, ln2/16 to 12 bits and the rest", [
+        mpf(float32(16 / LN2)), to_bits(LN2 / 16, 12),
+        mpf(float32(LN2 / 16 - to_bits(LN2 / 16, 12)))], mpf(0)
+    yield "c1, c2, c3 of e^r, r < ln2/32", *exp_tables()[2:]
     yield "gelu: e^(-MU r)", *gelu_exponential(reach)
     scale, product = selu_constants()
     high = mpf(int(product * 2**23)) / 2**23

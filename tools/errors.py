@@ -43,7 +43,7 @@ SAMPLE = 250_000        # points at a time of samples for NumPy formulas
 PRECISE = 2_000         # and for mpmath
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 WHATS = ("value", "derivative")
-KERNELS = ["cyact/_kernels.pyx", "cyact/_math32.pxd", "cyact/_math64.pxd"]
+KERNELS = ["cyact/_kernels.pyx", "cyact/_math32.pxd", "cyact/_math64.pxd", "cyact/_lanes.pxd"]
 
 HEAD = '''\
 """The largest errors measured, in ULP: {{function: {{dtype: (value, derivative)}}}}.
