@@ -47,6 +47,14 @@ from cyact._math64 cimport (
 )
 from cyact._rowmath cimport doubles, muladd, product_error
 
+cdef extern from *:
+    """
+    /* As many lanes as SIDE, but not known to the compiler: GCC would unroll a loop over them
+       before it comes to vectorising, and then leave it scalar. */
+    static const volatile Py_ssize_t cyact_lanes = 16;
+    """
+    const Py_ssize_t lanes "cyact_lanes"
+
 ctypedef fused real:
     float
     double
@@ -76,6 +84,7 @@ cdef struct StripWork:
     doubles grad
     doubles y
     doubles s
+    doubles kept        # of a long row, what can be in the support
 
 
 # Reading and writing
@@ -228,10 +237,11 @@ cdef inline double size_of(double x) noexcept nogil:
 
 # Maxima
 
-cdef inline void raise_lanes(const real* x, Py_ssize_t steps, real* top, real* bad) noexcept nogil:
-    cdef real m[SIDE]
-    cdef real b[SIDE]
-    cdef real v
+cdef inline void raise_lanes(const real* x, Py_ssize_t steps, double* top,
+                             double* bad) noexcept nogil:
+    cdef double m[SIDE]
+    cdef double b[SIDE]
+    cdef double v
     cdef Py_ssize_t k
     cdef int j
     for j in range(SIDE):
@@ -241,26 +251,25 @@ cdef inline void raise_lanes(const real* x, Py_ssize_t steps, real* top, real* b
         for j in range(SIDE):
             v = x[k * SIDE + j]
             m[j] = v if v > m[j] else m[j]
-            b[j] = b[j] if v == v else v
+            b[j] += 0 if v == v else 1
     for j in range(SIDE):
         top[j] = m[j]
         bad[j] = b[j]
 
 
-cdef inline void maxima(const Strip* s, real* buffer, real* top) noexcept nogil:
+cdef inline void maxima(const Strip* s, real* buffer, double* top) noexcept nogil:
     """The rows' maxima; NaN for a row that holds one."""
-    cdef real bad[SIDE]
-    cdef real m
-    cdef Py_ssize_t start = 0
-    cdef int j
+    cdef double bad[SIDE]
+    cdef double m, none = NAN, zero = 0
+    cdef Py_ssize_t start = 0, j
     for j in range(SIDE):
         top[j] = -INFINITY
         bad[j] = 0
     while start < s.n:
         raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top, bad)
         start += PART
-    for j in range(SIDE):
-        top[j] = top[j] if bad[j] == bad[j] else bad[j]
+    for j in range(lanes & -SIDE):
+        top[j] = top[j] if bad[j] == zero else none
     if not s.apart:
         m = top[0]
         for j in range(1, SIDE):
@@ -269,7 +278,7 @@ cdef inline void maxima(const Strip* s, real* buffer, real* top) noexcept nogil:
             top[j] = m
 
 
-cdef inline void lower_first(const real* x, Py_ssize_t steps, const real* top,
+cdef inline void lower_first(const real* x, Py_ssize_t steps, const double* top,
                              double from_, double* first) noexcept nogil:
     """first[j] becomes the first step at which lane j holds its maximum, counted from `from_`."""
     cdef double at[SIDE]
@@ -286,7 +295,7 @@ cdef inline void lower_first(const real* x, Py_ssize_t steps, const real* top,
         first[j] = first[j] if first[j] < at[j] else at[j]
 
 
-cdef inline void first_maxima(const Strip* s, real* buffer, const real* top,
+cdef inline void first_maxima(const Strip* s, real* buffer, const double* top,
                               double* first) noexcept nogil:
     """The index of each row's first maximum; infinite for a row with NaN."""
     cdef Py_ssize_t start = 0
@@ -317,11 +326,12 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
             index[j] += stride
 
 
-cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one, real kind) noexcept nogil:
-    """At the first maximum of each row 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
+cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one,
+                               real kind) noexcept nogil:
+    """At each row's first maximum 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
     cdef StripWork work
     cdef Strip s, y
-    cdef real top[SIDE]
+    cdef double top[SIDE]
     cdef real chosen[SIDE]
     cdef real others[SIDE]
     cdef double first[SIDE]
@@ -335,7 +345,7 @@ cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one, rea
         maxima(&s, <real*> work.x.at, top)
         first_maxima(&s, <real*> work.x.at, top, first)
         for j in range(SIDE):
-            others[j] = 0 if top[j] == top[j] else top[j]
+            others[j] = 0 if top[j] == top[j] else <real> top[j]
             chosen[j] = 1
         if not one:
             for r in range(take):
@@ -367,7 +377,7 @@ cdef inline void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
 cdef inline void maxout_rows(const Rows* call, real kind) noexcept nogil:
     cdef StripWork work
     cdef Strip s
-    cdef real top[SIDE]
+    cdef double top[SIDE]
     cdef Py_ssize_t done = 0, r, take
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
@@ -375,7 +385,7 @@ cdef inline void maxout_rows(const Rows* call, real kind) noexcept nogil:
                        <real*> work.x.at, <real> -INFINITY)
         maxima(&s, <real*> work.x.at, top)
         for r in range(take):
-            (<real*> (call.y + (done + r) * call.y_row))[0] = top[r]
+            (<real*> (call.y + (done + r) * call.y_row))[0] = <real> top[r]
         done += take
 
 
@@ -384,6 +394,35 @@ cdef inline void maxout_gradients(const Rows* call, real kind) noexcept nogil:
 
 
 # sparsemax and entmax15
+
+cdef inline Strip candidates(const Strip* s, double least, real* buffer, real* kept) noexcept nogil:
+    """What of a long row can be in the support: steps with an entry of at least `least`.
+
+    What is left out would have added nothing to any lane. The whole row, if too much is left.
+    """
+    cdef Strip few = s[0]
+    cdef const real* x
+    cdef Py_ssize_t start = 0, k, j, count = 0, side = lanes & -SIDE
+    cdef long long hits
+    if s.apart or least != least:
+        return few
+    while start < s.n:
+        x = load_part(s, start, buffer, <real> -INFINITY)
+        for k in range(steps_of(s, start)):
+            hits = 0
+            for j in range(side):
+                hits += 1 if <double> x[k * SIDE + j] >= least else 0
+            if hits:
+                if count == PART:
+                    return few
+                for j in range(side):
+                    kept[count + j] = x[k * SIDE + j]
+                count += SIDE
+        start += PART
+    few.held = kept
+    few.n = count
+    return few
+
 
 cdef inline double height(double x, double m, double th, double tl, double c, double floor,
                           double* low) noexcept nogil:
@@ -433,22 +472,22 @@ cdef inline void measure(const real* x, Py_ssize_t steps, int op, const double* 
         other[j] = b[j]
 
 
-cdef inline double approach(int op, const double* sum, const double* other, double* t) noexcept nogil:
-    """A Newton step on the norm of w; returns the largest step of all lanes."""
-    cdef double d[SIDE]
-    cdef double norm, most = 0
-    cdef int j
-    for j in range(SIDE):
+cdef inline long long approach(int op, const double* sum, const double* other,
+                               double* t) noexcept nogil:
+    """A Newton step on the norm of w; returns how many lanes have not come near yet."""
+    cdef double norm, d, zero = 0, near = 2.0**-26
+    cdef long long far = 0
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         if op == SPARSEMAX:
-            d[j] = (sum[j] - 1) / other[j]
+            d = (sum[j] - 1) / other[j]
         else:
             norm = sqrt(other[j])
-            d[j] = (norm - 1) * norm / sum[j]
-        d[j] = d[j] if d[j] > 0 else 0
-        t[j] += d[j]
-    for j in range(SIDE):
-        most = d[j] if d[j] > most else most
-    return most
+            d = (norm - 1) * norm / sum[j]
+        d = d if d > zero else zero
+        t[j] += d
+        far += 1 if d > near else 0
+    return far
 
 
 cdef inline void measure_finely(const real* x, Py_ssize_t steps, int op, const double* m,
@@ -502,74 +541,83 @@ cdef inline void measure_finely(const real* x, Py_ssize_t steps, int op, const d
         near[j] = least[j]
 
 
-cdef inline bint settle(int op, const double* high, const double* low, const double* other,
-                        const double* near, double* th, double* tl) noexcept nogil:
-    """Another Newton step, of t = th + tl; returns whether it was the last one needed.
+cdef inline long long settle(int op, const double* high, const double* low, const double* other,
+                             const double* near, double* th, double* tl) noexcept nogil:
+    """Another Newton step, of t = th + tl; returns how many lanes need one more.
 
-    It is if it is short and, for sparsemax, passes no entry (one that it passes counts as long
-    as the step; for entmax15, as its square).
+    It is the last one if it is short and, for sparsemax, passes no entry (one that it passes counts
+    as long as the step; for entmax15, as its square).
     """
-    cdef double over, rest = 0, d, size, e = 0, far = 0, enough
-    cdef int j
-    for j in range(SIDE):
+    cdef double over, rest = 0, d, size, e = 0, enough, short = 2.0**-44, shorter = 2.0**-98
+    cdef long long far = 0
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         over = exact_sum(high[j], -1, &rest)
         over += rest + low[j]
         d = over / (other[j] if op == SPARSEMAX else 2 * other[j])
-        size = d if d > 0 else -d
-        enough = 2.0**-44
+        size = size_of(d)
+        enough = short
         if op == SPARSEMAX:
-            enough = enough if size < near[j] else 2.0**-98
-        far = 1 if size > enough else far
+            enough = short if size < near[j] else shorter
+        far += 1 if size > enough else 0
         d = exact_sum(tl[j], d, &e)
         th[j] = exact_sum(th[j], d, &rest)
         tl[j] = rest + e
-    return far == 0
+    return far
 
 
-cdef inline void find_border(const Strip* s, int op, real* buffer, double* m, double* th,
-                             double* tl, real kind) noexcept nogil:
+cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kept, double* m,
+                             double* th, double* tl) noexcept nogil:
     """The maxima, and t = th + tl; NaN where a row holds NaN or +inf, or only -inf."""
-    cdef real top[SIDE]
+    cdef Strip s
+    cdef double top[SIDE]
     cdef double a[SIDE]
     cdef double b[SIDE]
     cdef double low[SIDE]
     cdef double near[SIDE]
-    cdef double step = 1
-    cdef Py_ssize_t start
-    cdef int j, tries = 0
-    cdef bint settled = False
-    maxima(s, buffer, top)
-    for j in range(SIDE):
-        m[j] = top[j] if top[j] - top[j] == 0 else NAN
+    cdef double none = NAN, zero = 0
+    cdef long long far = 1
+    cdef Py_ssize_t start, j
+    cdef int tries = 0
+    maxima(whole, buffer, top)
+    for j in range(lanes & -SIDE):
+        m[j] = top[j] if top[j] - top[j] == zero else none
+    s = whole[0]
     fill(th, -1)
     fill(tl, 0)
-    while step > 2.0**-26:
+    while far:
         fill(a, 0)
         fill(b, 0)
         start = 0
         while start < s.n:
-            measure(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), op, m, th,
+            measure(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op, m, th,
                     a, b)
             start += PART
         if not s.apart:
             fold_sums(a)
             fold_sums(b)
-        step = approach(op, a, b, th)
-    while not settled and tries < 20:
+        far = approach(op, a, b, th)
+        tries += 1
+        if tries > 1 and s.held == whole.held:
+            s = candidates(whole, m[0] + (th[0] - 2.0**-30) * (1 if op == SPARSEMAX else 2),
+                           buffer, kept)
+    far = 1
+    tries = 0
+    while far and tries < 20:
         fill(a, 0)
         fill(b, 0)
         fill(low, 0)
         fill(near, INFINITY)
         start = 0
         while start < s.n:
-            measure_finely(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), op,
+            measure_finely(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op,
                            m, th, tl, a, low, b, near)
             start += PART
         if not s.apart:
             fold_pairs(a, low)
             fold_sums(b)
             fold_least(near)
-        settled = settle(op, a, low, b, near, th, tl)
+        far = settle(op, a, low, b, near, th, tl)
         tries += 1
 
 
@@ -602,7 +650,7 @@ cdef inline void sparse_rows(const Rows* call, int op, real kind) noexcept nogil
         s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
         y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
-        find_border(&s, op, <real*> work.x.at, m, th, tl, kind)
+        find_border(&s, op, <real*> work.x.at, <real*> work.kept.at, m, th, tl)
         start = 0
         while start < call.n:
             rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_of(&s, start),
@@ -688,8 +736,8 @@ cdef inline double step_between(const Entmax* c, Root* root) noexcept nogil:
     not tell that T is near.
     """
     cdef double t, s, over, d, far = 0
-    cdef int j
-    for j in range(SIDE):
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         t = root.t[j]
         s = root.sum[j] if root.sum[j] >= 1 else 1
         over = t - exp(at_least(-c.b * log(s), -740.0))
@@ -702,6 +750,8 @@ cdef inline double step_between(const Entmax* c, Root* root) noexcept nogil:
         if c.b > 1 and root.most[j] - root.least[j] > t * 2.0**-51:
             d = d if d > size_of(over) else size_of(over)
         far = d / t if d > far * t else far
+        # the sum for the new T: its derivative is p (slope - sum) / T
+        root.sum_low[j] += c.p.hi * (root.slope[j] - root.sum[j]) / root.t[j] * (t - root.t[j])
         root.t[j] = t
         root.factor[j] = at_most(c.b / t, 1e300)
     return far
@@ -788,8 +838,8 @@ cdef inline void add_power_pairs(const real* x, Py_ssize_t steps, const Entmax* 
 cdef inline void find_factors(const Entmax* c, Root* root) noexcept nogil:
     """b / T."""
     cdef pair f
-    cdef int j
-    for j in range(SIDE):
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         f = quotient(single(c.b), fast_two_sum(root.t[j], root.t_low[j]))
         root.factor[j] = at_most(f.hi, 1e300)
         root.factor_low[j] = f.lo if f.hi < 1e300 else 0
@@ -798,8 +848,8 @@ cdef inline void find_factors(const Entmax* c, Root* root) noexcept nogil:
 cdef inline void bound_finely(const Entmax* c, Root* root) noexcept nogil:
     """From here on t stays, t_low moves, and the bounds are those of t_low."""
     cdef double slack
-    cdef int j
-    for j in range(SIDE):
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         slack = root.t[j] * 2.0**-50
         root.least[j] = root.least[j] - root.t[j] - slack
         root.most[j] = root.most[j] - root.t[j] + slack
@@ -810,8 +860,8 @@ cdef inline double step_finely(const Entmax* c, Root* root) noexcept nogil:
     """The same with pairs."""
     cdef pair s, target
     cdef double n = 0, over, d, at, far = 0
-    cdef int j
-    for j in range(SIDE):
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         s = fast_two_sum(root.sum[j], root.sum_low[j])
         s.hi = s.hi if s.hi >= 1 else 1
         target = exp_parts_of(times(log_pair(s, fast_two_sum(s.hi - 1, s.lo)), -c.b), &n)
@@ -828,70 +878,67 @@ cdef inline double step_finely(const Entmax* c, Root* root) noexcept nogil:
         if c.b > 1:
             d = d if d > size_of(over) else size_of(over)
         far = d / root.t[j] if d > far * root.t[j] else far
+        root.sum_low[j] += (c.p.hi * (root.slope[j] - root.sum[j]) / root.t[j]
+                            * (at - root.t_low[j]))
         root.t_low[j] = at
     find_factors(c, root)
     return far
 
 
-cdef inline void start_sums(Root* root) noexcept nogil:
+cdef inline void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
+                            Root* root) noexcept nogil:
+    cdef Py_ssize_t start = 0
+    cdef const real* x
     fill(root.sum, 0)
     fill(root.sum_low, 0)
     fill(root.slope, 0)
-
-
-cdef inline void find_root(const Strip* s, const Entmax* c, real* buffer, Root* root,
-                           real kind) noexcept nogil:
-    cdef real top[SIDE]
-    cdef const real* x
-    cdef double far = 1, before = INFINITY
-    cdef Py_ssize_t start
-    cdef int j, tries = 0
-    cdef bint fine = False, done = False
-    maxima(s, buffer, top)
-    for j in range(SIDE):
-        root.m[j] = top[j] if top[j] - top[j] == 0 else NAN
-    fill(root.t, 1)
-    fill(root.t_low, 0)
-    fill(root.most, 1)
-    fill(root.least, at_least(exp(at_least(-c.b * log(s.n), -740.0)), 1e-290) * 0.999)
-    fill(root.factor, at_most(c.b, 1e300))
-    fill(root.factor_low, 0)
-    while not done:
-        start_sums(root)
-        start = 0
-        while start < s.n:
-            x = load_part(s, start, buffer, <real> -INFINITY)
-            if fine:
-                add_power_pairs(x, steps_of(s, start), c, root)
-            else:
-                add_powers(x, steps_of(s, start), c.p.hi, root)
-            start += PART
-        if not s.apart:
-            fold_pairs(root.sum, root.sum_low)
-            fold_sums(root.slope)
-        tries += 1
-        if not fine:
-            far = step_between(c, root)
-            if far <= 2.0**-40 or tries == 200:
-                fine = c.fine
-                done = not fine
-                tries = 0
-                bound_finely(c, root)
-        else:
-            far = step_finely(c, root)
-            done = far <= 2.0**-58 or tries == 60
-    # the sums for this T
-    start_sums(root)
-    start = 0
     while start < s.n:
         x = load_part(s, start, buffer, <real> -INFINITY)
-        if c.fine:
+        if fine:
             add_power_pairs(x, steps_of(s, start), c, root)
         else:
             add_powers(x, steps_of(s, start), c.p.hi, root)
         start += PART
     if not s.apart:
         fold_pairs(root.sum, root.sum_low)
+        fold_sums(root.slope)
+
+
+cdef inline void find_root(const Strip* whole, const Entmax* c, real* buffer, real* kept,
+                           Root* root) noexcept nogil:
+    """The maxima, T and the sum."""
+    cdef Strip s
+    cdef double top[SIDE]
+    cdef double far = 1, none = NAN, zero = 0, near = 2.0**-58
+    cdef Py_ssize_t j
+    cdef int tries = 0
+    maxima(whole, buffer, top)
+    for j in range(lanes & -SIDE):
+        root.m[j] = top[j] if top[j] - top[j] == zero else none
+    s = whole[0]
+    fill(root.t, 1)
+    fill(root.t_low, 0)
+    fill(root.most, 1)
+    fill(root.least, at_least(exp(at_least(-c.b * log(whole.n), -740.0)), 1e-290) * 0.999)
+    fill(root.factor, at_most(c.b, 1e300))
+    while far > 2.0**-40 and tries < 200:
+        sum_powers(&s, c, False, buffer, root)
+        far = step_between(c, root)
+        tries += 1
+        if tries > 1 and s.held == whole.held:
+            s = candidates(whole, root.m[0] - c.p.hi * root.most[0] * 1.0000001, buffer, kept)
+    if not c.fine:
+        return
+    bound_finely(c, root)
+    # up to alpha = 1.5 the norm is smooth enough for the step after a short one to be shorter by
+    # its square
+    near = 2.0**-45 if c.b <= 0.5 else near
+    far = 1
+    tries = 0
+    while far > near and tries < 60:
+        sum_powers(&s, c, True, buffer, root)
+        far = step_finely(c, root)
+        tries += 1
 
 
 cdef inline void entmax_part(const real* x, Py_ssize_t steps, const Entmax* c, const Root* root,
@@ -932,7 +979,7 @@ cdef inline void entmax_rows(const Rows* call, real kind) noexcept nogil:
         s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
         y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
-        find_root(&s, &c, <real*> work.x.at, &root, kind)
+        find_root(&s, &c, <real*> work.x.at, <real*> work.kept.at, &root)
         start = 0
         while start < call.n:
             entmax_part(load_part(&s, start, <real*> work.x.at, <real> -INFINITY),
@@ -965,7 +1012,8 @@ cdef inline void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fin
 # Their gradients: s (g - sum(s g) / sum(s)), s = y^(2 - alpha) on the support: 1 for sparsemax, and
 # for entmax15 the square root of y, which is w
 
-cdef inline void slopes_of_output(const real* y, Py_ssize_t steps, int op, double* s) noexcept nogil:
+cdef inline void slopes_of_output(const real* y, Py_ssize_t steps, int op,
+                                  double* s) noexcept nogil:
     cdef double v, zero = 0
     cdef Py_ssize_t i
     for i in range(steps * SIDE):
@@ -1032,8 +1080,8 @@ cdef inline void divide_pairs(double* high, double* low, const double* total,
                               const double* total_low) noexcept nogil:
     """high + low becomes (high + low) / (total + total_low)."""
     cdef double q, p, rest
-    cdef int j
-    for j in range(SIDE):
+    cdef Py_ssize_t j
+    for j in range(lanes & -SIDE):
         q = (high[j] + low[j]) / total[j]
         p = q * total[j]
         rest = (high[j] - p) - product_error(q, total[j], p)
@@ -1108,9 +1156,9 @@ cdef inline void sparse_gradients(const Rows* call, int op, bint output, real ki
                        take, grad, <real> 0)
         y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
         if op == ENTMAX and not output:
-            find_root(&s, &at.entmax, x, &at.root, kind)
+            find_root(&s, &at.entmax, x, <real*> work.kept.at, &at.root)
         elif not output:
-            find_border(&s, op, x, at.m, at.high, at.low, kind)
+            find_border(&s, op, x, <real*> work.kept.at, at.m, at.high, at.low)
         fill(high, 0)
         fill(low, 0)
         fill(total, 0)
@@ -1260,19 +1308,19 @@ cdef inline double log_of_sum(double m, pair s) noexcept nogil:
     return m + log_of(unbiased(k), f)
 
 
-cdef inline void put_log(const Weighted* w, int j, real* log, real* sign) noexcept nogil:
+cdef inline void put_log(const Weighted* w, int j, real* value, real* sign) noexcept nogil:
     cdef pair s = fast_two_sum(w.high[j], w.low[j])
     if w.special[j] != 0:
-        log[0] = <real> (w.special[j] * w.special[j])
+        value[0] = <real> (w.special[j] * w.special[j])
         sign[0] = 1 if w.special[j] > 0 else -1 if w.special[j] < 0 else <real> w.special[j]
     elif s.hi == 0:
-        log[0] = -INFINITY
+        value[0] = -INFINITY
         sign[0] = 0
     elif s.hi < 0:
-        log[0] = <real> log_of_sum(w.m[j], pair_of(-s.hi, -s.lo))
+        value[0] = <real> log_of_sum(w.m[j], pair_of(-s.hi, -s.lo))
         sign[0] = -1
     else:
-        log[0] = <real> log_of_sum(w.m[j], s)
+        value[0] = <real> log_of_sum(w.m[j], s)
         sign[0] = 1
 
 
