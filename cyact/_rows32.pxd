@@ -308,24 +308,57 @@ cdef inline void subtract_row(const char* x, Py_ssize_t x_step, char* y, Py_ssiz
 
 # Rows of up to a stretch, padded to whole blocks: at x + r * step floats
 
+cdef inline void last_blocks(const float* x, Py_ssize_t x_step, Py_ssize_t rows,
+                             const float* bound, Py_ssize_t step, out_floats to) noexcept nogil:
+    """Copy a block of each row, no entry above its bound. NaN gives the bound: +inf, which makes
+    the row as NaN as it would."""
+    cdef Py_ssize_t r
+    cdef int j
+    for r in range(rows):
+        for j in range(LANES):
+            to[r * step + j] = x[r * x_step + j] if x[r * x_step + j] < bound[j] else bound[j]
+
+
 cdef inline void pad_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows,
                           float* to) noexcept nogil:
-    """Copy rows, padded with -inf. Whole blocks are copied, those of -inf into the next row, which
-    then takes its place; but for the last rows a row is also read beyond its end."""
+    """Copy rows, padded with -inf. But for the last ones a row is read beyond its end, which is in
+    the next row."""
     cdef const char* x = call.x + done * call.x_row
-    cdef Py_ssize_t n = call.n, step = padded(n), r, i, safe = 0
-    cdef float nothing[LANES]
+    cdef Py_ssize_t n = call.n, step = padded(n), full = step - LANES, r, i, safe = 0
+    cdef float bound[LANES]
     cdef int j
     for j in range(LANES):
-        nothing[j] = -INFINITY
+        bound[j] = INFINITY if full + j < n else -INFINITY
     if call.x_item == sizeof(float) and call.x_row >= n * <Py_ssize_t> sizeof(float):
         safe = max(<Py_ssize_t> 0, min(rows, call.rows - done - 2))
-    for r in range(safe):
-        for i in range(0, step, 16):
-            memcpy(to + r * step + i, x + r * call.x_row + i * sizeof(float), sizeof(nothing))
-        memcpy(to + r * step + n, nothing, sizeof(nothing))
+    if full:
+        for r in range(safe):
+            for i in range(0, full, 16):
+                memcpy(to + r * step + i, x + r * call.x_row + i * sizeof(float),
+                       LANES * sizeof(float))
+    last_blocks(<const float*> x + full, call.x_row // <Py_ssize_t> sizeof(float), safe, bound,
+                step, to + full)
     for r in range(safe, rows):
         copy(x + r * call.x_row, call.x_item, n, to + r * step, <float> -INFINITY, LANES)
+
+
+cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
+                            const float* least, Py_ssize_t e_step, bint keep, out_floats high,
+                            out_floats low, out_floats e) noexcept nogil:
+    """What padded_sums() does of rows of one block."""
+    cdef Py_ssize_t r
+    cdef float exponential, t, magic_r, least_r, rest = 0
+    cdef int j
+    for r in range(rows):
+        magic_r = magic[r]
+        least_r = least[r]
+        for j in range(LANES):
+            exponential = exp_fast(x[r * step + j], magic_r, least_r, &rest)
+            t = (HIGH + exponential) - HIGH
+            high[r * LANES + j] = t
+            low[r * LANES + j] = (exponential - t) + rest
+            if keep:
+                e[r * e_step + j] = exponential
 
 
 cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
@@ -343,6 +376,11 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
             raise_to(x + r * step, n & -TOPS, panel.spread + r * TOPS)
     fold(panel.spread, rows, LANES if n == LANES else TOPS, panel.room, panel.m, True)
     limits(panel, rows)
+    if n == LANES and not any_shift(panel, rows):
+        block_sums(x, step, rows, panel.magic, panel.least, e_step, keep, panel.high_sums,
+                   panel.low_sums, e)
+        sum_lanes(panel, rows, LANES, False)
+        return
     for r in range(rows):
         at = x + r * step
         shift = panel.shift[r]
@@ -357,14 +395,14 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
     sum_lanes(panel, rows, LANES, False)
 
 
-cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
-                              const Panel* panel, Py_ssize_t y_step,
+cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t first,
+                              Py_ssize_t rows, const Panel* panel, Py_ssize_t y_step,
                               out_floats y) noexcept nogil:
-    """Results may overlap the next row's, which is written after."""
+    """Results may overlap the next row's, which are written after."""
     cdef Py_ssize_t r, block, i
     cdef float high, low
     cdef int j
-    for r in range(rows):
+    for r in range(first, rows):
         high = panel.high[r]
         low = panel.low[r]
         for block in range(n // LANES):
@@ -373,13 +411,13 @@ cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_
                 y[r * y_step + i] = muladdf(e[r * step + i], high, e[r * step + i] * low)
 
 
-cdef inline void padded_subtract(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
-                                 const Panel* panel, Py_ssize_t y_step,
-                                 out_floats y) noexcept nogil:
+cdef inline void padded_subtract(const float* x, Py_ssize_t step, Py_ssize_t n,
+                                 Py_ssize_t first, Py_ssize_t rows, const Panel* panel,
+                                 Py_ssize_t y_step, out_floats y) noexcept nogil:
     cdef Py_ssize_t r, block, i
     cdef float high, low
     cdef int j
-    for r in range(rows):
+    for r in range(first, rows):
         high = panel.high[r]
         low = panel.low[r]
         for block in range(n // LANES):
@@ -388,14 +426,19 @@ cdef inline void padded_subtract(const float* x, Py_ssize_t step, Py_ssize_t n, 
                 y[r * y_step + i] = (x[r * step + i] - high) - low
 
 
-cdef inline void store_rows(const Rows* call, const float* result, Py_ssize_t step, char* y,
-                            Py_ssize_t rows) noexcept nogil:
-    cdef Py_ssize_t r, size = call.n * <Py_ssize_t> sizeof(float)
-    if call.y_item == sizeof(float) and call.y_row == size and step == call.n:
-        memcpy(y, result, rows * size)
-        return
-    for r in range(rows):
-        store(result + r * step, y + r * call.y_row, call.y_item, call.n)
+cdef inline Py_ssize_t rows_in_place(const Rows* call, Py_ssize_t rows) noexcept nogil:
+    """Of a panel's results, how many rows can be written in whole blocks that reach into the next
+    row: not the last ones, where the next row is another panel's or thread's."""
+    if call.y_item != sizeof(float) or call.y_row != call.n * <Py_ssize_t> sizeof(float):
+        return 0
+    return max(<Py_ssize_t> 0, rows - 2)
+
+
+cdef inline void store_rows(const Rows* call, const float* result, Py_ssize_t first,
+                            Py_ssize_t rows, char* y) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(first, rows):
+        store(result + r * padded(call.n), y + r * call.y_row, call.y_item, call.n)
 
 
 cdef inline bint in_blocks(Py_ssize_t n, Py_ssize_t item) noexcept nogil:
@@ -813,9 +856,11 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
             panel.x[i] = muladdf(panel.y[i], panel.spread[i], panel.y[i] * panel.spread2[i])
         store_tile32(call, panel.x, y, take, width, panel.y)
     elif way == PADDED and not in_blocks(call.n, call.y_item):
-        step = call.n if call.n < 64 else padded(call.n)
-        padded_scale(panel.y, padded(call.n), padded(call.n), take, panel, step, panel.x)
-        store_rows(call, panel.x, step, y, take)
+        width = padded(call.n)
+        r = rows_in_place(call, take)
+        padded_scale(panel.y, width, width, 0, r, panel, call.n, <float*> y)
+        padded_scale(panel.y, width, width, r, take, panel, width, panel.x)
+        store_rows(call, panel.x, r, take, y)
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
@@ -842,9 +887,11 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
             panel.x[i] = (panel.x[i] - panel.spread[i]) - panel.spread2[i]
         store_tile32(call, panel.x, y, take, width, panel.y)
     elif way == PADDED and not in_blocks(call.n, call.x_item):
-        step = call.n if call.n < 64 else padded(call.n)
-        padded_subtract(panel.x, padded(call.n), padded(call.n), take, panel, step, panel.y)
-        store_rows(call, panel.y, step, y, take)
+        width = padded(call.n)
+        r = rows_in_place(call, take)
+        padded_subtract(panel.x, width, width, 0, r, panel, call.n, <float*> y)
+        padded_subtract(panel.x, width, width, r, take, panel, width, panel.y)
+        store_rows(call, panel.y, r, take, y)
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
