@@ -21,7 +21,7 @@ from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows)
 from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
                              product_error, two_sum)
-from cyact._rows32 cimport Panel, log_softmax32, softmax32
+from cyact._rows32 cimport Panel, cross_entropy32, log_softmax32, softmax32
 
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
@@ -1017,8 +1017,13 @@ cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) 
 
 cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Work work
+    cdef Panel panel
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
+    if real is float:
+        if call.target != NULL and call.smoothing == 0:
+            cross_entropy32(call, &panel)
+            return
     for r in range(call.rows.rows):
         if call.target != NULL and call.target[r] < 0:
             ignored_row(call, r, kind)

@@ -17,7 +17,7 @@ Both do the same operations in the same order, so that a row has the same bits e
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from cyact._abi cimport Rows
+from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
 from cyact._rowmath cimport (log1p_pair, muladd, muladdf, out_doubles, out_floats, powerf)
@@ -309,37 +309,35 @@ cdef inline void subtract_row(const char* x, Py_ssize_t x_step, char* y, Py_ssiz
 # Rows of up to a stretch, padded to whole blocks: at x + r * step floats
 
 cdef inline void last_blocks(const float* x, Py_ssize_t x_step, Py_ssize_t rows,
-                             const float* bound, Py_ssize_t step, out_floats to) noexcept nogil:
-    """Copy a block of each row, no entry above its bound. NaN gives the bound: +inf, which makes
-    the row as NaN as it would."""
+                             const float* keep, float pad, Py_ssize_t step,
+                             out_floats to) noexcept nogil:
+    """Copy a block of each row, `pad` where keep is 0."""
     cdef Py_ssize_t r
     cdef int j
     for r in range(rows):
         for j in range(LANES):
-            to[r * step + j] = x[r * x_step + j] if x[r * x_step + j] < bound[j] else bound[j]
+            to[r * step + j] = x[r * x_step + j] if keep[j] > 0 else pad
 
 
-cdef inline void pad_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows,
-                          float* to) noexcept nogil:
-    """Copy rows, padded with -inf. But for the last ones a row is read beyond its end, which is in
-    the next row."""
-    cdef const char* x = call.x + done * call.x_row
-    cdef Py_ssize_t n = call.n, step = padded(n), full = step - LANES, r, i, safe = 0
-    cdef float bound[LANES]
+cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                          Py_ssize_t rows, bint last, float pad, float* to) noexcept nogil:
+    """Copy rows in whole blocks. But for the last rows of a call a row is read beyond its end,
+    which is in the next one."""
+    cdef Py_ssize_t step = padded(n), full = step - LANES, r, i, safe = 0
+    cdef float keep[LANES]
     cdef int j
     for j in range(LANES):
-        bound[j] = INFINITY if full + j < n else -INFINITY
-    if call.x_item == sizeof(float) and call.x_row >= n * <Py_ssize_t> sizeof(float):
-        safe = max(<Py_ssize_t> 0, min(rows, call.rows - done - 2))
+        keep[j] = 1 if full + j < n else 0
+    if item == sizeof(float) and row >= n * <Py_ssize_t> sizeof(float):
+        safe = max(<Py_ssize_t> 0, rows - 2) if last else rows
     if full:
         for r in range(safe):
             for i in range(0, full, 16):
-                memcpy(to + r * step + i, x + r * call.x_row + i * sizeof(float),
-                       LANES * sizeof(float))
-    last_blocks(<const float*> x + full, call.x_row // <Py_ssize_t> sizeof(float), safe, bound,
-                step, to + full)
+                memcpy(to + r * step + i, x + r * row + i * sizeof(float), LANES * sizeof(float))
+    last_blocks(<const float*> x + full, row // <Py_ssize_t> sizeof(float), safe, keep, pad, step,
+                to + full)
     for r in range(safe, rows):
-        copy(x + r * call.x_row, call.x_item, n, to + r * step, <float> -INFINITY, LANES)
+        copy(x + r * row, item, n, to + r * step, pad, LANES)
 
 
 cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
@@ -796,7 +794,8 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             at = <const float*> x
             step = call.x_row // <Py_ssize_t> sizeof(float)
         else:
-            pad_rows(call, done, take, panel.x)
+            pad_rows(x, call.x_row, call.x_item, call.n, take, done + take + 2 > call.rows,
+                     <float> -INFINITY, panel.x)
             at = panel.x
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
@@ -925,7 +924,7 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
 
 # Logarithms of sums
 
-cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, const Panel* panel,
+cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
                              Py_ssize_t r) noexcept nogil:
     """The sum of all exponentials of row r but one of its maxima's, as a multiple of that.
 
@@ -936,12 +935,14 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, const
     cdef double count[LANES]
     cdef float m = panel.m[r], shift = panel.shift[r], magic = panel.magic[r]
     cdef float least = panel.least[r], rest = 0, e
-    cdef double more, ones = 0, sum = 0
-    cdef Py_ssize_t start = 0, taken, block, i
+    cdef double more
+    cdef Py_ssize_t start = 0, taken, block, i, lanes = LANES
     cdef const float* values
     cdef int j
     for j in range(LANES):
-        total[j] = count[j] = 0
+        total[j] = 0
+    for j in range(LANES):
+        count[j] = 0
     while start < n:
         taken = piece(n - start, step)
         values = load(x + start * step, step, taken, buffer, <float> -INFINITY)
@@ -950,25 +951,63 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, const
                 i = block * LANES + j
                 e = exp_fast(values[i] - shift, magic, least, &rest)
                 more = <double> e + rest
-                total[j] += 0 if values[i] == m else more
+                more = 0 if values[i] == m else more
+                total[j] += more if values[i] > -INFINITY else 0
                 count[j] += 1 if values[i] == m else 0
         start += taken
-    for j in range(LANES):
-        sum += total[j]
-        ones += count[j]
-    return sum / panel.top[r] + (ones - 1)
+    while lanes > 1:
+        lanes //= 2
+        for j in range(lanes):
+            total[j] = total[2 * j] + total[2 * j + 1]
+            count[j] = count[2 * j] + count[2 * j + 1]
+    return total[0] / panel.top[r] + (count[0] - 1)
 
 
-cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take,
+cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    """The same for the confident rows of a tile."""
+    cdef Py_ssize_t i, r, n = rows * width, lanes = width
+    cdef float e, shift, rest = 0
+    cdef double more
+    cdef double* total = panel.total
+    cdef double* folded = panel.room64
+    cdef double* spare
+    spread_out(panel.magic, rows, width, panel.room2, panel.spread)
+    spread_out(panel.least, rows, width, panel.room2, panel.spread2)
+    spread_out(panel.shift, rows, width, panel.room2, panel.room)
+    spread_out(panel.m, rows, width, panel.room2, panel.low_sums)
+    for i in range((n + 15) & -16):
+        e = exp_fast(panel.x[i] - panel.room[i], panel.spread[i], panel.spread2[i], &rest)
+        more = <double> e + rest
+        more = 0 if panel.x[i] == panel.low_sums[i] else more
+        panel.total[i] = more if panel.x[i] > -INFINITY else 0
+        panel.high_sums[i] = 1 if panel.x[i] == panel.low_sums[i] else 0
+    fold(panel.high_sums, rows, width, panel.room, panel.low_sums, False)
+    while lanes > 1:
+        lanes //= 2
+        add_pairs64(total, rows * lanes, folded)
+        spare = total
+        total = folded
+        folded = spare
+    for r in range((rows + 15) & -16):
+        more = total[r] / panel.top[r] + (<double> panel.low_sums[r] - 1)
+        panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
+
+
+cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                       Panel* panel) noexcept nogil:
-    """From the sums: panel.log."""
+    """From the sums: panel.log. Reads x again where a row is confident."""
     cdef Py_ssize_t r
+    cdef int confident = 0
     cdef float e, rest = 0
     for r in range((take + 15) & -16):
         e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
         panel.top[r] = <double> e + rest
         panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
     for r in range(take):
+        confident |= 1 if panel.others[r] < 0.125 else 0
+    if confident and way == TILES:
+        tile_others(panel, take, width_of(call.n))
+    for r in range(take if way != TILES else 0):
         if panel.others[r] < 0.125:
             panel.others[r] = others_of(call.x + (done + r) * call.x_row, call.x_item, call.n,
                                         panel, r)
@@ -984,11 +1023,81 @@ cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
         sum_panel(call, done, take, way, False, panel)
-        logs(call, done, take, panel)
+        logs(call, done, take, way, panel)
         for r in range((take + 15) & -16):
             # The maximum and the logarithm, in two floats: the first takes no digits off the log.
             high = <float> (panel.m[r] + panel.log[r])
             panel.high[r] = high
             panel.low[r] = <float> ((<double> panel.m[r] - high) + panel.log[r])
         subtract_panel(call, done, take, way, panel)
+        done += take
+
+
+# cross_entropy with a class a row: the gradient is the softmax, but for the target's entry
+
+cdef inline float entry(const Rows* call, Py_ssize_t r, Py_ssize_t j) noexcept nogil:
+    return (<const float*> (call.x + r * call.x_row + j * call.x_item))[0]
+
+
+cdef inline void odd_factor_row(const Rows* call, Py_ssize_t row, const Panel* panel,
+                                Py_ssize_t r, double factor) noexcept nogil:
+    """The gradient of a row whose factor, divided by its sum, is no float."""
+    cdef Py_ssize_t j
+    cdef float e, rest = 0
+    for j in range(call.n):
+        e = exp_fast(entry(call, row, j) - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        (<float*> (call.y + row * call.y_row + j * call.y_item))[0] = <float> (
+            (<double> e + rest) / panel.sum[r] * factor)
+
+
+cdef inline void target_entry(const CrossEntropy* call, Py_ssize_t row, const Panel* panel,
+                              Py_ssize_t r, double factor) noexcept nogil:
+    """p - 1 at the target is minus the share of all others: that does not cancel."""
+    cdef const Rows* rows = &call.rows
+    cdef Py_ssize_t target = call.target[row]
+    cdef float x = entry(rows, row, target), rest = 0, e
+    cdef double others = panel.others[r] * panel.top[r]
+    if x != panel.m[r]:
+        e = exp_fast(x - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        others = panel.sum[r] - (<double> e + rest)
+    (<float*> (rows.y + row * rows.y_row + target * rows.y_item))[0] = <float> (
+        -factor * (others / panel.sum[r]))
+
+
+cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcept nogil:
+    """y is not x."""
+    cdef const Rows* rows = &call.rows
+    cdef bint gradient = rows.y != NULL
+    cdef Py_ssize_t done = 0, take, r, j, target
+    cdef double weight, size
+    cdef int way
+    while done < rows.rows:
+        way = way_of(rows, rows.rows - done)
+        take = panel_rows(rows, rows.rows - done, way)
+        sum_panel(rows, done, take, way, gradient, panel)
+        logs(rows, done, take, way, panel)
+        for r in range(take):
+            target = call.target[done + r]
+            panel.factor[r] = 0
+            call.loss[done + r] = 0
+            if target >= 0:
+                weight = 1.0 if call.weight == NULL else call.weight[target]
+                panel.factor[r] = call.scale * weight
+                call.loss[done + r] = weight * (
+                    panel.log[r] - (<double> entry(rows, done + r, target) - panel.m[r]))
+        if gradient:
+            memcpy(panel.log, panel.factor, take * sizeof(double))
+            for r in range((take + 15) & -16):
+                panel.factor[r] /= panel.sum[r]
+            scale_panel(rows, done, take, way, panel)
+        for r in range(take if gradient else 0):
+            target = call.target[done + r]
+            size = panel.log[r] if panel.log[r] > 0 else -panel.log[r]
+            if target < 0:
+                for j in range(rows.n):
+                    (<float*> (rows.y + (done + r) * rows.y_row + j * rows.y_item))[0] = 0
+                continue
+            if (size < 2.0 ** -40 or size > 2.0 ** 50) and size != 0:
+                odd_factor_row(rows, done + r, panel, r, panel.log[r])
+            target_entry(call, done + r, panel, r, panel.log[r])
         done += take
