@@ -309,35 +309,35 @@ cdef inline void subtract_row(const char* x, Py_ssize_t x_step, char* y, Py_ssiz
 # Rows of up to a stretch, padded to whole blocks: at x + r * step floats
 
 cdef inline void last_blocks(const float* x, Py_ssize_t x_step, Py_ssize_t rows,
-                             const float* keep, float pad, Py_ssize_t step,
-                             out_floats to) noexcept nogil:
-    """Copy a block of each row, `pad` where keep is 0."""
+                             const float* bound, Py_ssize_t step, out_floats to) noexcept nogil:
+    """Copy a block of each row, no entry above its bound. NaN gives the bound: +inf, which makes
+    the row as NaN as it would."""
     cdef Py_ssize_t r
     cdef int j
     for r in range(rows):
         for j in range(LANES):
-            to[r * step + j] = x[r * x_step + j] if keep[j] > 0 else pad
+            to[r * step + j] = x[r * x_step + j] if x[r * x_step + j] < bound[j] else bound[j]
 
 
 cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
-                          Py_ssize_t rows, bint last, float pad, float* to) noexcept nogil:
-    """Copy rows in whole blocks. But for the last rows of a call a row is read beyond its end,
-    which is in the next one."""
+                          Py_ssize_t rows, bint last, float* to) noexcept nogil:
+    """Copy rows in whole blocks, padded with -inf. But for the last rows of a call a row is read
+    beyond its end, which is in the next one."""
     cdef Py_ssize_t step = padded(n), full = step - LANES, r, i, safe = 0
-    cdef float keep[LANES]
+    cdef float bound[LANES]
     cdef int j
     for j in range(LANES):
-        keep[j] = 1 if full + j < n else 0
+        bound[j] = INFINITY if full + j < n else -INFINITY
     if item == sizeof(float) and row >= n * <Py_ssize_t> sizeof(float):
         safe = max(<Py_ssize_t> 0, rows - 2) if last else rows
     if full:
         for r in range(safe):
             for i in range(0, full, 16):
                 memcpy(to + r * step + i, x + r * row + i * sizeof(float), LANES * sizeof(float))
-    last_blocks(<const float*> x + full, row // <Py_ssize_t> sizeof(float), safe, keep, pad, step,
+    last_blocks(<const float*> x + full, row // <Py_ssize_t> sizeof(float), safe, bound, step,
                 to + full)
     for r in range(safe, rows):
-        copy(x + r * row, item, n, to + r * step, pad, LANES)
+        copy(x + r * row, item, n, to + r * step, <float> -INFINITY, LANES)
 
 
 cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
@@ -795,7 +795,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             step = call.x_row // <Py_ssize_t> sizeof(float)
         else:
             pad_rows(x, call.x_row, call.x_item, call.n, take, done + take + 2 > call.rows,
-                     <float> -INFINITY, panel.x)
+                     panel.x)
             at = panel.x
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
