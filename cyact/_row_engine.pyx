@@ -486,8 +486,9 @@ cdef cnp.ndarray spread(str function, bias, cnp.ndarray x):
 
 cdef object apart_from(x, y):
     """x, copied when writing y would change it before it is read."""
-    if x is None or x is y or (x.ctypes.data == y.ctypes.data
-                               and x.strides == y.strides and x.shape == y.shape):
+    if x is None or x is y or (
+            cnp.PyArray_DATA(<cnp.ndarray> x) == cnp.PyArray_DATA(<cnp.ndarray> y)
+            and x.strides == y.strides and x.shape == y.shape):
         return x
     return x.copy() if np.may_share_memory(x, y) else x
 
@@ -704,6 +705,11 @@ cdef tuple destination(str function, x, out, shape, kept):
             return out, out
         out = np.empty(shape, x.dtype)
     else:
+        if (shape is kept and type(out) is cnp.ndarray
+                and cnp.PyArray_ISBEHAVED(<cnp.ndarray> out)
+                and cnp.PyArray_TYPE(<cnp.ndarray> out) == cnp.PyArray_TYPE(<cnp.ndarray> x)
+                and out.shape == shape):
+            return out, out
         check_out(function, out, shape, x.dtype)
         if not ready(out) or out.dtype != x.dtype:
             return out, np.empty(kept, x.dtype)

@@ -75,7 +75,14 @@ cdef extern from *:
     }
     #define CYACT_ROW_CHUNK 1024
     typedef struct { CYACT_LINE double at[CYACT_ROW_CHUNK]; } cyact_row_doubles;
-    typedef struct { CYACT_LINE float at[CYACT_ROW_CHUNK]; } cyact_row_floats;
+    /* Where a loop writes what it does not read. */
+    #if defined(_MSC_VER)
+      typedef float *__restrict cyact_out_floats;
+      typedef double *__restrict cyact_out_doubles;
+    #else
+      typedef float *__restrict__ cyact_out_floats;
+      typedef double *__restrict__ cyact_out_doubles;
+    #endif
     """
     # a * b + c, fused where the hardware can
     double muladd "cyact_multiply_add" (double a, double b, double c) noexcept nogil
@@ -91,8 +98,8 @@ cdef extern from *:
         CHUNK "CYACT_ROW_CHUNK"
     ctypedef struct doubles "cyact_row_doubles":
         double at[1024]
-    ctypedef struct floats "cyact_row_floats":
-        float at[1024]
+    ctypedef float* out_floats "cyact_out_floats"
+    ctypedef double* out_doubles "cyact_out_doubles"
 
 cdef enum:
     SUMS = 16    # partial sums of a row: two AVX-512 registers, and the block all rows pad to
@@ -114,30 +121,6 @@ cdef inline double exp_wide(double d, double k, double low) noexcept nogil:
     q = muladd(r, q, 0.24022650760568126)
     q = muladd(r, q, 0.6931471880262288)
     return scaled(muladd(r, q, 1.0), t)
-
-
-# 2^k e^d in float as high + rest, 2^-27 relative, k hidden in magic: 1.5 * 2^23 + 127 + k. d is
-# exact and at least `least`, where the result is still normal; |d| < 512. high is what a
-# rounded 1 + r scales to, so that high + rest rounds once.
-
-cdef inline float exp_short(float d, float magic, float least, float* rest) noexcept nogil:
-    cdef float one = 1
-    d = least if least > d else d
-    cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
-    cdef float n = magic - t
-    cdef float rh = muladdf(n, <float> 0.693145751953125, d)    # exact: 15 bits by 10
-    cdef float rl = n * <float> 1.428606765330187e-06
-    cdef float r = rh + rl
-    cdef float q = muladdf(r, <float> 0.00019882690685335547, <float> 0.0013926175888627768)
-    q = muladdf(r, q, <float> 0.00833332072943449)
-    q = muladdf(r, q, <float> 0.041666556149721146)
-    q = muladdf(r, q, <float> 0.1666666716337204)
-    q = muladdf(r, q, <float> 0.5)
-    cdef float s = one + rh
-    cdef float c = muladdf(r * r, q, rl) + (rh - (s - one))
-    cdef float p = powerf(t)
-    rest[0] = c * p
-    return s * p
 
 
 # e^(d + low), d <= 0, |low| <= 2^-53 |d|: returns it rounded (0.56 ULP) and leaves the rest in

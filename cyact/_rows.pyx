@@ -18,21 +18,16 @@ from libc.string cimport memcpy, memset
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp, Rows)
-from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_short, exp_wide,
-                             log1p_pair, muladd, muladdf, product_error, two_sum)
+from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
+from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
+                             product_error, two_sum)
+from cyact._rows32 cimport Panel, cross_entropy32, log_softmax32, softmax32
 
 from cyact._packing cimport gather, scatter
 from cyact._sparse cimport (ENTMAX, ENTMAX15, SPARSEMAX, entmax_rows, hardmax_gradients,
                             hardmax_rows, maxout_gradients, maxout_rows, sparse_gradients,
                             sparse_rows, weighted_rows)
 from cyact._tile cimport cyact_status as status, status_get, status_set
-
-ctypedef fused real:
-    float
-    double
-
-cdef enum:
-    TOPS = 32    # lanes of the maximum; GCC 12 leaves fewer as scalars
 
 # (x - m) / temperature, as the loops want it.
 cdef struct Scale:
@@ -66,112 +61,6 @@ cdef inline Scale scale_of(const double* p) noexcept nogil:
     scale.factor = 1.4426950408889634 / t
     scale.least = -1000.0 / scale.factor
     return scale
-
-
-# Reading and writing a row in blocks
-
-cdef inline Py_ssize_t padded_to(Py_ssize_t n, Py_ssize_t block) noexcept nogil:
-    return (n + block - 1) & -block
-
-
-cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    return padded_to(n, SUMS)
-
-
-cdef inline Py_ssize_t length_of(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size,
-                                 Py_ssize_t block) noexcept nogil:
-    """How much of a row to take next: what needs no copy first, then the rest."""
-    if left > CHUNK:
-        return CHUNK
-    if step == size and left >= block:
-        return left & -block
-    return left
-
-
-cdef inline Py_ssize_t length(Py_ssize_t left, Py_ssize_t step, Py_ssize_t size) noexcept nogil:
-    return length_of(left, step, size, SUMS)
-
-
-cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t n, real* to, real pad,
-                      Py_ssize_t block) noexcept nogil:
-    cdef Py_ssize_t i
-    if step == sizeof(real):
-        memcpy(to, x, n * sizeof(real))
-    else:
-        for i in range(n):
-            to[i] = (<const real*> (x + i * step))[0]
-    for i in range(n, padded_to(n, block)):
-        to[i] = pad
-
-
-cdef inline const real* load_blocks(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                                    real pad, Py_ssize_t block) noexcept nogil:
-    """x itself where it is whole blocks of contiguous entries, else a padded copy."""
-    if step == sizeof(real) and n == padded_to(n, block):
-        return <const real*> x
-    copy(x, step, n, buffer, pad, block)
-    return buffer
-
-
-cdef inline const real* load(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer,
-                             real pad) noexcept nogil:
-    return load_blocks(x, step, n, buffer, pad, SUMS)
-
-
-cdef inline real* room(char* y, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
-    """Where to put n results: y itself where whole blocks fit, else the buffer."""
-    return <real*> y if step == sizeof(real) and n == padded(n) else buffer
-
-
-cdef inline void store(const real* result, char* y, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
-    """Copy results to y unless room() put them there."""
-    cdef Py_ssize_t i
-    if <const char*> result == y:
-        return
-    if step == sizeof(real):
-        memcpy(y, result, n * sizeof(real))
-    else:
-        for i in range(n):
-            (<real*> (y + i * step))[0] = result[i]
-
-
-# Maximum
-
-cdef inline void raise_to(const real* x, Py_ssize_t n, real* top) noexcept nogil:
-    """top[j] becomes the maximum of itself and x[j], x[j + TOPS], ...; NaN is passed over."""
-    cdef real m[TOPS]
-    cdef Py_ssize_t block
-    cdef int j
-    for j in range(TOPS):
-        m[j] = top[j]
-    for block in range(n // TOPS):
-        for j in range(TOPS):
-            m[j] = x[block * TOPS + j] if x[block * TOPS + j] > m[j] else m[j]
-    for j in range(TOPS):
-        top[j] = m[j]
-
-
-cdef inline real row_max(const char* x, Py_ssize_t step, Py_ssize_t n, real* buffer) noexcept nogil:
-    cdef real top[TOPS]
-    cdef real m
-    cdef Py_ssize_t start = 0, count
-    cdef int j
-    for j in range(TOPS):
-        top[j] = -INFINITY
-    while start < n:
-        count = length_of(n - start, step, sizeof(real), TOPS)
-        raise_to(load_blocks(x + start * step, step, count, buffer, <real> -INFINITY, TOPS),
-                 padded_to(count, TOPS), top)
-        start += count
-    for j in range(16):
-        top[j] = top[j] if top[j] > top[j + 16] else top[j + 16]
-    for j in range(8):
-        top[j] = top[j] if top[j] > top[j + 8] else top[j + 8]
-    for j in range(4):
-        top[j] = top[j] if top[j] > top[j + 4] else top[j + 4]
-    top[0] = top[0] if top[0] > top[2] else top[2]
-    m = top[1] if top[1] > top[3] else top[3]
-    return m if m > top[0] else top[0]
 
 
 # Exponentials of (x - m) / temperature
@@ -470,6 +359,7 @@ cdef struct Tile:
     Py_ssize_t size     # entries, padded to whole blocks
 
 cdef struct ShortWork:
+    Panel panel
     Work work           # x in buffer
     doubles wide        # a value a row, spread over the row's entries
     doubles fine        # another one
@@ -480,10 +370,6 @@ cdef struct ShortWork:
     double odd_low[256]
     double count[256]
     double log[256]
-
-
-cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
-    return -step if step < 0 else step
 
 
 cdef inline bint is_short(Py_ssize_t n) noexcept nogil:
@@ -810,122 +696,18 @@ cdef inline real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) n
     return row_max(call.x + r * call.x_row, call.x_item, call.n, <real*> work.buffer.at)
 
 
-# softmax of float32 rows beyond CHUNK at temperature 1: in float, because memory is what they wait
-# for. No difference is rounded: a maximum of 256 or more is subtracted, which is exact for every
-# x whose exponential counts, and a smaller one only shifts the exponent by an integer near
-# m * log2(e). The sums, in double, take the exponentials before they are rounded, so a result's
-# error is that rounding (0.6 ULP; 1.2 where the quotient's exponent is lower) and its own, 0.5.
-
-cdef enum:
-    FAST = 32       # entries a block and partial sums: what GCC 12 vectorises as one loop
-    SPARE = 60      # e^(x - m) is scaled by 2^60: what underflows then is 0 in the result
-
-cdef struct FastSums:
-    double high[32]
-    float rest[32]      # a chunk's, at most 32 entries a lane: float is enough for them
-    double low[32]
-
-
-cdef inline void fast_block(const float* x, Py_ssize_t n, float shift, float magic, float least,
-                            float* e, FastSums* sums) noexcept nogil:
-    cdef double high[FAST]
-    cdef float low[FAST]
-    cdef float s, rest = 0
-    cdef Py_ssize_t block, i
-    cdef int j
-    for j in range(FAST):
-        high[j] = sums.high[j]
-        low[j] = sums.rest[j]
-    for block in range(n // FAST):
-        for j in range(FAST):
-            i = block * FAST + j
-            s = exp_short(x[i] - shift, magic, least, &rest)
-            high[j] += s
-            low[j] += rest
-            e[i] = s + rest
-    for j in range(FAST):
-        sums.high[j] = high[j]
-        sums.rest[j] = low[j]
-
-
-cdef inline double fast_total(FastSums* sums) noexcept nogil:
-    cdef double s[16]
-    cdef int j
-    for j in range(16):
-        s[j] = (sums.high[j] + sums.low[j]) + (sums.high[j + 16] + sums.low[j + 16])
-    return folded(s)
-
-
-cdef inline void fast_scale(const float* e, Py_ssize_t n, double v, float* y) noexcept nogil:
-    cdef float high = <float> v
-    cdef float low = <float> (v - high)
-    cdef Py_ssize_t i
-    for i in range(n & -FAST):
-        if FUSED:
-            y[i] = muladdf(e[i], high, e[i] * low)
-        else:
-            y[i] = <float> (e[i] * v)
-
-
-cdef inline float* fast_room(char* y, Py_ssize_t step, Py_ssize_t n,
-                             float* buffer) noexcept nogil:
-    return <float*> y if step == sizeof(float) and n == padded_to(n, FAST) else buffer
-
-
-cdef inline void fast_row(const Rows* call, const char* x, char* y, Work* work) noexcept nogil:
-    cdef FastSums sums
-    cdef Py_ssize_t start = 0, count, step = call.x_item, size = sizeof(float)
-    cdef float* buffer = <float*> work.buffer.at
-    cdef float* result = <float*> work.result.at
-    cdef float* to
-    cdef const float* e
-    cdef float m = row_max(x, step, call.n, buffer)
-    cdef bint large = m >= 256 or m <= -256
-    cdef float shift = m if large else 0
-    cdef double turns = 0 if large else <int> (m * 1.4426950408889634)
-    cdef float magic = <float> (12582912.0 + 127 + SPARE - turns)
-    cdef float least = <float> ((turns - SPARE - 126) * 0.6931471805599453)
-    cdef double v
-    cdef int j
-    for j in range(FAST):
-        sums.high[j] = 0
-        sums.low[j] = 0
-        sums.rest[j] = 0
-    while start < call.n:
-        count = length_of(call.n - start, step, size, FAST)
-        to = fast_room(y + start * call.y_item, call.y_item, count, result)
-        fast_block(load_blocks(x + start * step, step, count, buffer, <float> -INFINITY, FAST),
-                   padded_to(count, FAST), shift, magic, least, to, &sums)
-        store(to, y + start * call.y_item, call.y_item, count)
-        start += count
-        if start % CHUNK == 0 or start == call.n:
-            for j in range(FAST):
-                sums.low[j] += sums.rest[j]
-                sums.rest[j] = 0
-    v = 1 / fast_total(&sums)
-    start = 0
-    while start < call.n:
-        count = length_of(call.n - start, call.y_item, size, FAST)
-        to = fast_room(y + start * call.y_item, call.y_item, count, result)
-        e = load_blocks(y + start * call.y_item, call.y_item, count, buffer, <float> 0, FAST)
-        fast_scale(e, padded_to(count, FAST), v, to)
-        store(to, y + start * call.y_item, call.y_item, count)
-        start += count
-
-
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
     cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
     cdef real m, after
+    if real is float:
+        if not scale.scaled:
+            softmax32(call, &work.panel)
+            return
     if is_short(call.n):
         short_rows(call, &scale, False, &work, kind)
         return
-    if real is float:
-        if call.n > CHUNK and not scale.scaled:
-            for r in range(call.rows):
-                fast_row(call, call.x + r * call.x_row, call.y + r * call.y_row, &work.work)
-            return
     after = max_of(call, 0, &work.work, kind) if call.rows else 0
     for r in range(call.rows):
         m = after
@@ -965,6 +747,10 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
     cdef ShortWork work
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t r
+    if real is float:
+        if not scale.scaled:
+            log_softmax32(call, &work.panel)
+            return
     if is_short(call.n):
         short_rows(call, &scale, True, &work, kind)
         return
@@ -1270,8 +1056,13 @@ cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) 
 
 cdef inline void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Work work
+    cdef Panel panel
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
+    if real is float:
+        if call.target != NULL and call.smoothing == 0:
+            cross_entropy32(call, &panel)
+            return
     for r in range(call.rows.rows):
         if call.target != NULL and call.target[r] < 0:
             ignored_row(call, r, kind)

@@ -1,0 +1,1103 @@
+"""float32 rows at temperature 1, in float: the exponentials, their sums and what becomes of them.
+
+No difference x - m is rounded. The exponentials are e^x 2^-t, with t the integer next to
+m log2(e) for the row's maximum m, so that the largest lies near 1; a maximum of 256 or more is
+subtracted, which is exact for every x whose exponential counts. All are scaled by 2^SPARE: what
+underflows then is 0 in the result.
+
+Entry j of a row enters partial sum j % LANES. A sum's high part is kept in multiples of a unit
+that is coarse enough for LANES stretches' worth of adding without rounding, in a float; what
+that leaves of an entry, and what the exponential's own rounding left, is added up in another.
+After every STRETCH entries both go into sums in double, unless the row ends there. The partial
+sums are added up in one order. Rows next to each other in memory are computed a strip of STRIP at
+a time, an entry of each in a register; other rows by themselves, LANES entries in a register.
+Both do the same operations in the same order, so that a row has the same bits either way.
+"""
+
+from libc.math cimport INFINITY
+from libc.string cimport memcpy, memset
+
+from cyact._abi cimport CrossEntropy, Rows
+from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
+                           store)
+from cyact._rowmath cimport (log1p_pair, muladd, muladdf, out_doubles, out_floats, powerf)
+
+cdef enum:
+    LANES = 16
+    STRIP = 32          # GCC 12 leaves the maxima of fewer as scalars
+    STRETCH = 256
+    PANEL = 512         # most rows worked on together
+    TOGETHER = 64       # of those by themselves
+    TILE = 1024         # most entries of a tile of short rows
+    ROOM = 8192         # and of packed strips
+
+cdef extern from *:
+    """
+    #define CYACT_HIGH 590295810358705651712.0f
+    """
+    # 2^69: the unit is 2^46. The entries of a stretch, each at most 2^60.5, add up to 2^68.5.
+    const float HIGH "CYACT_HIGH"
+
+# Rows that are worked on together, and what their exponentials need: shift is the maximum if that
+# is subtracted, else 0. The odd sizes keep arrays that are used together off each other's cache
+# sets.
+cdef struct Panel:
+    float m[512]
+    float shift[512]
+    float magic[512]
+    float least[512]
+    double sum[512]     # of the exponentials
+    double top[512]     # the maximum's exponential
+    double others[512]  # the sum of all but one maximum, as a multiple of it
+    double log[512]     # log1p of that
+    double factor[512]
+    float high[512]     # factor, or another double, in two floats
+    float low[512]
+    double total[1040]  # partial sums
+    double room64[1040]
+    float high_sums[1040]
+    float low_sums[1056]
+    float room[1040]
+    float room2[1072]
+    float spread[2064]  # a row's value for each of its entries
+    float spread2[1104]
+    float x[8208]       # the rows, and their exponentials or results, if they are packed
+    float y[8224]
+
+# Where the rows of a call are worked on.
+cdef enum:
+    SINGLE      # one by one
+    PADDED      # several, each in whole blocks
+    TILES       # short ones, row after row, padded to a power of two
+    STRIPS      # side by side, packed
+    DIRECT      # side by side where they are
+
+
+# 2^k e^d, k hidden in magic: 1.5 * 2^23 + 127 + k. d is exact and at least `least`, where the
+# result is still normal; |d| < 512. Returns it rounded (0.65 ULP) and leaves in rest[0] what
+# that took away, of a value that is within 2^-25.
+
+cdef inline float exp_fast(float d, float magic, float least, float* rest) noexcept nogil:
+    d = least if least > d else d
+    cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
+    cdef float n = magic - t
+    # The first is exact: 15 bits by 10
+    cdef float r = muladdf(n, <float> 1.428606765330187e-06,
+                           muladdf(n, <float> 0.693145751953125, d))
+    cdef float z = r * r
+    cdef float q = muladdf(z, <float> 0.0013926175888627768,
+                           muladdf(r, <float> 0.008363173343241215, <float> 0.041666556149721146))
+    q = muladdf(z, q, muladdf(r, <float> 0.16666577756404877, <float> 0.5))
+    cdef float f = muladdf(z, q, r)
+    cdef float p = powerf(t)
+    cdef float e = muladdf(f, p, p)
+    rest[0] = muladdf(f, p, p - e)
+    return e
+
+
+cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """From the maxima: how the exponentials of each row are taken."""
+    cdef Py_ssize_t r
+    cdef float turns, m, one = 12582912
+    for r in range((rows + 15) & -16):
+        m = panel.m[r]
+        m = m if m > -256 else 0
+        m = m if m < 256 else 0
+        panel.shift[r] = panel.m[r] - m     # NaN stays NaN
+        turns = muladdf(m, <float> 1.4426950408889634, one) - one
+        panel.magic[r] = <float> (12582912 + 127 + 60) - turns
+        panel.least[r] = (turns - 186) * <float> 0.6931471805599453
+
+
+cdef inline bint any_shift(const Panel* panel, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef int found = 0
+    for r in range((rows + 15) & -16):
+        found |= 1 if panel.shift[r] != 0 else 0
+    return found != 0
+
+
+# Sums of neighbours: of many rows at a time they take no shuffling within one
+
+cdef inline void add_pairs32(const float* x, Py_ssize_t n, out_floats y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = x[2 * i] + x[2 * i + 1]
+
+
+cdef inline void add_pairs64(const double* x, Py_ssize_t n, out_doubles y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = x[2 * i] + x[2 * i + 1]
+
+
+cdef inline void greater_of_pairs(const float* x, Py_ssize_t n, out_floats y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = x[2 * i] if x[2 * i] > x[2 * i + 1] else x[2 * i + 1]
+
+
+cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t lanes, float* spare, float* to,
+                      bint greater) noexcept nogil:
+    """to[r] = the sum, or the maximum, of x[r * lanes], ...; x and spare are used up."""
+    cdef float* after
+    if lanes == 1:
+        memcpy(to, x, rows * sizeof(float))
+        return
+    while True:
+        lanes //= 2
+        after = to if lanes == 1 else spare
+        if greater:
+            greater_of_pairs(x, rows * lanes, after)
+        else:
+            add_pairs32(x, rows * lanes, after)
+        if lanes == 1:
+            return
+        spare = x
+        x = after
+
+
+cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t lanes,
+                           bint long_rows) noexcept nogil:
+    """From partial sums to sums."""
+    cdef Py_ssize_t r
+    if long_rows:
+        add_pairs64(panel.total, rows * 8, panel.room64)
+        add_pairs64(panel.room64, rows * 4, panel.total)
+        add_pairs64(panel.total, rows * 2, panel.room64)
+        add_pairs64(panel.room64, rows, panel.sum)
+        return
+    fold(panel.high_sums, rows, lanes, panel.room, panel.high, False)
+    fold(panel.low_sums, rows, lanes, panel.room, panel.low, False)
+    for r in range((rows + 15) & -16):
+        panel.sum[r] = <double> panel.high[r] + panel.low[r]
+
+
+# Rows by themselves
+
+cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, bint keep,
+                         bint fresh, float* high_sums, float* low_sums,
+                         out_floats e) noexcept nogil:
+    """Add the exponentials to the partial sums, or to none if `fresh`; the high ones are HIGH
+    too great."""
+    cdef float high[LANES]
+    cdef float low[LANES]
+    cdef float exponential, t, rest = 0
+    cdef Py_ssize_t block, i
+    cdef int j
+    if fresh:
+        for j in range(LANES):
+            high[j] = HIGH
+        for j in range(LANES):
+            low[j] = 0
+    else:
+        memcpy(high, high_sums, sizeof(high))
+        memcpy(low, low_sums, sizeof(low))
+    for block in range(n // LANES):
+        for j in range(LANES):
+            i = block * LANES + j
+            exponential = exp_fast(x[i], magic, least, &rest)
+            t = high[j] + exponential
+            low[j] += (exponential - (t - high[j])) + rest
+            high[j] = t
+            if keep:
+                e[i] = exponential
+    memcpy(high_sums, high, sizeof(high))
+    memcpy(low_sums, low, sizeof(low))
+
+
+cdef inline void flush(double* total, const float* high, const float* low) noexcept nogil:
+    """After a stretch of a long row."""
+    cdef int j
+    for j in range(LANES):
+        total[j] += <double> (high[j] - HIGH) + low[j]
+
+
+cdef inline Py_ssize_t piece(Py_ssize_t left, Py_ssize_t step) noexcept nogil:
+    """How much of a row to take next: within a stretch, what needs no copy first."""
+    cdef Py_ssize_t count = min(left, <Py_ssize_t> STRETCH)
+    return count & -LANES if step == sizeof(float) and count >= LANES else count
+
+
+cdef inline void row_tops(const char* x, Py_ssize_t step, Py_ssize_t n, float* buffer,
+                          float* tops) noexcept nogil:
+    """TOPS maxima. The last entries of a row are read twice rather than copied."""
+    cdef float m
+    cdef int j
+    if step == sizeof(float) and n >= TOPS:
+        memcpy(tops, x + (n - TOPS) * step, TOPS * sizeof(float))
+        raise_to(<const float*> x, n & -TOPS, tops)
+        return
+    m = row_max(x, step, n, buffer)
+    for j in range(TOPS):
+        tops[j] = m
+
+
+cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
+                          Py_ssize_t n, Panel* panel, Py_ssize_t r, bint keep) noexcept nogil:
+    """The partial sums of the exponentials of row r, which go to y if they are to be kept."""
+    cdef float buffer[STRETCH]
+    cdef float result[STRETCH]
+    cdef float high[LANES]
+    cdef float low[LANES]
+    cdef double* total = panel.total + r * LANES
+    cdef float shift = panel.shift[r]
+    cdef Py_ssize_t start = 0, count, i
+    cdef const float* values
+    cdef float* to = result
+    memset(total, 0, LANES * sizeof(double))
+    while start < n:
+        count = piece(n - start, x_step)
+        values = load(x + start * x_step, x_step, count, buffer, <float> -INFINITY)
+        if keep:
+            to = room(y + start * y_step, y_step, count, result)
+        if shift != 0 or values == to:
+            for i in range(padded(count)):
+                buffer[i] = values[i] - shift
+            values = buffer
+        if start % STRETCH == 0:
+            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, True, high, low,
+                    to)
+        else:
+            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, False, high, low,
+                    to)
+        if keep:
+            store(to, y + start * y_step, y_step, count)
+        start += count
+        if start % STRETCH == 0 or start == n:
+            flush(total, high, low)
+
+
+cdef inline void scale_row(char* y, Py_ssize_t step, Py_ssize_t n, float high,
+                           float low) noexcept nogil:
+    """y *= high + low, rounded once."""
+    cdef float buffer[STRETCH]
+    cdef float* at
+    cdef Py_ssize_t start = 0, count, i
+    if step == sizeof(float):
+        at = <float*> y
+        start = n & -LANES
+        for i in range(n & -LANES):
+            at[i] = muladdf(at[i], high, at[i] * low)
+    while start < n:
+        count = piece(n - start, step)
+        copy(y + start * step, step, count, buffer, <float> 0, LANES)
+        for i in range(padded(count)):
+            buffer[i] = muladdf(buffer[i], high, buffer[i] * low)
+        store(buffer, y + start * step, step, count)
+        start += count
+
+
+cdef inline void subtract_row(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
+                              Py_ssize_t n, float high, float low) noexcept nogil:
+    """y = x - high - low."""
+    cdef float buffer[STRETCH]
+    cdef float result[STRETCH]
+    cdef Py_ssize_t start = 0, count, i
+    cdef const float* values
+    cdef float* to
+    while start < n:
+        count = piece(n - start, x_step)
+        values = load(x + start * x_step, x_step, count, buffer, <float> 0)
+        to = room(y + start * y_step, y_step, count, result)
+        for i in range(padded(count)):
+            to[i] = (values[i] - high) - low
+        store(to, y + start * y_step, y_step, count)
+        start += count
+
+
+# Rows of up to a stretch, padded to whole blocks: at x + r * step floats
+
+cdef inline void last_blocks(const float* x, Py_ssize_t x_step, Py_ssize_t rows,
+                             const float* bound, Py_ssize_t step, out_floats to) noexcept nogil:
+    """Copy a block of each row, no entry above its bound. NaN gives the bound: +inf, which makes
+    the row as NaN as it would."""
+    cdef Py_ssize_t r
+    cdef int j
+    for r in range(rows):
+        for j in range(LANES):
+            to[r * step + j] = x[r * x_step + j] if x[r * x_step + j] < bound[j] else bound[j]
+
+
+cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                          Py_ssize_t rows, bint last, float* to) noexcept nogil:
+    """Copy rows in whole blocks, padded with -inf. But for the last rows of a call a row is read
+    beyond its end, which is in the next one."""
+    cdef Py_ssize_t step = padded(n), full = step - LANES, r, i, safe = 0
+    cdef float bound[LANES]
+    cdef int j
+    for j in range(LANES):
+        bound[j] = INFINITY if full + j < n else -INFINITY
+    if item == sizeof(float) and row >= n * <Py_ssize_t> sizeof(float):
+        safe = max(<Py_ssize_t> 0, rows - 2) if last else rows
+    if full:
+        for r in range(safe):
+            for i in range(0, full, 16):
+                memcpy(to + r * step + i, x + r * row + i * sizeof(float), LANES * sizeof(float))
+    last_blocks(<const float*> x + full, row // <Py_ssize_t> sizeof(float), safe, bound, step,
+                to + full)
+    for r in range(safe, rows):
+        copy(x + r * row, item, n, to + r * step, <float> -INFINITY, LANES)
+
+
+cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
+                            const float* least, Py_ssize_t e_step, bint keep, out_floats high,
+                            out_floats low, out_floats e) noexcept nogil:
+    """What padded_sums() does of rows of one block."""
+    cdef Py_ssize_t r
+    cdef float exponential, t, magic_r, least_r, rest = 0
+    cdef int j
+    for r in range(rows):
+        magic_r = magic[r]
+        least_r = least[r]
+        for j in range(LANES):
+            exponential = exp_fast(x[r * step + j], magic_r, least_r, &rest)
+            t = (HIGH + exponential) - HIGH
+            high[r * LANES + j] = t
+            low[r * LANES + j] = (exponential - t) + rest
+            if keep:
+                e[r * e_step + j] = exponential
+
+
+cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
+                             float* e, Py_ssize_t e_step, bint keep,
+                             Panel* panel) noexcept nogil:
+    cdef Py_ssize_t r, i
+    cdef const float* at
+    cdef float shift
+    if n == LANES:
+        for r in range(rows):
+            memcpy(panel.spread + r * LANES, x + r * step, LANES * sizeof(float))
+    else:
+        for r in range(rows):
+            memcpy(panel.spread + r * TOPS, x + r * step + n - TOPS, TOPS * sizeof(float))
+            raise_to(x + r * step, n & -TOPS, panel.spread + r * TOPS)
+    fold(panel.spread, rows, LANES if n == LANES else TOPS, panel.room, panel.m, True)
+    limits(panel, rows)
+    if n == LANES and not any_shift(panel, rows):
+        block_sums(x, step, rows, panel.magic, panel.least, e_step, keep, panel.high_sums,
+                   panel.low_sums, e)
+        sum_lanes(panel, rows, LANES, False)
+        return
+    for r in range(rows):
+        at = x + r * step
+        shift = panel.shift[r]
+        if shift != 0:
+            for i in range(n & -LANES):
+                panel.spread[i] = at[i] - shift
+            at = panel.spread
+        stretch(at, n, panel.magic[r], panel.least[r], keep, True, panel.high_sums + r * LANES,
+                panel.low_sums + r * LANES, e + r * e_step)
+    for i in range(rows * LANES):
+        panel.high_sums[i] -= HIGH
+    sum_lanes(panel, rows, LANES, False)
+
+
+cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t first,
+                              Py_ssize_t rows, const Panel* panel, Py_ssize_t y_step,
+                              out_floats y) noexcept nogil:
+    """Results may overlap the next row's, which are written after."""
+    cdef Py_ssize_t r, block, i
+    cdef float high, low
+    cdef int j
+    for r in range(first, rows):
+        high = panel.high[r]
+        low = panel.low[r]
+        for block in range(n // LANES):
+            for j in range(LANES):
+                i = block * LANES + j
+                y[r * y_step + i] = muladdf(e[r * step + i], high, e[r * step + i] * low)
+
+
+cdef inline void padded_subtract(const float* x, Py_ssize_t step, Py_ssize_t n,
+                                 Py_ssize_t first, Py_ssize_t rows, const Panel* panel,
+                                 Py_ssize_t y_step, out_floats y) noexcept nogil:
+    cdef Py_ssize_t r, block, i
+    cdef float high, low
+    cdef int j
+    for r in range(first, rows):
+        high = panel.high[r]
+        low = panel.low[r]
+        for block in range(n // LANES):
+            for j in range(LANES):
+                i = block * LANES + j
+                y[r * y_step + i] = (x[r * step + i] - high) - low
+
+
+cdef inline Py_ssize_t rows_in_place(const Rows* call, Py_ssize_t rows) noexcept nogil:
+    """Of a panel's results, how many rows can be written in whole blocks that reach into the next
+    row: not the last ones, where the next row is another panel's or thread's."""
+    if call.y_item != sizeof(float) or call.y_row != call.n * <Py_ssize_t> sizeof(float):
+        return 0
+    return max(<Py_ssize_t> 0, rows - 2)
+
+
+cdef inline void store_rows(const Rows* call, const float* result, Py_ssize_t first,
+                            Py_ssize_t rows, char* y) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(first, rows):
+        store(result + r * padded(call.n), y + r * call.y_row, call.y_item, call.n)
+
+
+cdef inline bint in_blocks(Py_ssize_t n, Py_ssize_t item) noexcept nogil:
+    return item == sizeof(float) and n % LANES == 0
+
+
+# Short rows, one after the other in tiles: `width` entries each, a power of two
+
+cdef inline Py_ssize_t width_of(Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t width = 1
+    while width < n:
+        width *= 2
+    return width
+
+
+cdef inline void widen(const float* x, Py_ssize_t n, Py_ssize_t width, Py_ssize_t rows,
+                       float* to) noexcept nogil:
+    """Pad rows of n entries to width 8 or 4. Reads and writes beyond the last, as pad_rows()."""
+    cdef float nothing[8]
+    cdef Py_ssize_t r
+    cdef int j
+    for j in range(8):
+        nothing[j] = -INFINITY
+    for r in range(rows):
+        if width == 8:
+            memcpy(to + r * 8, x + r * n, 8 * sizeof(float))
+            memcpy(to + r * 8 + n, nothing, 8 * sizeof(float))
+        else:
+            memcpy(to + r * 4, x + r * n, 4 * sizeof(float))
+            memcpy(to + r * 4 + n, nothing, 4 * sizeof(float))
+
+
+cdef inline void narrow(const float* x, Py_ssize_t n, Py_ssize_t width, Py_ssize_t rows,
+                        float* to) noexcept nogil:
+    """The reverse. Writes beyond the last."""
+    cdef Py_ssize_t r
+    for r in range(rows):
+        if width == 8:
+            memcpy(to + r * n, x + r * 8, 8 * sizeof(float))
+        else:
+            memcpy(to + r * n, x + r * 4, 4 * sizeof(float))
+
+
+cdef inline void twice(const float* x, Py_ssize_t n, out_floats y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[2 * i] = x[i]
+        y[2 * i + 1] = x[i]
+
+
+cdef inline void spread_out(const float* x, Py_ssize_t rows, Py_ssize_t width, float* room,
+                            float* to) noexcept nogil:
+    """A row's value for each of its `width` entries."""
+    if width == 8:
+        twice(x, rows, to)
+        twice(to, 2 * rows, room)
+        twice(room, 4 * rows, to)
+    elif width == 4:
+        twice(x, rows, room)
+        twice(room, 2 * rows, to)
+    elif width == 2:
+        twice(x, rows, to)
+    else:
+        memcpy(to, x, rows * sizeof(float))
+
+
+cdef inline void load_tile32(const Rows* call, const char* x, Py_ssize_t rows, Py_ssize_t width,
+                             Panel* panel) noexcept nogil:
+    cdef Py_ssize_t n = call.n, r, j
+    cdef float* to = &panel.x[0] if n == width else &panel.y[0]
+    if call.x_item == sizeof(float) and call.x_row == n * call.x_item:
+        memcpy(to, x, rows * n * sizeof(float))
+    else:
+        for r in range(rows):
+            for j in range(n):
+                to[r * n + j] = (<const float*> (x + r * call.x_row + j * call.x_item))[0]
+    if n != width:
+        memset(to + rows * n, 0, 16 * sizeof(float))
+        widen(to, n, width, rows, panel.x)
+
+
+cdef inline void store_tile32(const Rows* call, float* result, char* y, Py_ssize_t rows,
+                              Py_ssize_t width, float* spare) noexcept nogil:
+    cdef Py_ssize_t n = call.n, r, j
+    if n != width:
+        narrow(result, n, width, rows, spare)
+        result = spare
+    if call.y_item == sizeof(float) and call.y_row == n * call.y_item:
+        memcpy(y, result, rows * n * sizeof(float))
+    else:
+        for r in range(rows):
+            for j in range(n):
+                (<float*> (y + r * call.y_row + j * call.y_item))[0] = result[r * n + j]
+
+
+cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, const float* magic,
+                                     const float* least, out_floats high, out_floats low,
+                                     out_floats e) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef float exponential, t, rest = 0
+    for i in range((n + 15) & -16):
+        exponential = exp_fast(x[i], magic[i], least[i], &rest)
+        t = (HIGH + exponential) - HIGH
+        high[i] = t
+        low[i] = (exponential - t) + rest
+        e[i] = exponential
+
+
+cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
+                             Panel* panel) noexcept nogil:
+    """The exponentials to panel.y, their sums to panel.sum."""
+    cdef Py_ssize_t i, n = rows * width
+    memcpy(panel.spread, x, n * sizeof(float))
+    fold(panel.spread, rows, width, panel.room, panel.m, True)
+    limits(panel, rows)
+    if any_shift(panel, rows):
+        spread_out(panel.shift, rows, width, panel.room, panel.spread)
+        for i in range((n + 15) & -16):
+            panel.room[i] = x[i] - panel.spread[i]
+        x = panel.room
+    spread_out(panel.magic, rows, width, panel.room2, panel.spread)
+    spread_out(panel.least, rows, width, panel.room2, panel.spread2)
+    tile_exponentials32(x, n, panel.spread, panel.spread2, panel.high_sums, panel.low_sums,
+                        panel.y)
+    sum_lanes(panel, rows, width, False)
+
+
+# Rows side by side: x[j * step + r] is entry j of row r
+
+cdef inline Py_ssize_t strips(Py_ssize_t rows) noexcept nogil:
+    return (rows + STRIP - 1) & -STRIP
+
+
+cdef inline void strip_tops(const float* x, Py_ssize_t step, Py_ssize_t n,
+                            float* m) noexcept nogil:
+    cdef float top[STRIP]
+    cdef Py_ssize_t j
+    cdef int r
+    for r in range(STRIP):
+        top[r] = -INFINITY
+    for j in range(n):
+        for r in range(STRIP):
+            top[r] = x[j * step + r] if x[j * step + r] > top[r] else top[r]
+    for r in range(STRIP):
+        m[r] = top[r]
+
+
+cdef inline void strip_lane(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                            Py_ssize_t lane, Py_ssize_t end, const float* shift,
+                            const float* magic, const float* least, bint keep,
+                            float* high_sum, float* low_sum) noexcept nogil:
+    """Partial sum `lane` of a stretch."""
+    cdef float value[STRIP]
+    cdef float exponential[STRIP]
+    cdef float high[STRIP]
+    cdef float low[STRIP]
+    cdef float e, t, rest = 0
+    cdef Py_ssize_t j
+    cdef int r
+    for r in range(STRIP):
+        high[r] = HIGH
+        low[r] = 0
+    for j in range(lane, end, 16):
+        for r in range(STRIP):
+            value[r] = x[j * x_step + r] - shift[r]
+        for r in range(STRIP):
+            e = exp_fast(value[r], magic[r], least[r], &rest)
+            t = high[r] + e
+            low[r] += (e - (t - high[r])) + rest
+            high[r] = t
+            exponential[r] = e
+        if keep:
+            for r in range(STRIP):
+                y[j * y_step + r] = exponential[r]
+    for r in range(STRIP):
+        high_sum[r] = high[r] - HIGH
+        low_sum[r] = low[r]
+
+
+cdef inline void add_strip(float* a, const float* b, const float* c) noexcept nogil:
+    """a = b + c, for the rows of a strip."""
+    cdef float value[STRIP]
+    cdef int r
+    for r in range(STRIP):
+        value[r] = b[r] + c[r]
+    for r in range(STRIP):
+        a[r] = value[r]
+
+
+cdef inline void add_strip64(double* a, const double* b, const double* c) noexcept nogil:
+    cdef double value[STRIP]
+    cdef int r
+    for r in range(STRIP):
+        value[r] = b[r] + c[r]
+    for r in range(STRIP):
+        a[r] = value[r]
+
+
+cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                            Py_ssize_t n, Panel* panel, Py_ssize_t first,
+                            bint keep) noexcept nogil:
+    """The sums of the exponentials of STRIP rows, from `first` on in the panel."""
+    cdef float high[LANES * STRIP]
+    cdef float low[LANES * STRIP]
+    cdef double total[LANES * STRIP]
+    cdef float shift[STRIP]
+    cdef float magic[STRIP]
+    cdef float least[STRIP]
+    cdef Py_ssize_t lanes = min(n, <Py_ssize_t> LANES), start, end, lane
+    cdef int r
+    for r in range(STRIP):
+        shift[r] = panel.shift[first + r]
+        magic[r] = panel.magic[first + r]
+        least[r] = panel.least[first + r]
+    if n > STRETCH:
+        memset(total, 0, sizeof(total))
+    for start in range(0, n, 256):
+        end = min(start + STRETCH, n)
+        for lane in range(lanes):
+            strip_lane(x, x_step, y, y_step, start + lane, end, shift, magic, least, keep,
+                       high + lane * STRIP, low + lane * STRIP)
+        if n > STRETCH:
+            for lane in range(LANES * STRIP):
+                total[lane] += <double> high[lane] + low[lane]
+    while lanes > 1:
+        for lane in range(lanes // 2):
+            if n > STRETCH:
+                add_strip64(total + lane * STRIP, total + 2 * lane * STRIP,
+                            total + (2 * lane + 1) * STRIP)
+            else:
+                add_strip(high + lane * STRIP, high + 2 * lane * STRIP,
+                          high + (2 * lane + 1) * STRIP)
+                add_strip(low + lane * STRIP, low + 2 * lane * STRIP,
+                          low + (2 * lane + 1) * STRIP)
+        if lanes & 1:
+            memcpy(high + lanes // 2 * STRIP, high + (lanes - 1) * STRIP, STRIP * sizeof(float))
+            memcpy(low + lanes // 2 * STRIP, low + (lanes - 1) * STRIP, STRIP * sizeof(float))
+        lanes = (lanes + 1) // 2
+    if n > STRETCH:
+        for r in range(STRIP):
+            panel.sum[first + r] = total[r]
+    else:
+        for r in range(STRIP):
+            panel.sum[first + r] = <double> high[r] + low[r]
+
+
+cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
+                             Py_ssize_t n, const Panel* panel, Py_ssize_t first) noexcept nogil:
+    cdef float high[STRIP]
+    cdef float low[STRIP]
+    cdef float value[STRIP]
+    cdef Py_ssize_t j
+    cdef int r
+    for r in range(STRIP):
+        high[r] = panel.high[first + r]
+        low[r] = panel.low[first + r]
+    for j in range(n):
+        for r in range(STRIP):
+            value[r] = muladdf(e[j * e_step + r], high[r], e[j * e_step + r] * low[r])
+        for r in range(STRIP):
+            y[j * y_step + r] = value[r]
+
+
+cdef inline void strip_subtract(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                                Py_ssize_t n, const Panel* panel,
+                                Py_ssize_t first) noexcept nogil:
+    cdef float high[STRIP]
+    cdef float low[STRIP]
+    cdef float value[STRIP]
+    cdef Py_ssize_t j
+    cdef int r
+    for r in range(STRIP):
+        high[r] = panel.high[first + r]
+        low[r] = panel.low[first + r]
+    for j in range(n):
+        for r in range(STRIP):
+            value[r] = (x[j * x_step + r] - high[r]) - low[r]
+        for r in range(STRIP):
+            y[j * y_step + r] = value[r]
+
+
+cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                      Py_ssize_t rows, float* to) noexcept nogil:
+    """Rows side by side, whole strips of them."""
+    cdef Py_ssize_t run = strips(rows), r, j
+    if row == sizeof(float):
+        for j in range(n):
+            memcpy(to + j * run, x + j * item, rows * sizeof(float))
+    else:
+        for r in range(rows):
+            for j in range(n):
+                to[j * run + r] = (<const float*> (x + r * row + j * item))[0]
+    if run > rows:
+        for j in range(n):
+            memset(to + j * run + rows, 0, (run - rows) * sizeof(float))
+
+
+cdef inline void unpack(const float* y, char* to, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                        Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t run = strips(rows), r, j
+    if row == sizeof(float):
+        for j in range(n):
+            memcpy(to + j * item, y + j * run, rows * sizeof(float))
+    else:
+        for r in range(rows):
+            for j in range(n):
+                (<float*> (to + r * row + j * item))[0] = y[j * run + r]
+
+
+# A panel: the next rows of a call, in the way that suits them
+
+cdef inline int way_of(const Rows* call, Py_ssize_t left) noexcept nogil:
+    cdef bint columns = magnitude(call.x_row) < magnitude(call.x_item)
+    if call.n <= 8 and (not columns or left < STRIP):
+        return TILES
+    if columns and left >= STRIP // 4 and call.n * STRIP <= ROOM:
+        return STRIPS
+    if (call.x_row == sizeof(float) and left >= STRIP
+            and (call.y == NULL or call.y_row == sizeof(float))):
+        return DIRECT
+    return PADDED if call.n <= STRETCH else SINGLE
+
+
+cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) noexcept nogil:
+    cdef Py_ssize_t most
+    if way == TILES:
+        most = min(<Py_ssize_t> PANEL, TILE // width_of(call.n))
+    elif way == STRIPS:
+        most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
+    elif way == DIRECT:
+        most = min(<Py_ssize_t> 64, left & -STRIP)
+    elif way == PADDED:
+        most = min(<Py_ssize_t> TOGETHER, 2 * TILE // padded(call.n))
+    else:
+        most = max(<Py_ssize_t> 1, ROOM // 2 // call.n)
+    return min(left, most)
+
+
+cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                           bint keep, Panel* panel) noexcept nogil:
+    """The sums of `take` rows from `done` on. The exponentials are kept in y, or in panel.y if
+    the rows are packed."""
+    cdef const char* x = call.x + done * call.x_row
+    cdef char* y = call.y + done * call.y_row if keep else NULL
+    cdef const float* at
+    cdef float* to
+    cdef Py_ssize_t r, width, step, y_step
+    if way == TILES:
+        width = width_of(call.n)
+        load_tile32(call, x, take, width, panel)
+        tile_sums32(panel.x, width, take, panel)
+    elif way == PADDED:
+        # In place the exponentials must not overwrite what is still read.
+        if in_blocks(call.n, call.x_item) and x != y:
+            at = <const float*> x
+            step = call.x_row // <Py_ssize_t> sizeof(float)
+        else:
+            pad_rows(x, call.x_row, call.x_item, call.n, take, done + take + 2 > call.rows,
+                     panel.x)
+            at = panel.x
+            step = padded(call.n)
+        if keep and in_blocks(call.n, call.y_item):
+            padded_sums(at, step, padded(call.n), take, <float*> y,
+                        call.y_row // <Py_ssize_t> sizeof(float), keep, panel)
+        else:
+            padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, panel)
+    elif way == SINGLE:
+        for r in range(take):
+            row_tops(x + r * call.x_row, call.x_item, call.n, panel.spread, panel.x + r * TOPS)
+        fold(panel.x, take, TOPS, panel.y, panel.m, True)
+        limits(panel, take)
+        for r in range(take):
+            row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
+                     panel, r, keep)
+        sum_lanes(panel, take, LANES, True)
+    else:
+        if way == STRIPS:
+            pack(x, call.x_row, call.x_item, call.n, take, panel.x)
+            at = panel.x
+            to = panel.y
+            step = y_step = strips(take)
+        else:
+            at = <const float*> x
+            to = <float*> y
+            step = call.x_item // <Py_ssize_t> sizeof(float)
+            y_step = call.y_item // <Py_ssize_t> sizeof(float)
+        for r in range(0, strips(take), 32):
+            strip_tops(at + r, step, call.n, panel.m + r)
+        limits(panel, strips(take))
+        for r in range(0, strips(take), 32):
+            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep)
+
+
+cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nogil:
+    """x in two floats, to panel.high and panel.low."""
+    cdef Py_ssize_t r
+    cdef float high
+    for r in range((n + 15) & -16):
+        high = <float> x[r]
+        panel.high[r] = high
+        panel.low[r] = <float> (x[r] - high)
+
+
+cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                             Panel* panel) noexcept nogil:
+    """y = the exponentials that were kept, each times panel.factor of its row."""
+    cdef char* y = call.y + done * call.y_row
+    cdef float* to
+    cdef Py_ssize_t r, i, width, step
+    split(panel.factor, take, panel)
+    if way == TILES:
+        width = width_of(call.n)
+        spread_out(panel.high, take, width, panel.room, panel.spread)
+        spread_out(panel.low, take, width, panel.room, panel.spread2)
+        for i in range((take * width + 15) & -16):
+            panel.x[i] = muladdf(panel.y[i], panel.spread[i], panel.y[i] * panel.spread2[i])
+        store_tile32(call, panel.x, y, take, width, panel.y)
+    elif way == PADDED and not in_blocks(call.n, call.y_item):
+        width = padded(call.n)
+        r = rows_in_place(call, take)
+        padded_scale(panel.y, width, width, 0, r, panel, call.n, <float*> y)
+        padded_scale(panel.y, width, width, r, take, panel, width, panel.x)
+        store_rows(call, panel.x, r, take, y)
+    elif way == SINGLE or way == PADDED:
+        for r in range(take):
+            scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
+    else:
+        to = &panel.y[0] if way == STRIPS else <float*> y
+        step = strips(take) if way == STRIPS else call.y_item // <Py_ssize_t> sizeof(float)
+        for r in range(0, strips(take), 32):
+            strip_scale(to + r, step, to + r, step, call.n, panel, r)
+        if way == STRIPS:
+            unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
+
+
+cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                                Panel* panel) noexcept nogil:
+    """y = x - panel.high - panel.low of its row."""
+    cdef const char* x = call.x + done * call.x_row
+    cdef char* y = call.y + done * call.y_row
+    cdef Py_ssize_t r, i, width, step
+    if way == TILES:
+        width = width_of(call.n)
+        spread_out(panel.high, take, width, panel.room, panel.spread)
+        spread_out(panel.low, take, width, panel.room, panel.spread2)
+        for i in range((take * width + 15) & -16):
+            panel.x[i] = (panel.x[i] - panel.spread[i]) - panel.spread2[i]
+        store_tile32(call, panel.x, y, take, width, panel.y)
+    elif way == PADDED and not in_blocks(call.n, call.x_item):
+        width = padded(call.n)
+        r = rows_in_place(call, take)
+        padded_subtract(panel.x, width, width, 0, r, panel, call.n, <float*> y)
+        padded_subtract(panel.x, width, width, r, take, panel, width, panel.y)
+        store_rows(call, panel.y, r, take, y)
+    elif way == SINGLE or way == PADDED:
+        for r in range(take):
+            subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
+                         panel.high[r], panel.low[r])
+    elif way == STRIPS:
+        step = strips(take)
+        for r in range(0, step, 32):
+            strip_subtract(panel.x + r, step, panel.y + r, step, call.n, panel, r)
+        unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
+    else:
+        for r in range(0, take, 32):
+            strip_subtract(<const float*> x + r, call.x_item // <Py_ssize_t> sizeof(float),
+                           <float*> y + r, call.y_item // <Py_ssize_t> sizeof(float), call.n,
+                           panel, r)
+
+
+# softmax
+
+cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
+    cdef Py_ssize_t done = 0, take, r
+    cdef int way
+    while done < call.rows:
+        way = way_of(call, call.rows - done)
+        take = panel_rows(call, call.rows - done, way)
+        sum_panel(call, done, take, way, True, panel)
+        for r in range((take + 15) & -16):
+            panel.factor[r] = 1 / panel.sum[r]
+        scale_panel(call, done, take, way, panel)
+        done += take
+
+
+# Logarithms of sums
+
+cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
+                             Py_ssize_t r) noexcept nogil:
+    """The sum of all exponentials of row r but one of its maxima's, as a multiple of that.
+
+    Where a row's maximum is all but the whole sum, taking it away again would cancel.
+    """
+    cdef float buffer[STRETCH]
+    cdef double total[LANES]
+    cdef double count[LANES]
+    cdef float m = panel.m[r], shift = panel.shift[r], magic = panel.magic[r]
+    cdef float least = panel.least[r], rest = 0, e
+    cdef double more
+    cdef Py_ssize_t start = 0, taken, block, i, lanes = LANES
+    cdef const float* values
+    cdef int j
+    for j in range(LANES):
+        total[j] = 0
+    for j in range(LANES):
+        count[j] = 0
+    while start < n:
+        taken = piece(n - start, step)
+        values = load(x + start * step, step, taken, buffer, <float> -INFINITY)
+        for block in range(padded(taken) // LANES):
+            for j in range(LANES):
+                i = block * LANES + j
+                e = exp_fast(values[i] - shift, magic, least, &rest)
+                more = <double> e + rest
+                more = 0 if values[i] == m else more
+                total[j] += more if values[i] > -INFINITY else 0
+                count[j] += 1 if values[i] == m else 0
+        start += taken
+    while lanes > 1:
+        lanes //= 2
+        for j in range(lanes):
+            total[j] = total[2 * j] + total[2 * j + 1]
+            count[j] = count[2 * j] + count[2 * j + 1]
+    return total[0] / panel.top[r] + (count[0] - 1)
+
+
+cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    """The same for the confident rows of a tile."""
+    cdef Py_ssize_t i, r, n = rows * width, lanes = width
+    cdef float e, shift, rest = 0
+    cdef double more
+    cdef double* total = panel.total
+    cdef double* folded = panel.room64
+    cdef double* spare
+    spread_out(panel.magic, rows, width, panel.room2, panel.spread)
+    spread_out(panel.least, rows, width, panel.room2, panel.spread2)
+    spread_out(panel.shift, rows, width, panel.room2, panel.room)
+    spread_out(panel.m, rows, width, panel.room2, panel.low_sums)
+    for i in range((n + 15) & -16):
+        e = exp_fast(panel.x[i] - panel.room[i], panel.spread[i], panel.spread2[i], &rest)
+        more = <double> e + rest
+        more = 0 if panel.x[i] == panel.low_sums[i] else more
+        panel.total[i] = more if panel.x[i] > -INFINITY else 0
+        panel.high_sums[i] = 1 if panel.x[i] == panel.low_sums[i] else 0
+    fold(panel.high_sums, rows, width, panel.room, panel.low_sums, False)
+    while lanes > 1:
+        lanes //= 2
+        add_pairs64(total, rows * lanes, folded)
+        spare = total
+        total = folded
+        folded = spare
+    for r in range((rows + 15) & -16):
+        more = total[r] / panel.top[r] + (<double> panel.low_sums[r] - 1)
+        panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
+
+
+cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                      Panel* panel) noexcept nogil:
+    """From the sums: panel.log. Reads x again where a row is confident."""
+    cdef Py_ssize_t r
+    cdef int confident = 0
+    cdef float e, rest = 0
+    for r in range((take + 15) & -16):
+        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        panel.top[r] = <double> e + rest
+        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+    for r in range(take):
+        confident |= 1 if panel.others[r] < 0.125 else 0
+    if confident and way == TILES:
+        tile_others(panel, take, width_of(call.n))
+    for r in range(take if way != TILES else 0):
+        if panel.others[r] < 0.125:
+            panel.others[r] = others_of(call.x + (done + r) * call.x_row, call.x_item, call.n,
+                                        panel, r)
+    for r in range((take + 15) & -16):
+        panel.log[r] = log1p_pair(panel.others[r], 0)
+
+
+cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
+    cdef Py_ssize_t done = 0, take, r
+    cdef int way
+    cdef float high
+    while done < call.rows:
+        way = way_of(call, call.rows - done)
+        take = panel_rows(call, call.rows - done, way)
+        sum_panel(call, done, take, way, False, panel)
+        logs(call, done, take, way, panel)
+        for r in range((take + 15) & -16):
+            # The maximum and the logarithm, in two floats: the first takes no digits off the log.
+            high = <float> (panel.m[r] + panel.log[r])
+            panel.high[r] = high
+            panel.low[r] = <float> ((<double> panel.m[r] - high) + panel.log[r])
+        subtract_panel(call, done, take, way, panel)
+        done += take
+
+
+# cross_entropy with a class a row: the gradient is the softmax, but for the target's entry
+
+cdef inline float entry(const Rows* call, Py_ssize_t r, Py_ssize_t j) noexcept nogil:
+    return (<const float*> (call.x + r * call.x_row + j * call.x_item))[0]
+
+
+cdef inline void odd_factor_row(const Rows* call, Py_ssize_t row, const Panel* panel,
+                                Py_ssize_t r, double factor) noexcept nogil:
+    """The gradient of a row whose factor, divided by its sum, is no float."""
+    cdef Py_ssize_t j
+    cdef float e, rest = 0
+    for j in range(call.n):
+        e = exp_fast(entry(call, row, j) - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        (<float*> (call.y + row * call.y_row + j * call.y_item))[0] = <float> (
+            (<double> e + rest) / panel.sum[r] * factor)
+
+
+cdef inline void target_entry(const CrossEntropy* call, Py_ssize_t row, const Panel* panel,
+                              Py_ssize_t r, double factor) noexcept nogil:
+    """p - 1 at the target is minus the share of all others: that does not cancel."""
+    cdef const Rows* rows = &call.rows
+    cdef Py_ssize_t target = call.target[row]
+    cdef float x = entry(rows, row, target), rest = 0, e
+    cdef double others = panel.others[r] * panel.top[r]
+    if x != panel.m[r]:
+        e = exp_fast(x - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        others = panel.sum[r] - (<double> e + rest)
+    (<float*> (rows.y + row * rows.y_row + target * rows.y_item))[0] = <float> (
+        -factor * (others / panel.sum[r]))
+
+
+cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcept nogil:
+    """y is not x."""
+    cdef const Rows* rows = &call.rows
+    cdef bint gradient = rows.y != NULL
+    cdef Py_ssize_t done = 0, take, r, j, target
+    cdef double weight, size
+    cdef int way
+    while done < rows.rows:
+        way = way_of(rows, rows.rows - done)
+        take = panel_rows(rows, rows.rows - done, way)
+        sum_panel(rows, done, take, way, gradient, panel)
+        logs(rows, done, take, way, panel)
+        for r in range(take):
+            target = call.target[done + r]
+            panel.factor[r] = 0
+            call.loss[done + r] = 0
+            if target >= 0:
+                weight = 1.0 if call.weight == NULL else call.weight[target]
+                panel.factor[r] = call.scale * weight
+                call.loss[done + r] = weight * (
+                    panel.log[r] - (<double> entry(rows, done + r, target) - panel.m[r]))
+        if gradient:
+            memcpy(panel.log, panel.factor, take * sizeof(double))
+            for r in range((take + 15) & -16):
+                panel.factor[r] /= panel.sum[r]
+            scale_panel(rows, done, take, way, panel)
+        for r in range(take if gradient else 0):
+            target = call.target[done + r]
+            size = panel.log[r] if panel.log[r] > 0 else -panel.log[r]
+            if target < 0:
+                for j in range(rows.n):
+                    (<float*> (rows.y + (done + r) * rows.y_row + j * rows.y_item))[0] = 0
+                continue
+            if (size < 2.0 ** -40 or size > 2.0 ** 50) and size != 0:
+                odd_factor_row(rows, done + r, panel, r, panel.log[r])
+            target_entry(call, done + r, panel, r, panel.log[r])
+        done += take
