@@ -7,7 +7,10 @@ import textwrap
 
 import pytest
 
-import cyact
+if "PYTEST_XDIST_WORKER" in os.environ:     # OpenMP's idle threads leave the cores to the others
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import cyact  # noqa: E402
 
 
 @pytest.fixture
