@@ -188,7 +188,12 @@ def entmax(
     -----
     ``f(x)[i] = max((alpha - 1) * x[i] - tau, 0)**(1 / (alpha - 1))`` with tau such that the row
     sums to 1. For an alpha of 1, 1.5 and 2 it is `softmax`, `entmax15` and `sparsemax`, to the
-    bit. A row that holds NaN or +inf, or nothing but -inf, gives NaN.
+    bit. Error at most 1 ULP (measured: 0.5) but for entries next to the border of the support:
+    with u the share of ``(alpha - 1) * max(x) - tau`` by which the entry exceeds tau, that is for
+    ``u < 2**-26`` in float32 up to alpha = 2, and for ``u < 2**-60`` else. Beyond alpha = 2 the
+    slope there is infinite, and all of the row shares the error of such an entry. The same bits
+    whatever the batch, layout, axis and number of threads. A row that holds NaN or +inf, or
+    nothing but -inf, gives NaN.
 
     References
     ----------

@@ -428,7 +428,9 @@ def test_weighted_logsumexp_of_special_values(dtype):
     for x, b, log, sign in [
             ([INF, 1], [1, 1], INF, 1), ([INF, 1], [-1, 1], INF, -1),
             ([INF, INF], [-1, 1], NAN, NAN), ([INF, NAN], [0, 0], -INF, 0),
-            ([-INF, 0], [1, 1], 0, 1), ([-INF, -INF], [1, -1], -INF, 0), ([0, 0], [1, -1], -INF, 0), ([NAN, 1], [1, 1], NAN, NAN), ([0, 1], [NAN, 1], NAN, NAN),
+            ([-INF, 0], [1, 1], 0, 1), ([-INF, -INF], [1, -1], -INF, 0),
+            ([0, 0], [1, -1], -INF, 0), ([NAN, 1], [1, 1], NAN, NAN),
+            ([0, 1], [NAN, 1], NAN, NAN),
             ([0, 1], [INF, 1], INF, 1), ([0, 1], [-INF, 1], INF, -1), ([NAN, 0], [0, 1], 0, 1)]:
         for more in (0, 100):               # one row in a lane, and over all of them
             row = np.append(np.array(x, dtype), np.zeros(more, dtype))
