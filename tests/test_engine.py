@@ -571,6 +571,10 @@ ERRORS = [
     lambda: cyact.backward.gelu(X, X[0]),
     lambda: cyact.backward.gelu(X, output=X),
     lambda: cyact.cross_entropy(X, np.full(4, 9)),
+    lambda: cyact.nll_loss(X, np.zeros(4)),
+    lambda: cyact.focal_loss(X, np.zeros(4, int), -1),
+    lambda: cyact.binary_cross_entropy(X, X[0]),
+    lambda: cyact.kl_div(np.ma.array(X, mask=True), X),
 ]
 
 
@@ -586,7 +590,13 @@ def everything():
                 getattr(cyact, name)(x)
             cyact.backward.softmax(x, x)
     cyact.elu(X, 0.3, out=np.empty_like(X))
-    cyact.cross_entropy(X, [0, 1, 2, 3], return_grad=True)
+    for loss in (cyact.cross_entropy, cyact.nll_loss, cyact.focal_loss):
+        loss(X, [0, 1, 2, 3], return_grad=True)
+        loss(X.astype(np.float16), [0, 1, 2, 3], return_grad=True)
+    for x in (X, X.T, X[:, ::2], X.astype(np.float16), X.astype(">f4")):
+        cyact.binary_cross_entropy_with_logits(x, x, x[0], x[0], return_grad=True)
+        cyact.binary_cross_entropy(x, x, reduction="none", return_grad=True)
+        cyact.kl_div(x, x, True, return_grad=True)
     for call in ERRORS:
         with pytest.raises((TypeError, ValueError, IndexError)):
             call()

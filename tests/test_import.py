@@ -149,7 +149,7 @@ def test_functions_pickle_by_name(case):
 
 def test_other_public_functions_pickle():
     for function in (cyact.softmax, cyact.logsumexp, cyact.backward.softmax, cyact.cross_entropy,
-                     cyact.swish, cyact.derivative.expit):
+                     cyact.kl_div, cyact.swish, cyact.derivative.expit):
         assert pickle.loads(pickle.dumps(function)) is function
 
 

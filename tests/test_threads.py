@@ -171,7 +171,9 @@ def other_thread_progress(call):
     cyact.gelu, cyact.softmax, cyact.logsumexp, lambda x: cyact.gelu(x[::2]),
     lambda x: cyact.backward.gelu(x, x), lambda x: cyact.cross_entropy(x.reshape(-1, 10),
                                                                        np.zeros(len(x) // 10, int)),
-], ids=["gelu", "softmax", "logsumexp", "strided gelu", "backward", "cross_entropy"])
+    lambda x: cyact.binary_cross_entropy_with_logits(x, x),
+], ids=["gelu", "softmax", "logsumexp", "strided gelu", "backward", "cross_entropy",
+        "binary_cross_entropy_with_logits"])
 def test_other_python_threads_run_during_a_large_call(function, n):
     x = np.linspace(-5, 5, 12_000_000)
     function(x[:100])
