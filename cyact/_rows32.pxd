@@ -804,8 +804,8 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             at = <const float*> x
             step = call.x_row // <Py_ssize_t> sizeof(float)
         else:
-            pad_rows(x, call.x_row, call.x_item, call.n, take, done + take + beyond(call.n) > call.rows,
-                     panel.x)
+            pad_rows(x, call.x_row, call.x_item, call.n, take,
+                     done + take + beyond(call.n) > call.rows, panel.x)
             at = panel.x
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
@@ -1131,8 +1131,8 @@ cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, 
 
 
 cdef inline void stretch_of_products(const float* y, const float* g, Py_ssize_t n,
-                                     bint products, double* total) noexcept nogil:
-    """Add g y, or g, to the partial sums."""
+                                     bint products, float* to) noexcept nogil:
+    """Partial sums of g y, or of g."""
     cdef float sums[LANES]
     cdef Py_ssize_t block, i
     cdef int j
@@ -1142,8 +1142,7 @@ cdef inline void stretch_of_products(const float* y, const float* g, Py_ssize_t 
         for j in range(LANES):
             i = block * LANES + j
             sums[j] = muladdf(g[i], y[i], sums[j]) if products else sums[j] + g[i]
-    for j in range(LANES):
-        total[j] += sums[j]
+    memcpy(to, sums, sizeof(sums))
 
 
 cdef inline float exp_small(float y, float magic, float least) noexcept nogil:
@@ -1169,7 +1168,7 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
     cdef const char* g = call.grad + r * call.grad_row
     cdef char* dx = call.y + r * call.y_row
     cdef float magic = 12582912 + 127 + 60, least = -128.9240, sum
-    cdef Py_ssize_t start = 0, count, n = call.n
+    cdef Py_ssize_t start = 0, count, i, n = call.n
     cdef bint in_place = dx == y or dx == g
     cdef const float* values
     cdef const float* grads
@@ -1179,7 +1178,9 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         count = piece(n - start, call.x_item)
         values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
         grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
-        stretch_of_products(values, grads, padded(count), products, panel.total)
+        stretch_of_products(values, grads, padded(count), products, panel.low)
+        for i in range(LANES):
+            panel.total[i] += panel.low[i]
         start += count
     fold64(panel, 1)
     sum = <float> panel.sum[0]
@@ -1217,10 +1218,11 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
         g_step = call.grad_row // size
     else:
         pad_with_zeros(g, call.grad_row, call.grad_item, n, rows, last, panel.y)
-    memset(panel.total, 0, rows * LANES * sizeof(double))
     for r in range(rows):
         stretch_of_products(values + r * y_step, grads + r * g_step, width, products,
-                            panel.total + r * LANES)
+                            panel.high_sums + r * LANES)
+    for r in range(rows * LANES):
+        panel.total[r] = panel.high_sums[r]
     fold64(panel, rows)
     direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
     for r in range(rows):
