@@ -1131,13 +1131,15 @@ cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, 
 
 
 cdef inline void stretch_of_products(const float* y, const float* g, Py_ssize_t n,
-                                     bint products, float* to) noexcept nogil:
-    """Partial sums of g y, or of g."""
+                                     bint products, bint fresh, float* to) noexcept nogil:
+    """Add g y, or g, to partial sums, or to none if `fresh`."""
     cdef float sums[LANES]
     cdef Py_ssize_t block, i
     cdef int j
-    for j in range(LANES):
-        sums[j] = 0
+    if fresh:
+        memset(sums, 0, sizeof(sums))
+    else:
+        memcpy(sums, to, sizeof(sums))
     for block in range(n // LANES):
         for j in range(LANES):
             i = block * LANES + j
@@ -1178,10 +1180,12 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         count = piece(n - start, call.x_item)
         values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
         grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
-        stretch_of_products(values, grads, padded(count), products, panel.low)
-        for i in range(LANES):
-            panel.total[i] += panel.low[i]
+        stretch_of_products(values, grads, padded(count), products, start % STRETCH == 0,
+                            panel.low)
         start += count
+        if start % STRETCH == 0 or start == n:
+            for i in range(LANES):
+                panel.total[i] += panel.low[i]
     fold64(panel, 1)
     sum = <float> panel.sum[0]
     start = 0
@@ -1219,7 +1223,7 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     else:
         pad_with_zeros(g, call.grad_row, call.grad_item, n, rows, last, panel.y)
     for r in range(rows):
-        stretch_of_products(values + r * y_step, grads + r * g_step, width, products,
+        stretch_of_products(values + r * y_step, grads + r * g_step, width, products, True,
                             panel.high_sums + r * LANES)
     for r in range(rows * LANES):
         panel.total[r] = panel.high_sums[r]
