@@ -329,5 +329,17 @@ ROWS = {
     "log_softmax": lambda x, axis, target: _log_softmax(x, axis),
     "cross_entropy": _cross_entropy,
 }
+
+def _logsumexp(x, axis):
+    return np.max(x, axis) - np.max(_log_softmax(x, axis), axis)
+
+
+# What `python -m benchmarks.rows` compares besides. The backward passes are from the output, of
+# the gradient x the other way round; their errors are those of a difference, and not compared.
+EVERY_ROW = ROWS | {
+    "logsumexp": lambda x, axis, target: _logsumexp(x, axis),
+    "backward.softmax": None,
+    "backward.log_softmax": None,
+}
 ROW_SHAPES = [((1024, 10), -1), ((1024, 128), -1), ((1024, 1000), -1), ((256, 32000), -1),
               ((8, 21, 256, 256), 1)]

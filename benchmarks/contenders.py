@@ -21,7 +21,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .accuracy import dtype_of
-from .catalog import ELEMENTWISE
+from .catalog import ELEMENTWISE, EVERY_ROW, ROWS
 
 
 def cores():
@@ -89,8 +89,13 @@ class Contender:
         """Names for the statements, or None if it cannot do this function on these arrays."""
         scratch = np.empty_like(arrays.x)
         gradient = np.ones_like(arrays.x) if function.startswith("backward.") else None
+        saved = None
+        if function in EVERY_ROW and gradient is not None:
+            gradient = np.ascontiguousarray(np.flip(arrays.x, arrays.axis))
+            saved = ROWS[function.removeprefix("backward.")](arrays.x, arrays.axis, None)
         numbers = {"one": np.ones(1, arrays.x.dtype), "weight": np.full(1, 0.25, arrays.x.dtype)}
-        return {"np": np, "t": scratch, "g": gradient, **numbers, **arrays._asdict()}
+        return {"np": np, "t": scratch, "g": gradient, "s": saved, **numbers,
+                **arrays._asdict()}
 
     def bind(self, function, arrays, fresh, threads):
         """Return a `Bound`, or None where it has nothing to offer."""
@@ -123,6 +128,12 @@ class Cyact(Contender):
             "log_softmax": ("cyact.log_softmax(x, axis=axis)",
                             "cyact.log_softmax(x, axis=axis, out=y)"),
             "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
+            "logsumexp": ("cyact.logsumexp(x, axis=axis)", None),
+            "backward.softmax": ("cyact.backward.softmax(g, axis=axis, output=s)",
+                                 "cyact.backward.softmax(g, axis=axis, output=s, out=y)"),
+            "backward.log_softmax": (
+                "cyact.backward.log_softmax(g, axis=axis, output=s)",
+                "cyact.backward.log_softmax(g, axis=axis, output=s, out=y)"),
         }
         for function in ELEMENTWISE:
             name, _, parameters = (function.call or f"{function.name}()").partition("(")
@@ -255,6 +266,10 @@ class NumPy(Contender):
             "(s := x - x.max(axis, keepdims=True)) - np.log(np.exp(s).sum(axis, keepdims=True))",
             "np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=t); "
             "np.subtract(y, np.log(t.sum(axis, keepdims=True)), out=y)"),
+        "logsumexp": ("(m := x.max(axis, keepdims=True)).squeeze(axis) "
+                      "+ np.log(np.exp(x - m).sum(axis))", None),
+        "backward.softmax": ("s * (g - (g * s).sum(axis, keepdims=True))", None),
+        "backward.log_softmax": ("g - np.exp(s) * g.sum(axis, keepdims=True)", None),
         "cross_entropy": ("cross_entropy(x, target, axis)", None),
     }
 
@@ -297,6 +312,7 @@ class SciPy(Contender):
         "log1p": ("special.log1p(x)", "special.log1p(x, out=y)"),
         "softmax": ("special.softmax(x, axis)", None),
         "log_softmax": ("special.log_softmax(x, axis)", None),
+        "logsumexp": ("special.logsumexp(x, axis)", None),
     }
 
     def names(self, function, arrays):
@@ -361,6 +377,13 @@ class Torch(Contender):
         "gelu_tanh": ("nn.gelu(x, approximate='tanh')", "nn.gelu(x, approximate='tanh', out=y)"),
         "softmax": ("torch.softmax(x, axis)", "torch.softmax(x, axis, out=y)"),
         "log_softmax": ("torch.log_softmax(x, axis)", "torch.log_softmax(x, axis, out=y)"),
+        "logsumexp": ("torch.logsumexp(x, axis)", None),
+        "backward.softmax": (
+            "aten._softmax_backward_data(g, s, axis, x.dtype)",
+            "aten._softmax_backward_data.out(g, s, axis, x.dtype, grad_input=y)"),
+        "backward.log_softmax": (
+            "aten._log_softmax_backward_data(g, s, axis, x.dtype)",
+            "aten._log_softmax_backward_data.out(g, s, axis, x.dtype, out=y)"),
         "cross_entropy": ("cross_entropy(x, target, axis)", None),
     } | {
         f"backward.{name}": (f"aten.{call})", f"aten.{operator}.grad_input({rest}, grad_input=y)")
@@ -417,7 +440,8 @@ class Torch(Contender):
                      for key, value in super().names(function, arrays).items()}
             saved = {"backward.sigmoid": torch.sigmoid, "backward.tanh": torch.tanh,
                      "backward.log_sigmoid": lambda x: torch.ops.aten.log_sigmoid_forward(x)[1]}
-            names["s"] = saved[function](names["x"]) if function in saved else None
+            if function in saved:
+                names["s"] = saved[function](names["x"])
         return names | {"torch": torch, "nn": torch._C._nn, "aten": torch.ops.aten,
                         "cross_entropy": self._cross_entropy}
 
@@ -629,6 +653,7 @@ class Jax(Contender):
             "softmax": lambda x: nn.softmax(x, arrays.axis),
             "log_softmax": lambda x: nn.log_softmax(x, arrays.axis),
             "cross_entropy": self.module.value_and_grad(cross_entropy),
+            "logsumexp": lambda x: nn.logsumexp(x, arrays.axis),
         }
 
 

@@ -21,7 +21,7 @@ from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp,
 from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
                              product_error, two_sum)
-from cyact._rows32 cimport Panel, cross_entropy32, log_softmax32, softmax32
+from cyact._rows32 cimport Panel, backward32, cross_entropy32, log_softmax32, softmax32
 
 from cyact._packing cimport gather, scatter
 from cyact._sparse cimport (ENTMAX, ENTMAX15, SPARSEMAX, entmax_rows, hardmax_gradients,
@@ -919,9 +919,14 @@ cdef inline void backward_row(const Rows* call, const char* x, const char* grad,
 
 cdef inline void backward(const Rows* call, int op, bint output, real kind) noexcept nogil:
     cdef Work work
+    cdef Panel panel
     cdef Scale scale = scale_of(NULL if op == LOGSUMEXP else call.p)
     cdef Scale unit = scale_of(NULL)
     cdef Py_ssize_t r
+    if real is float:
+        if output and not scale.scaled:
+            backward32(call, op == SOFTMAX, &panel)
+            return
     for r in range(call.rows):
         backward_row(call, call.x + r * call.x_row, call.grad + r * call.grad_row,
                      call.y + r * call.y_row, &unit if output else &scale, scale.inverse, op,

@@ -157,15 +157,20 @@ cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t lanes, float* spare,
         x = after
 
 
+cdef inline void fold64(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """panel.sum[r] = the sum of the LANES partial sums in panel.total, which are used up."""
+    add_pairs64(panel.total, rows * 8, panel.room64)
+    add_pairs64(panel.room64, rows * 4, panel.total)
+    add_pairs64(panel.total, rows * 2, panel.room64)
+    add_pairs64(panel.room64, rows, panel.sum)
+
+
 cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t lanes,
                            bint long_rows) noexcept nogil:
     """From partial sums to sums."""
     cdef Py_ssize_t r
     if long_rows:
-        add_pairs64(panel.total, rows * 8, panel.room64)
-        add_pairs64(panel.room64, rows * 4, panel.total)
-        add_pairs64(panel.total, rows * 2, panel.room64)
-        add_pairs64(panel.room64, rows, panel.sum)
+        fold64(panel, rows)
         return
     fold(panel.high_sums, rows, lanes, panel.room, panel.high, False)
     fold(panel.low_sums, rows, lanes, panel.room, panel.low, False)
@@ -308,6 +313,11 @@ cdef inline void subtract_row(const char* x, Py_ssize_t x_step, char* y, Py_ssiz
 
 # Rows of up to a stretch, padded to whole blocks: at x + r * step floats
 
+cdef inline Py_ssize_t beyond(Py_ssize_t n) noexcept nogil:
+    """How many rows a row's whole blocks reach into, besides itself."""
+    return (padded(n) - 1) // n
+
+
 cdef inline void last_blocks(const float* x, Py_ssize_t x_step, Py_ssize_t rows,
                              const float* bound, Py_ssize_t step, out_floats to) noexcept nogil:
     """Copy a block of each row, no entry above its bound. NaN gives the bound: +inf, which makes
@@ -329,7 +339,7 @@ cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssi
     for j in range(LANES):
         bound[j] = INFINITY if full + j < n else -INFINITY
     if item == sizeof(float) and row >= n * <Py_ssize_t> sizeof(float):
-        safe = max(<Py_ssize_t> 0, rows - 2) if last else rows
+        safe = max(<Py_ssize_t> 0, rows - beyond(n)) if last else rows
     if full:
         for r in range(safe):
             for i in range(0, full, 16):
@@ -429,7 +439,7 @@ cdef inline Py_ssize_t rows_in_place(const Rows* call, Py_ssize_t rows) noexcept
     row: not the last ones, where the next row is another panel's or thread's."""
     if call.y_item != sizeof(float) or call.y_row != call.n * <Py_ssize_t> sizeof(float):
         return 0
-    return max(<Py_ssize_t> 0, rows - 2)
+    return max(<Py_ssize_t> 0, rows - beyond(call.n))
 
 
 cdef inline void store_rows(const Rows* call, const float* result, Py_ssize_t first,
@@ -794,8 +804,8 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             at = <const float*> x
             step = call.x_row // <Py_ssize_t> sizeof(float)
         else:
-            pad_rows(x, call.x_row, call.x_item, call.n, take, done + take + 2 > call.rows,
-                     panel.x)
+            pad_rows(x, call.x_row, call.x_item, call.n, take,
+                     done + take + beyond(call.n) > call.rows, panel.x)
             at = panel.x
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
@@ -1100,4 +1110,200 @@ cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcep
             if (size < 2.0 ** -40 or size > 2.0 ** 50) and size != 0:
                 odd_factor_row(rows, done + r, panel, r, panel.log[r])
             target_entry(call, done + r, panel, r, panel.log[r])
+        done += take
+
+
+# Backward passes from the output: softmax y (g - sum(g y)), log_softmax g - e^y sum(g). A sum's
+# products are added up in float within a stretch, 16 to a partial sum, beyond it in double.
+
+cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                                Py_ssize_t rows, bint last, float* to) noexcept nogil:
+    """As pad_rows(), but NaN stays NaN: zeros go into the next row, which then takes its place."""
+    cdef Py_ssize_t step = padded(n), r, i, safe = 0
+    if item == sizeof(float) and row >= n * <Py_ssize_t> sizeof(float):
+        safe = max(<Py_ssize_t> 0, rows - beyond(n)) if last else rows
+    for r in range(safe):
+        for i in range(0, step, 16):
+            memcpy(to + r * step + i, x + r * row + i * sizeof(float), LANES * sizeof(float))
+        memset(to + r * step + n, 0, LANES * sizeof(float))
+    for r in range(safe, rows):
+        copy(x + r * row, item, n, to + r * step, <float> 0, LANES)
+
+
+cdef inline void stretch_of_products(const float* y, const float* g, Py_ssize_t n,
+                                     bint products, bint fresh, float* to) noexcept nogil:
+    """Add g y, or g, to partial sums, or to none if `fresh`."""
+    cdef float sums[LANES]
+    cdef Py_ssize_t block, i
+    cdef int j
+    if fresh:
+        memset(sums, 0, sizeof(sums))
+    else:
+        memcpy(sums, to, sizeof(sums))
+    for block in range(n // LANES):
+        for j in range(LANES):
+            i = block * LANES + j
+            sums[j] = muladdf(g[i], y[i], sums[j]) if products else sums[j] + g[i]
+    memcpy(to, sums, sizeof(sums))
+
+
+cdef inline float exp_small(float y, float magic, float least) noexcept nogil:
+    cdef float rest = 0
+    return exp_fast(y, magic, least, &rest) * <float> 8.673617379884035e-19    # 2^-60
+
+
+cdef inline void vector_product(const float* y, const float* g, Py_ssize_t n, float sum,
+                                bint products, float magic, float least,
+                                out_floats dx) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        if products:
+            dx[i] = y[i] * (g[i] - sum)
+        else:
+            dx[i] = muladdf(-exp_small(y[i], magic, least), sum, g[i])
+
+
+cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
+                             Panel* panel) noexcept nogil:
+    """A long row, or one in steps."""
+    cdef const char* y = call.x + r * call.x_row
+    cdef const char* g = call.grad + r * call.grad_row
+    cdef char* dx = call.y + r * call.y_row
+    cdef float magic = 12582912 + 127 + 60, least = -128.9240, sum
+    cdef Py_ssize_t start = 0, count, i, n = call.n
+    cdef bint in_place = dx == y or dx == g
+    cdef const float* values
+    cdef const float* grads
+    cdef float* to
+    memset(panel.total, 0, LANES * sizeof(double))
+    while start < n:
+        count = piece(n - start, call.x_item)
+        values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
+        grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
+        stretch_of_products(values, grads, padded(count), products, start % STRETCH == 0,
+                            panel.low)
+        start += count
+        if start % STRETCH == 0 or start == n:
+            for i in range(LANES):
+                panel.total[i] += panel.low[i]
+    fold64(panel, 1)
+    sum = <float> panel.sum[0]
+    start = 0
+    while start < n:
+        count = piece(n - start, call.x_item)
+        values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
+        grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
+        to = &panel.room[0] if in_place else room(dx + start * call.y_item, call.y_item, count,
+                                                   panel.room)
+        vector_product(values, grads, padded(count), sum, products, magic, least, to)
+        store(to, dx + start * call.y_item, call.y_item, count)
+        start += count
+
+
+cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows, bint products,
+                              Panel* panel) noexcept nogil:
+    """Rows of up to a stretch, padded."""
+    cdef const char* y = call.x + done * call.x_row
+    cdef const char* g = call.grad + done * call.grad_row
+    cdef char* dx = call.y + done * call.y_row
+    cdef Py_ssize_t n = call.n, width = padded(n), y_step = width, g_step = width, r
+    cdef Py_ssize_t size = sizeof(float), direct
+    cdef float magic = 12582912 + 127 + 60, least = -128.9240
+    cdef bint last = done + rows + beyond(n) > call.rows
+    cdef const float* values = panel.x
+    cdef const float* grads = panel.y
+    if in_blocks(n, call.x_item) and dx != y:
+        values = <const float*> y
+        y_step = call.x_row // size
+    else:
+        pad_with_zeros(y, call.x_row, call.x_item, n, rows, last, panel.x)
+    if in_blocks(n, call.grad_item) and dx != g:
+        grads = <const float*> g
+        g_step = call.grad_row // size
+    else:
+        pad_with_zeros(g, call.grad_row, call.grad_item, n, rows, last, panel.y)
+    for r in range(rows):
+        stretch_of_products(values + r * y_step, grads + r * g_step, width, products, True,
+                            panel.high_sums + r * LANES)
+    for r in range(rows * LANES):
+        panel.total[r] = panel.high_sums[r]
+    fold64(panel, rows)
+    direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
+    for r in range(rows):
+        if r < direct:
+            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
+                           products, magic, least, <float*> (dx + r * call.y_row))
+        else:
+            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
+                           products, magic, least, panel.room)
+            store(panel.room, dx + r * call.y_row, call.y_item, n)
+
+
+cdef inline void product_lane(const float* y, const float* g, Py_ssize_t step, Py_ssize_t lane,
+                              Py_ssize_t end, bint products, double* total) noexcept nogil:
+    cdef float sums[STRIP]
+    cdef Py_ssize_t j
+    cdef int r
+    for r in range(STRIP):
+        sums[r] = 0
+    for j in range(lane, end, 16):
+        for r in range(STRIP):
+            sums[r] = (muladdf(g[j * step + r], y[j * step + r], sums[r]) if products
+                       else sums[r] + g[j * step + r])
+    for r in range(STRIP):
+        total[r] += sums[r]
+
+
+cdef inline void product_strip(const float* y, float* g, Py_ssize_t step, Py_ssize_t n,
+                               bint products) noexcept nogil:
+    """The results take g's place."""
+    cdef double total[LANES * STRIP]
+    cdef float value[STRIP]
+    cdef float sum[STRIP]
+    cdef float magic = 12582912 + 127 + 60, least = -128.9240
+    cdef Py_ssize_t lanes = min(n, <Py_ssize_t> LANES), start, lane, j
+    cdef int r
+    memset(total, 0, sizeof(total))
+    for start in range(0, n, 256):
+        for lane in range(lanes):
+            product_lane(y, g, step, start + lane, min(start + STRETCH, n), products,
+                         total + lane * STRIP)
+    lanes = LANES
+    while lanes > 1:
+        lanes //= 2
+        for lane in range(lanes):
+            add_strip64(total + lane * STRIP, total + 2 * lane * STRIP,
+                        total + (2 * lane + 1) * STRIP)
+    for r in range(STRIP):
+        sum[r] = <float> total[r]
+    for j in range(n):
+        for r in range(STRIP):
+            if products:
+                value[r] = y[j * step + r] * (g[j * step + r] - sum[r])
+            else:
+                value[r] = muladdf(-exp_small(y[j * step + r], magic, least), sum[r],
+                                   g[j * step + r])
+        for r in range(STRIP):
+            g[j * step + r] = value[r]
+
+
+cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexcept nogil:
+    cdef Py_ssize_t done = 0, take, r
+    cdef bint columns = (call.n * STRIP <= ROOM and call.rows >= STRIP // 4
+                         and magnitude(call.x_row) < magnitude(call.x_item))
+    while done < call.rows:
+        take = 1
+        if columns:
+            take = min(call.rows - done, min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP))
+            pack(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take, panel.x)
+            pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n, take,
+                 panel.y)
+            for r in range(0, strips(take), 32):
+                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products)
+            unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take)
+        elif call.n <= STRETCH:
+            take = min(call.rows - done, min(<Py_ssize_t> TOGETHER, 2 * TILE // padded(call.n)))
+            product_rows(call, done, take, products, panel)
+        else:
+            product_row(call, done, products, panel)
         done += take

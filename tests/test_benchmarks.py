@@ -27,6 +27,7 @@ def load(name):
 
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
+rows = load("rows")
 
 
 def test_the_unit_changes_at_powers_of_two_and_stops_at_the_smallest_subnormal():
@@ -85,7 +86,8 @@ def test_every_elementwise_function_is_compared():
     names = {f.name for f in catalog.EVERY}
     for contender in contenders.CONTENDERS.values():
         listed = {key.removeprefix("backward.") for key in contender.statements}
-        assert listed <= names | set(catalog.ROWS), contender.name
+        assert listed <= names | {key.removeprefix("backward.") for key in catalog.EVERY_ROW}, (
+            contender.name)
 
 
 def check_values(name, key, formula, case, tolerance):
@@ -113,12 +115,12 @@ def test_contenders_compute_the_function_they_are_listed_for(name, function):
                  lambda a: function.value(catalog.WIDE, a.x.astype(np.float64)), case, 1e-5)
 
 
-@pytest.mark.parametrize("function", catalog.ROWS)
+@pytest.mark.parametrize("function", [f for f, formula in catalog.EVERY_ROW.items() if formula])
 @pytest.mark.parametrize("name", ["cyact", "NumPy"])
 @pytest.mark.parametrize(("shape", "axis"), [((6, 10), -1), ((2, 5, 3, 4), 1)])
 def test_contenders_compute_the_row_function_they_are_listed_for(name, function, shape, axis):
     case = measure.Case("rows", function, shape, axis=axis)
-    check_values(name, function, lambda a: catalog.ROWS[function](
+    check_values(name, function, lambda a: catalog.EVERY_ROW[function](
         a.x.astype(np.float64), a.axis, a.target), case, 1e-5)
 
 
@@ -226,3 +228,65 @@ def test_tables_fit_a_hundred_columns_and_name_losses():
 ])
 def test_numbers_are_short(number, text):
     assert report.short(number) == text
+
+
+# python -m benchmarks.rows
+
+@pytest.mark.parametrize("given", [["--rounds", "1"], ["--threads", "0"], ["--longest", "1"],
+                                   ["--functions", "nonsense"], ["--check", "--no-speed"]])
+def test_rows_refuses_what_it_cannot_measure(given, capsys):
+    with pytest.raises(SystemExit) as error:
+        rows.arguments(given)
+    assert error.value.code == 2
+    assert "usage: python -m benchmarks.rows" in capsys.readouterr().err
+
+
+def test_rows_measures_everything_unless_told_otherwise():
+    options = rows.arguments([])
+    assert options.functions == rows.FUNCTIONS == list(catalog.EVERY_ROW)
+    assert not options.check
+    cases = rows.speed_cases(["softmax"], 2)
+    assert {case.shape for case in cases} == {shape for shape, _ in rows.SHAPES}
+    assert all(case.size >= rows.LARGE for case in cases if case.threads == 2)
+    assert len(rows.speed_cases(["softmax"], 1)) == len(rows.SHAPES)
+
+
+@pytest.mark.parametrize("name", ["cyact", "NumPy"])
+@pytest.mark.parametrize("function", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_row_backward_passes_compute_the_vector_product(function, name, axis):
+    case = measure.Case("rows", f"backward.{function}", (6, 10), axis=axis)
+
+    def formula(a):
+        x = a.x.astype(np.float64)
+        s, g = catalog.ROWS["softmax"](x, axis, None), np.flip(x, axis)
+        if function == "softmax":
+            return s * (g - (g * s).sum(axis, keepdims=True))
+        return g - s * g.sum(axis, keepdims=True)
+
+    check_values(name, f"backward.{function}", formula, case, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_measures_errors_of_every_kind_of_row(dtype):
+    found, _ = contenders.installed(["cyact", "NumPy"])
+    text, worst = rows.accuracy_table(found, dtype, 128)
+    assert all(kind in text for kind in rows.DISTRIBUTIONS)
+    assert "axis 0 of 128 x 2" in text
+    assert worst["cyact", "sum"] <= rows.sum_bound(dtype)
+    assert 0 < worst["cyact", "softmax"] <= 2
+    assert worst["NumPy", "softmax"] > worst["cyact", "softmax"]
+
+
+def test_rows_check_fails_when_a_bar_is_missed_or_nothing_was_measured():
+    cases = rows.bar_cases()
+    good = {("cyact", "softmax"): 1.9, ("cyact", "log_softmax"): 1.2, ("cyact", "sum"): 1e-8}
+    timed = [(case, bar, 1.01 * bar) for case, bar in cases]
+    assert rows.check(timed, {"float32": good})[1]
+    assert not rows.check([], {"float32": good})[1]
+    lines, holds = rows.check([(cases[0][0], 10.0, 9.9)], {"float32": good})
+    assert not holds
+    assert lines[0].startswith("FAIL  softmax 1024x10: torch/cyact at least 10: 9.90")
+    for key in good:
+        assert not rows.check(timed, {"float32": good | {key: 2.1}})[1]
+    assert not rows.check(timed, {"float32": {}})[1]

@@ -82,6 +82,107 @@ def test_long_rows_are_within_two_ulps(n, dtype):
         assert ulps(cyact.logsumexp(x), true).max() <= 2
 
 
+ROWS = {
+    "flat": lambda rng, n: np.full(n, 1.7),
+    "flat but one": lambda rng, n: np.append(np.full(n - 1, -0.3), 2.9),
+    "normal, 1": lambda rng, n: rng.standard_normal(n),
+    "normal, 10": lambda rng, n: 10 * rng.standard_normal(n),
+    "peaked": lambda rng, n: rng.standard_normal(n) + 30 * (np.arange(n) == n // 3),
+    "rising": lambda rng, n: np.sort(10 * rng.standard_normal(n)),
+    "falling": lambda rng, n: -np.sort(10 * rng.standard_normal(n)),
+    "far out": lambda rng, n: rng.standard_normal(n) - 1000,
+    "just below 256": lambda rng, n: 255.9 + rng.uniform(-200, 0, n),
+}
+LENGTHS = [2, 3, 10, 16, 100, 256, 257, 1000, 5000]
+LONG = [32_000, 2**20]
+
+
+@levels
+@wide_only
+@by_dtype
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize(
+    "n", LENGTHS + [pytest.param(n, marks=pytest.mark.slow) for n in LONG])
+def test_rows_of_every_kind_are_within_their_bounds(n, kind, dtype):
+    """Along the last axis, and the same bits along the first."""
+    rng = np.random.default_rng(n)
+    x = np.array([ROWS[kind](rng, n) for _ in range(40 if n < 2000 else 2)]).astype(dtype)
+    soft, log = cyact.softmax(x), cyact.log_softmax(x)
+    assert ulps(soft, reference.wide_softmax(x)).max() <= 2
+    assert ulps(log, reference.wide_log_softmax(x)).max() <= 2
+    assert np.abs(soft.astype(np.longdouble).sum(1) - 1).max() <= np.finfo(dtype).eps
+    along = np.ascontiguousarray(x.T)
+    assert same_bits(cyact.softmax(along, axis=0).T, soft)
+    assert same_bits(cyact.log_softmax(along, axis=0).T, log)
+
+
+@levels
+@by_dtype
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 15, 16, 17, 31, 33, 64, 100, 255, 256, 257, 300,
+                               600, 1025])
+def test_every_way_through_the_kernels_gives_the_same_bits(n, dtype):
+    """Batches, layouts and places where rows are read in blocks or packed, and nothing beside."""
+    rng = np.random.default_rng(n)
+    x = (rng.standard_normal((70, n)) * 4).astype(dtype)
+    x[5] += 300
+    x[6, 0] += 50
+    x[7] = np.nan
+    g = rng.standard_normal(x.shape).astype(dtype)
+    calls = [
+        lambda x, g, axis, **out: cyact.softmax(x, axis=axis, **out),
+        lambda x, g, axis, **out: cyact.log_softmax(x, axis=axis, **out),
+        lambda x, g, axis, **out: cyact.backward.softmax(g, None, axis=axis, output=x, **out),
+        lambda x, g, axis, **out: cyact.backward.log_softmax(g, None, axis=axis, output=x, **out),
+    ]
+    wide = np.zeros((70, n + 3), dtype)
+    target = rng.integers(0, n, 70)
+    for call in calls:
+        expected = call(x, g, 1)
+        for rows in (1, 2, 3, 33, 40):
+            assert same_bits(call(x[:rows], g[:rows], 1), expected[:rows])
+        assert same_bits(call(x[::-1], g[::-1], 1), expected[::-1])
+        for lay in (np.asfortranarray, lambda a: np.repeat(a, 2, 1)[:, ::2],
+                    lambda a: np.hstack([a, a])[:, :n]):
+            assert same_bits(call(lay(x), lay(g), 1), expected)
+        columns = np.ascontiguousarray(x.T), np.ascontiguousarray(g.T)
+        assert same_bits(call(*columns, 0).T, expected)
+        assert same_bits(call(*(a[:, 3:40] for a in columns), 0).T, expected[3:40])
+        wide[:] = 7
+        call(x, g, 1, out=wide[:, :n])
+        assert same_bits(wide[:, :n], expected)
+        assert (wide[:, n:] == 7).all()
+        room = np.full(70 * n + 40, 7, dtype)
+        call(x, g, 1, out=room[20:-20].reshape(70, n))
+        assert same_bits(room[20:-20].reshape(70, n), expected)
+        assert (room[:20] == 7).all()
+        assert (room[-20:] == 7).all()
+        for place in (0, 1):
+            a = x.copy(), g.copy()
+            call(*a, 1, out=a[place])
+            assert same_bits(a[place], expected)
+    loss, grad = cyact.cross_entropy(x, target, reduction="none", return_grad=True)
+    across = cyact.cross_entropy(columns[0], target, axis=0, reduction="none", return_grad=True)
+    assert same_bits(across[0], loss)
+    assert same_bits(across[1].T, grad)
+    few = cyact.cross_entropy(x[:3], target[:3], reduction="none", return_grad=True)
+    assert same_bits(few[0], loss[:3])
+    assert same_bits(few[1], grad[:3])
+
+
+@levels
+@pytest.mark.parametrize("n", [3, 10, 40, 300])
+def test_cross_entropy_takes_factors_that_are_no_floats(n):
+    """Divided by the sum, which is kept 2^60 times too great, the weights would be 0 or inf."""
+    x = np.random.default_rng(n).standard_normal((4, n)).astype(np.float32)
+    target = np.array([0, 1, 2, 0])
+    plain = cyact.cross_entropy(x, target, reduction="sum", return_grad=True)[1]
+    for weight in (1e-35, 1e30):
+        got = cyact.cross_entropy(x, target, reduction="sum", return_grad=True,
+                                  weight=np.full(n, weight))[1]
+        np.testing.assert_allclose(got.astype(float), plain.astype(float) * weight, rtol=1e-6,
+                                   atol=1e-44)
+
+
 @levels
 @by_dtype
 @pytest.mark.parametrize("n", [1, 2, 10, 1000, 50_000, 2**20])

@@ -59,9 +59,8 @@ def main():
     show("EXP_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 
-    tail = [0.5] + interpolate(
-        lambda r: (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mp.mpf(1) / 6,
-        -edge, edge, 4)
+    tail = interpolate(lambda r: (mp.expm1(r) - r) / r**2 if abs(r) > 1e-12 else half,
+                       -edge, edge, 4)
     tail = [float(to_float32(c)) for c in tail]
     show("EXPF_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
