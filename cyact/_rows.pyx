@@ -21,7 +21,8 @@ from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp,
 from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
                              product_error, two_sum)
-from cyact._rows32 cimport Panel, backward32, cross_entropy32, log_softmax32, softmax32
+from cyact._rows32 cimport (Panel, backward32, cross_entropy32, log_softmax32, panel_rows, ratios,
+                            softmax32, sum_panel, way_of)
 
 from cyact._packing cimport gather, scatter
 from cyact._sparse cimport (ENTMAX, ENTMAX15, SPARSEMAX, entmax_rows, hardmax_gradients,
@@ -771,16 +772,45 @@ cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* sca
     return <real> (row.m + log1p_pair(row.others.high, row.others.low))
 
 
+cdef inline void logsumexp32(const Rows* call, const Scale* scale, ShortWork* work) noexcept nogil:
+    """In float, but for rows whose maximum and logarithm cancel."""
+    cdef Panel* panel = &work.panel
+    cdef Py_ssize_t done = 0, take, r
+    cdef double log, m, most, result
+    cdef int way
+    while done < call.rows:
+        way = way_of(call, call.rows - done)
+        take = panel_rows(call, call.rows - done, way)
+        sum_panel(call, done, take, way, False, panel)
+        ratios(panel, take)
+        for r in range((take + 15) & -16):
+            panel.log[r] = log1p_pair(panel.others[r], 0)
+        for r in range(take):
+            m = panel.m[r]
+            log = panel.log[r]
+            result = m + log
+            m = m if m > 0 else -m
+            most = 0.25 * (m if m > log else log)
+            most = most if most > 0.25 else 0.25
+            (<float*> (call.y + (done + r) * call.y_row))[0] = (
+                <float> result if most < INFINITY and (result >= most or result <= -most)
+                else logsumexp_row(call, call.x + (done + r) * call.x_row, scale, &work.work,
+                                   <float> 0))
+        done += take
+
+
 cdef void logsumexp(const Rows* call, real kind) noexcept nogil:
     cdef ShortWork work
     cdef Scale scale = scale_of(NULL)
     cdef Py_ssize_t r
-    if is_short(call.n):
+    if real is float:
+        logsumexp32(call, &scale, &work)
+    elif is_short(call.n):
         short_logsumexp(call, &scale, &work, kind)
-        return
-    for r in range(call.rows):
-        (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
-            call, call.x + r * call.x_row, &scale, &work.work, kind)
+    else:
+        for r in range(call.rows):
+            (<real*> (call.y + r * call.y_row))[0] = logsumexp_row(
+                call, call.x + r * call.x_row, &scale, &work.work, kind)
 
 
 # logmeanexp: m + log(sum / n), where the logarithm is minus that of n / sum >= 1. The entries'

@@ -1003,16 +1003,22 @@ cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) no
         panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
 
 
+cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """From the sums: the maxima's exponentials, and all others as multiples of them."""
+    cdef Py_ssize_t r
+    cdef float e, rest = 0
+    for r in range((rows + 15) & -16):
+        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        panel.top[r] = <double> e + rest
+        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+
+
 cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                       Panel* panel) noexcept nogil:
     """From the sums: panel.log. Reads x again where a row is confident."""
     cdef Py_ssize_t r
     cdef int confident = 0
-    cdef float e, rest = 0
-    for r in range((take + 15) & -16):
-        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
-        panel.top[r] = <double> e + rest
-        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+    ratios(panel, take)
     for r in range(take):
         confident |= 1 if panel.others[r] < 0.125 else 0
     if confident and way == TILES:
