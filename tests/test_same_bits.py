@@ -506,12 +506,14 @@ SAMPLE_BITS = """
              *cyact.backward.gelu(np.sin(x), x, bias=w), cyact.rrelu(x, training=True, rng=0))
         found[f"rectifiers and biases {{dtype.__name__}}"] = [told(v) for v in y]
         rng = np.random.default_rng(5)
+        parameters = {{"softmax": [(1.0,), (0.3,)], "log_softmax": [(1.0,), (0.3,)],
+                       "entmax": [(1.3,), (2.6,)]}}
         for n in (1, 2, 7, 10, 16, 65, 1000, 20_000):
             x = rng.standard_normal((8, n)) * np.geomspace(0.01, 300, 8)[:, None]
             x = x.astype(dtype)
             grad = rng.standard_normal((8, n)).astype(dtype)
             for name in ROWS:
-                for t in [(1.0,), (0.3,)] if "softmax" in name else [()]:
+                for t in parameters.get(name, [()]):
                     y = getattr(cyact, name)(x, *t)
                     g = getattr(cyact.backward, name)(grad[..., 0] if y.ndim == 1 else grad, x, *t)
                     at = f"{{name}}{{t}} {{n}} {{dtype.__name__}}"
