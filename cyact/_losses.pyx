@@ -46,17 +46,8 @@ from cyact._abi cimport (
 # Written so, Cython sees that this module is out of date when one of those is changed.
 cimport cyact._math32 as m32
 cimport cyact._math64 as m64
-from cyact._half cimport (
-    from_bfloat,
-    from_half,
-    narrow,
-    round_to_odd,
-    to_bfloat,
-    to_half,
-    uint16,
-    widen,
-)
-from cyact._math32 cimport opaque
+from cyact._half cimport from_bfloat, from_half, narrow, to_bfloat, to_half, uint16, widen
+from cyact._math32 cimport opaque, uint32
 from cyact._math64 cimport pair
 from cyact._tile cimport cyact_status, status_get, status_set, tile
 
@@ -530,17 +521,26 @@ cdef inline const real* load(const Pointwise* call, int array, Py_ssize_t start,
     return buffer
 
 
+cdef inline float odd_float(double x) noexcept nogil:
+    """x as a float, cut off, with its last bit set if anything was: rounded to fewer bits, that
+    rounds as x would. Free of branches, so that a loop vectorises.
+    """
+    cdef float y = <float> x
+    # only the sign counts; that of a float's residual is lost below 2^-149 without the factor
+    cdef float rest = <float> ((x - <double> y) * 1.2676506002282294e+30)
+    cdef uint32 inexact = (rest < 0) | (rest > 0)
+    cdef uint32 u = m32.bits32(y)
+    return m32.from_bits32((u - (inexact & ((m32.bits32(rest) ^ u) >> 31))) | inexact)
+
+
 cdef inline void narrow_once(const double* values, uint16* to, Py_ssize_t n,
                              int dtype) noexcept nogil:
-    """Doubles to a half type in one rounding: to odd floats, whose last bit only tells
-    that something is left. n is a multiple of LANES.
-    """
-    cdef float[LANES] odd
-    cdef Py_ssize_t b, i
-    for b in range(n // LANES):
-        for i in range(LANES):
-            odd[i] = round_to_odd(values[b * LANES + i], 0)
-        narrow(odd, to + b * LANES, LANES, dtype)
+    """Doubles to a half type in one rounding. n is a multiple of LANES, at most TILE."""
+    cdef float[TILE] odd
+    cdef Py_ssize_t i
+    for i in range(n & -LANES):
+        odd[i] = odd_float(values[i])
+    narrow(odd, to, n, dtype)
 
 
 cdef inline void store_items(const double* values, char* to, Py_ssize_t step, int dtype,
@@ -936,7 +936,7 @@ cdef void scale_rows(const Copy* rows, const double* factor) noexcept nogil:
 # Negative log-likelihood: -weight x[target]
 
 cdef inline void put(char* y, int dtype, double value) noexcept nogil:
-    cdef float odd = round_to_odd(value, 0)
+    cdef float odd = odd_float(value)
     if dtype == FLOAT32:
         (<float*> y)[0] = <float> value
     elif dtype == FLOAT64:

@@ -10,7 +10,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:     # OpenMP's idle threads leave the cores to the others
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import cyact  # noqa: E402
+import cyact
 
 
 @pytest.fixture
