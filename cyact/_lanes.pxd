@@ -33,10 +33,10 @@ cdef extern from *:
                                     (__m256)_mm256_slli_epi32(i, 28));
         }
       #endif
-      #define cyact_load(x) CYACT_VECTOR(loadu_ps)(x)
-      #define cyact_store(y, x) CYACT_VECTOR(storeu_ps)(y, x)
+      #define cyact_load_lanes(x) CYACT_VECTOR(loadu_ps)(x)
+      #define cyact_store_lanes(y, x) CYACT_VECTOR(storeu_ps)(y, x)
       #define cyact_every(x) CYACT_VECTOR(set1_ps)(x)
-      #define cyact_fused(a, b, c) CYACT_VECTOR(fmadd_ps)(a, b, c)
+      #define cyact_fused_lanes(a, b, c) CYACT_VECTOR(fmadd_ps)(a, b, c)
       #define cyact_lesser(a, b) CYACT_VECTOR(min_ps)(a, b)
       #define cyact_greater(a, b) CYACT_VECTOR(max_ps)(a, b)
       #define cyact_as_words(x) ((cyact_words)(x))
@@ -46,25 +46,25 @@ cdef extern from *:
       typedef float cyact_lanes;
       typedef uint32_t cyact_words;
       #define cyact_lookup(table, index) ((table)[(index) & 15])
-      #define cyact_load(x) (*(x))
-      #define cyact_store(y, x) (*(y) = (x))
+      #define cyact_load_lanes(x) (*(x))
+      #define cyact_store_lanes(y, x) (*(y) = (x))
       #define cyact_every(x) (x)
-      #define cyact_fused(a, b, c) cyact_fmaf(a, b, c)
+      #define cyact_fused_lanes(a, b, c) cyact_fmaf(a, b, c)
       #define cyact_lesser(a, b) ((a) < (b) ? (a) : (b))
       #define cyact_greater(a, b) ((a) > (b) ? (a) : (b))
       #define cyact_as_words(x) cyact_bits32(x)
       #define cyact_as_lanes(u) cyact_float(u)
     #endif
-    #define CYACT_WIDTH ((Py_ssize_t)(sizeof(cyact_lanes) / sizeof(float)))
+    #define CYACT_LANES_WIDTH ((Py_ssize_t)(sizeof(cyact_lanes) / sizeof(float)))
     """
     const bint PERMUTES "CYACT_PERMUTES"
-    const Py_ssize_t WIDTH "CYACT_WIDTH"
+    const Py_ssize_t WIDTH "CYACT_LANES_WIDTH"
     ctypedef float lanes "cyact_lanes"
     ctypedef unsigned int words "cyact_words"
-    lanes load "cyact_load" (const float* x) noexcept nogil
-    void store "cyact_store" (float* y, lanes x) noexcept nogil
+    lanes load "cyact_load_lanes" (const float* x) noexcept nogil
+    void store "cyact_store_lanes" (float* y, lanes x) noexcept nogil
     lanes every "cyact_every" (float x) noexcept nogil
-    lanes fused "cyact_fused" (lanes a, lanes b, lanes c) noexcept nogil     # a b + c
+    lanes fused "cyact_fused_lanes" (lanes a, lanes b, lanes c) noexcept nogil     # a b + c
     lanes lesser "cyact_lesser" (lanes a, lanes b) noexcept nogil            # b if one is NaN
     lanes greater "cyact_greater" (lanes a, lanes b) noexcept nogil          # likewise
     words as_words "cyact_as_words" (lanes x) noexcept nogil
