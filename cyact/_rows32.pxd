@@ -497,16 +497,16 @@ cdef inline void twice(const float* x, Py_ssize_t n, out_floats y) noexcept nogi
         y[2 * i + 1] = x[i]
 
 
-cdef inline void spread_out(const float* x, Py_ssize_t rows, Py_ssize_t width, float* room,
+cdef inline void spread_out(const float* x, Py_ssize_t rows, Py_ssize_t width, float* spare,
                             float* to) noexcept nogil:
     """A row's value for each of its `width` entries."""
     if width == 8:
         twice(x, rows, to)
-        twice(to, 2 * rows, room)
-        twice(room, 4 * rows, to)
+        twice(to, 2 * rows, spare)
+        twice(spare, 4 * rows, to)
     elif width == 4:
-        twice(x, rows, room)
-        twice(room, 2 * rows, to)
+        twice(x, rows, spare)
+        twice(spare, 2 * rows, to)
     elif width == 2:
         twice(x, rows, to)
     else:
@@ -976,7 +976,7 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
 cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     """The same for the confident rows of a tile."""
     cdef Py_ssize_t i, r, n = rows * width, lanes = width
-    cdef float e, shift, rest = 0
+    cdef float e, rest = 0
     cdef double more
     cdef double* total = panel.total
     cdef double* folded = panel.room64
@@ -1199,8 +1199,9 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         count = piece(n - start, call.x_item)
         values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
         grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
-        to = &panel.room[0] if in_place else room(dx + start * call.y_item, call.y_item, count,
-                                                   panel.room)
+        to = panel.room
+        if not in_place:
+            to = room(dx + start * call.y_item, call.y_item, count, to)
         vector_product(values, grads, padded(count), sum, products, magic, least, to)
         store(to, dx + start * call.y_item, call.y_item, count)
         start += count

@@ -151,6 +151,11 @@ def logsumexp(
     ValueError
         The shape of `grad` is not that of the output, or `axis` is out of bounds.
 
+    Notes
+    -----
+    As `softmax`, the gradient of a row that holds NaN or +inf, or nothing but -inf, is NaN: of
+    +inf the limit would be `grad` at that entry, but of two there is none.
+
     Examples
     --------
     >>> import cyact
