@@ -850,12 +850,18 @@ cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nog
         panel.low[r] = <float> (x[r] - high)
 
 
+cdef inline bint straight_out(const Rows* call, Py_ssize_t take) noexcept nogil:
+    """Whether whole strips of results can be written where they belong."""
+    return call.y_row == sizeof(float) and take % STRIP == 0
+
+
 cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                              Panel* panel) noexcept nogil:
     """y = the exponentials that were kept, each times panel.factor of its row."""
     cdef char* y = call.y + done * call.y_row
     cdef float* to
-    cdef Py_ssize_t r, i, width, step
+    cdef Py_ssize_t r, i, width, step, y_step
+    cdef bint straight
     split(panel.factor, take, panel)
     if way == TILES:
         width = width_of(call.n)
@@ -875,10 +881,15 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
     else:
         to = &panel.y[0] if way == STRIPS else <float*> y
-        step = strips(take) if way == STRIPS else call.y_item // <Py_ssize_t> sizeof(float)
+        y_step = call.y_item // <Py_ssize_t> sizeof(float)
+        step = strips(take) if way == STRIPS else y_step
+        straight = way == DIRECT or straight_out(call, take)
         for r in range(0, strips(take), 32):
-            strip_scale(to + r, step, to + r, step, call.n, panel, r)
-        if way == STRIPS:
+            if straight:
+                strip_scale(to + r, step, <float*> y + r, y_step, call.n, panel, r)
+            else:
+                strip_scale(to + r, step, to + r, step, call.n, panel, r)
+        if not straight:
             unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
 
 
@@ -905,6 +916,10 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
         for r in range(take):
             subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                          panel.high[r], panel.low[r])
+    elif way == STRIPS and straight_out(call, take):
+        for r in range(0, take, 32):
+            strip_subtract(panel.x + r, take, <float*> y + r,
+                           call.y_item // <Py_ssize_t> sizeof(float), call.n, panel, r)
     elif way == STRIPS:
         step = strips(take)
         for r in range(0, step, 32):
