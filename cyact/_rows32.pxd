@@ -85,9 +85,10 @@ cdef inline float exp_fast(float d, float magic, float least, float* rest) noexc
     cdef float r = muladdf(n, <float> 1.428606765330187e-06,
                            muladdf(n, <float> 0.693145751953125, d))
     cdef float z = r * r
-    cdef float q = muladdf(z, <float> 0.0013926175888627768,
-                           muladdf(r, <float> 0.008363173343241215, <float> 0.041666556149721146))
-    q = muladdf(z, q, muladdf(r, <float> 0.16666577756404877, <float> 0.5))
+    cdef float q = muladdf(
+        z, muladdf(r, <float> 0.00019890980911441147, <float> 0.0013933641603216529),
+        muladdf(r, <float> 0.00833331048488617, <float> 0.04166646674275398))
+    q = muladdf(z, q, muladdf(r, <float> 0.1666666716337204, <float> 0.5))
     cdef float f = muladdf(z, q, r)
     cdef float p = powerf(t)
     cdef float e = muladdf(f, p, p)
