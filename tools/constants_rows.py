@@ -60,7 +60,7 @@ def main():
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 
     tail = interpolate(lambda r: (mp.expm1(r) - r) / r**2 if abs(r) > 1e-12 else half,
-                       -edge, edge, 5)
+                       -edge, edge, 4)
     tail = [float(to_float32(c)) for c in tail]
     show("EXPF_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
