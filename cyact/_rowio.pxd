@@ -1,4 +1,4 @@
-"""Reading and writing rows of any layout in whole blocks of contiguous entries, and their maxima."""
+"""Reading and writing rows of any layout in whole blocks of entries, and their maxima."""
 
 from libc.math cimport INFINITY
 from libc.string cimport memcpy

@@ -5,7 +5,8 @@ with -inf; entry j of a row always enters partial sum j % SUMS and the partial s
 up in one order, so a row's result depends on the row alone: not on its neighbours, its layout
 or the width of the registers.
 
-float32 rows are exponentiated in double: the difference to the maximum is then exact, the
+float32 rows at temperature 1 are computed in float, by _rows32.pxd; with another temperature, or
+where the gradient comes from x, in double: the difference to the maximum is then exact, the
 temperature costs nothing (it is part of the factor), and only the stores round. float64 rows
 carry the rounding of every step in a second double.
 

@@ -74,10 +74,12 @@ cdef enum:
 
 
 # 2^k e^d, k hidden in magic: 1.5 * 2^23 + 127 + k. d is exact and at least `least`, where the
-# result is still normal; |d| < 512. Returns it rounded (0.65 ULP) and leaves in rest[0] what
-# that took away, of a value that is within 2^-25.
+# result is still normal; |d| < 512. Returns it rounded and leaves in rest[0] what that took away,
+# of a value that is within 2^-25. With 1 + (r + r^2 q), of ten million entries of a softmax one
+# is 2.03 ULP off.
 
 cdef inline float exp_fast(float d, float magic, float least, float* rest) noexcept nogil:
+    cdef float one = 1
     d = least if least > d else d
     cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
     cdef float n = magic - t
@@ -88,10 +90,12 @@ cdef inline float exp_fast(float d, float magic, float least, float* rest) noexc
     cdef float q = muladdf(z, <float> 0.0013926175888627768,
                            muladdf(r, <float> 0.008363173343241215, <float> 0.041666556149721146))
     q = muladdf(z, q, muladdf(r, <float> 0.16666577756404877, <float> 0.5))
-    cdef float f = muladdf(z, q, r)
+    cdef float s = one + r
+    cdef float c = muladdf(z, q, r - (s - one))
     cdef float p = powerf(t)
-    cdef float e = muladdf(f, p, p)
-    rest[0] = muladdf(f, p, p - e)
+    s *= p
+    cdef float e = muladdf(c, p, s)
+    rest[0] = muladdf(c, p, s - e)
     return e
 
 
@@ -497,16 +501,16 @@ cdef inline void twice(const float* x, Py_ssize_t n, out_floats y) noexcept nogi
         y[2 * i + 1] = x[i]
 
 
-cdef inline void spread_out(const float* x, Py_ssize_t rows, Py_ssize_t width, float* room,
+cdef inline void spread_out(const float* x, Py_ssize_t rows, Py_ssize_t width, float* spare,
                             float* to) noexcept nogil:
     """A row's value for each of its `width` entries."""
     if width == 8:
         twice(x, rows, to)
-        twice(to, 2 * rows, room)
-        twice(room, 4 * rows, to)
+        twice(to, 2 * rows, spare)
+        twice(spare, 4 * rows, to)
     elif width == 4:
-        twice(x, rows, room)
-        twice(room, 2 * rows, to)
+        twice(x, rows, spare)
+        twice(spare, 2 * rows, to)
     elif width == 2:
         twice(x, rows, to)
     else:
@@ -850,12 +854,18 @@ cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nog
         panel.low[r] = <float> (x[r] - high)
 
 
+cdef inline bint straight_out(const Rows* call, Py_ssize_t take) noexcept nogil:
+    """Whether whole strips of results can be written where they belong."""
+    return call.y_row == sizeof(float) and take % STRIP == 0
+
+
 cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                              Panel* panel) noexcept nogil:
     """y = the exponentials that were kept, each times panel.factor of its row."""
     cdef char* y = call.y + done * call.y_row
     cdef float* to
-    cdef Py_ssize_t r, i, width, step
+    cdef Py_ssize_t r, i, width, step, y_step
+    cdef bint straight
     split(panel.factor, take, panel)
     if way == TILES:
         width = width_of(call.n)
@@ -875,10 +885,15 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
     else:
         to = &panel.y[0] if way == STRIPS else <float*> y
-        step = strips(take) if way == STRIPS else call.y_item // <Py_ssize_t> sizeof(float)
+        y_step = call.y_item // <Py_ssize_t> sizeof(float)
+        step = strips(take) if way == STRIPS else y_step
+        straight = way == DIRECT or straight_out(call, take)
         for r in range(0, strips(take), 32):
-            strip_scale(to + r, step, to + r, step, call.n, panel, r)
-        if way == STRIPS:
+            if straight:
+                strip_scale(to + r, step, <float*> y + r, y_step, call.n, panel, r)
+            else:
+                strip_scale(to + r, step, to + r, step, call.n, panel, r)
+        if not straight:
             unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
 
 
@@ -905,6 +920,10 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
         for r in range(take):
             subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                          panel.high[r], panel.low[r])
+    elif way == STRIPS and straight_out(call, take):
+        for r in range(0, take, 32):
+            strip_subtract(panel.x + r, take, <float*> y + r,
+                           call.y_item // <Py_ssize_t> sizeof(float), call.n, panel, r)
     elif way == STRIPS:
         step = strips(take)
         for r in range(0, step, 32):
@@ -976,7 +995,7 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
 cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     """The same for the confident rows of a tile."""
     cdef Py_ssize_t i, r, n = rows * width, lanes = width
-    cdef float e, shift, rest = 0
+    cdef float e, rest = 0
     cdef double more
     cdef double* total = panel.total
     cdef double* folded = panel.room64
@@ -1199,8 +1218,9 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         count = piece(n - start, call.x_item)
         values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
         grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
-        to = &panel.room[0] if in_place else room(dx + start * call.y_item, call.y_item, count,
-                                                   panel.room)
+        to = panel.room
+        if not in_place:
+            to = room(dx + start * call.y_item, call.y_item, count, to)
         vector_product(values, grads, padded(count), sum, products, magic, least, to)
         store(to, dx + start * call.y_item, call.y_item, count)
         start += count

@@ -95,6 +95,11 @@ def logsumexp(
         The weights of the forward pass. (The sign, if it was asked for, has the gradient 0.)
     {row_reduced_gradient_rest}
 
+    Notes
+    -----
+    As `softmax`, the gradient of a row that holds NaN or +inf, or nothing but -inf, is NaN: of
+    +inf the limit would be `grad` at that entry, but of two there is none.
+
     Examples
     --------
     >>> import cyact
