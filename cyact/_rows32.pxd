@@ -938,9 +938,30 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
 
 # softmax
 
+cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """From the sums: the maxima's exponentials, and all others as multiples of them."""
+    cdef Py_ssize_t r
+    cdef float e, rest = 0
+    for r in range((rows + 15) & -16):
+        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
+        panel.top[r] = <double> e + rest
+        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+
+
+cdef inline void put_one(const Rows* call, Py_ssize_t r) noexcept nogil:
+    """The winner of a row that is sure gets exactly 1, not the neighbour that rounding may leave."""
+    cdef Py_ssize_t j
+    cdef float* y
+    for j in range(call.n):
+        y = <float*> (call.y + r * call.y_row + j * call.y_item)
+        if y[0] > 0.5:
+            y[0] = 1
+
+
 cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
     cdef Py_ssize_t done = 0, take, r
     cdef int way
+    cdef double sure = 2.0 ** -26       # a row's others, below which its winner's share rounds to 1
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
@@ -948,6 +969,10 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
         for r in range((take + 15) & -16):
             panel.factor[r] = 1 / panel.sum[r]
         scale_panel(call, done, take, way, panel)
+        ratios(panel, take)
+        for r in range(take):
+            if panel.others[r] < sure:
+                put_one(call, done + r)
         done += take
 
 
@@ -1020,16 +1045,6 @@ cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) no
     for r in range((rows + 15) & -16):
         more = total[r] / panel.top[r] + (<double> panel.low_sums[r] - 1)
         panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
-
-
-cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """From the sums: the maxima's exponentials, and all others as multiples of them."""
-    cdef Py_ssize_t r
-    cdef float e, rest = 0
-    for r in range((rows + 15) & -16):
-        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
-        panel.top[r] = <double> e + rest
-        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
 
 
 cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
