@@ -949,7 +949,7 @@ cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
 
 
 cdef inline void put_one(const Rows* call, Py_ssize_t r) noexcept nogil:
-    """The winner of a row that is sure gets exactly 1, not the neighbour that rounding may leave."""
+    """The winner of a row that is sure gets 1, not the neighbour that rounding may leave."""
     cdef Py_ssize_t j
     cdef float* y
     for j in range(call.n):
