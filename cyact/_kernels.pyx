@@ -939,10 +939,28 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
                 y[i] = m64.silu(x[i], beta)
 
 
+cdef inline void silu1_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    cdef float high = <float> opaque(120), a
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one_fine(x + start, sum, lost, count)
+        for i in range(count):
+            a = magnitude(x[start + i])
+            y[start + i] = m32.silu_d_from(x[start + i], high if a > high else a, sum[i], lost[i])
+        start += BLOCK
+
+
 cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0], low = opaque(-130), high = opaque(130), t
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
+    if real is float:
+        if beta == 1 and PERMUTES:
+            silu1_d_float(x, y, n)
+            return
     for i in range(n & -LANES):
         if real is float:
             t = beta * <double> at_most(at_least(x[i], least), most)
