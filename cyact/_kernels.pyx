@@ -468,9 +468,25 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         start += BLOCK
 
 
+cdef inline void sigmoid_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one(x + start, sum, lost, count)
+        for i in range(count):
+            y[start + i] = m32.sigmoid_d_from(x[start + i], sum[i], lost[i])
+        start += BLOCK
+
+
 cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(110)
+    if real is float:
+        if PERMUTES:
+            sigmoid_d_float(x, y, n)
+            return
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> m32.sigmoid_d(at_most(magnitude(x[i]), high))

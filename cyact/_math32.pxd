@@ -720,9 +720,20 @@ cdef inline float sigmoid_from(float x, float high, float low) noexcept nogil:
     return y if x == x else x
 
 
+cdef inline float sigmoid_d_from(float x, float high, float low) noexcept nogil:
+    """s (1 - s), s = 1 / (1 + e^-x), given 2^-64 (1 + e^|x|)."""
+    cdef float q = ONE / high, scale = <float> 5.421010862427522e-20
+    cdef float lack = fmaf(-q, low, fmaf(-q, high, ONE))
+    cdef float small = q * scale
+    cdef float p = ONE - small
+    cdef float p_low = fmaf(-small, lack, (ONE - p) - small)
+    cdef float y = scale * fmaf(q, p, q * fmaf(p, lack, p_low))
+    return y if x == x else x
+
+
 cdef inline void exp_plus_one_fine(const float* x, float* high, float* low,
                                    Py_ssize_t count) noexcept nogil:
-    """exp_plus_one to 2^-33, its low part up to 2^-11 of the high.
+    """exp_plus_one to 2^-29, its low part up to 2^-11 of the high.
 
     r, from a step rounded to a float, is exact; the step's low part joins what the power lacks.
     """
