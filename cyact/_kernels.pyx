@@ -430,23 +430,35 @@ cdef inline void exp_ratio_block(const double* x, double* n, double* m,
 
 # sigmoid: 1 / (1 + e^-x)
 
+cdef inline void sigmoid_float(const float* x, float* y, Py_ssize_t n,
+                               float sign) noexcept nogil:
+    """sigmoid(sign x)."""
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one(x + start, sum, lost, count)
+        for i in range(count):
+            y[start + i] = m32.sigmoid_from(sign * x[start + i], sum[i], lost[i])
+        start += BLOCK
+
+
 cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double rounded[BLOCK]
     cdef double rest[BLOCK]
-    cdef float sum[BLOCK]
-    cdef float lost[BLOCK]
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
+    if real is float:
+        if PERMUTES:
+            sigmoid_float(x, y, n, 1)
+            return
     while start < n:
         count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
         if real is double:
             exp_ratio_block(x + start, rounded, rest, count)
             for i in range(count):
                 y[start + i] = m64.sigmoid(rounded[i], rest[i], x[start + i])
-        elif PERMUTES:
-            m32.exp_plus_one(x + start, sum, lost, count)
-            for i in range(count):
-                y[start + i] = m32.sigmoid_from(x[start + i], sum[i], lost[i])
         else:
             for i in range(count):
                 m32.exp2_reduce(at_most(at_least(x[start + i], low), high), -m32.LOG2E,
@@ -456,9 +468,25 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         start += BLOCK
 
 
+cdef inline void sigmoid_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one(x + start, sum, lost, count)
+        for i in range(count):
+            y[start + i] = m32.sigmoid_d_from(x[start + i], sum[i], lost[i])
+        start += BLOCK
+
+
 cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(110)
+    if real is float:
+        if PERMUTES:
+            sigmoid_d_float(x, y, n)
+            return
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> m32.sigmoid_d(at_most(magnitude(x[i]), high))
@@ -568,6 +596,10 @@ cdef void log_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) n
     cdef Py_ssize_t i
     cdef double numerator, denominator
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
+    if real is float:
+        if PERMUTES:
+            sigmoid_float(x, y, n, -1)
+            return
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> m32.sigmoid(-at_most(at_least(x[i], low), high))
@@ -719,6 +751,10 @@ cdef void softplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
     cdef Py_ssize_t i
     cdef double beta = p[0]
     cdef double low = opaque(-110), high = opaque(110)
+    if real is float:
+        if beta == 1 and PERMUTES:
+            sigmoid_float(x, y, n, 1)
+            return
     for i in range(n & -LANES):
         if real is float:
             y[i] = <float> m32.sigmoid(at_most(at_least(beta * x[i], low), high))
@@ -919,10 +955,28 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
                 y[i] = m64.silu(x[i], beta)
 
 
+cdef inline void silu1_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i, count, start = 0
+    cdef float sum[BLOCK]
+    cdef float lost[BLOCK]
+    cdef float high = <float> opaque(120), a
+    while start < n:
+        count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
+        m32.exp_plus_one_fine(x + start, sum, lost, count)
+        for i in range(count):
+            a = magnitude(x[start + i])
+            y[start + i] = m32.silu_d_from(x[start + i], high if a > high else a, sum[i], lost[i])
+        start += BLOCK
+
+
 cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0], low = opaque(-130), high = opaque(130), t
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
+    if real is float:
+        if beta == 1 and PERMUTES:
+            silu1_d_float(x, y, n)
+            return
     for i in range(n & -LANES):
         if real is float:
             t = beta * <double> at_most(at_least(x[i], least), most)

@@ -720,6 +720,61 @@ cdef inline float sigmoid_from(float x, float high, float low) noexcept nogil:
     return y if x == x else x
 
 
+cdef inline float sigmoid_d_from(float x, float high, float low) noexcept nogil:
+    """s (1 - s), s = 1 / (1 + e^-x), given 2^-64 (1 + e^|x|)."""
+    cdef float q = ONE / high, scale = <float> 5.421010862427522e-20
+    cdef float lack = fmaf(-q, low, fmaf(-q, high, ONE))
+    cdef float small = q * scale
+    cdef float p = ONE - small
+    cdef float p_low = fmaf(-small, lack, (ONE - p) - small)
+    cdef float y = scale * fmaf(q, p, q * fmaf(p, lack, p_low))
+    return y if x == x else x
+
+
+cdef inline void exp_plus_one_fine(const float* x, float* high, float* low,
+                                   Py_ssize_t count) noexcept nogil:
+    """exp_plus_one to 2^-29, its low part up to 2^-11 of the high.
+
+    r, from a step rounded to a float, is exact; the step's low part joins what the power lacks.
+    """
+    cdef Py_ssize_t i = 0
+    cdef lanes a, t, n, r, s, power, sum, product, rest
+    cdef lanes one = every(<float> 5.421010862427522e-20)
+    while i < count:
+        a = lesser(as_lanes(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
+                   every(<float> 120.0))
+        t = fused(a, every(<float> 23.083120346069336), every(ROUNDF))
+        n = t - ROUNDF
+        r = fused(n, every(-<float> (LN2 / 16)), a)
+        rest = fused(n, every(<float> (<float> (LN2 / 16) - LN2 / 16)),
+                     lookup(EXP_LACKS, as_words(t)))
+        power = as_lanes(as_words(lookup(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
+        s = fused(every(<float> 0.1666627824306488), r, every(<float> 0.5000196099281311))
+        rest = fused(r * r, s, rest)
+        sum = power + one
+        product = fused(power, r, sum)
+        store(high + i, product)
+        store(low + i, fused(power, rest, (power - sum) + one) + fused(power, r, sum - product))
+        i += WIDTH
+
+
+cdef inline float silu_d_from(float x, float a, float high, float low) noexcept nogil:
+    """s (1 + x (1 - s)), s = 1 / (1 + e^-x), given 2^-64 (1 + e^a) and a = |x| up to 120.
+
+    With q = 1 / (1 + e^a), p = 1 - q and g = q (1 - a p) it is g for x < 0, else 1 - g. Where
+    g crosses 0 even the rounding of p counts.
+    """
+    cdef float q = ONE / (high + low), scale = <float> 5.421010862427522e-20
+    cdef float lack = fmaf(-q, low, fmaf(-q, high, ONE))
+    cdef float small = q * scale
+    cdef float p = ONE - small
+    cdef float p_low = fmaf(-small, lack, (ONE - p) - small)
+    cdef float w = ONE - a * p
+    cdef float w_low = fmaf(-a, p_low, fmaf(-a, p, ONE - w))
+    cdef float g = fmaf(q, w, q * fmaf(w, lack, w_low))
+    return fmaf(g, scale if x < 0 else -scale, <float> 0 if x < 0 else ONE)
+
+
 cdef extern from *:
     """
     static const float cyact_gelu_powers[16] = {
