@@ -238,6 +238,7 @@ cdef struct Rows:
     Py_ssize_t grad_item
     Py_ssize_t y_row
     Py_ssize_t y_item             # a reduction (logsumexp) writes one entry a row
+    bint stream                   # y, rows side by side, is better stored past the caches
     const double* p
 
 ctypedef void (*row_kernel_t)(const Rows* rows) noexcept nogil

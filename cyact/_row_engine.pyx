@@ -30,8 +30,8 @@ from cyact._abi cimport (
     Rows,
     row_kernel_t,
 )
-from cyact._engine cimport dtype_of
-from cyact._tile cimport cyact_status, status_get, status_set
+from cyact._engine cimport STREAM, dtype_of
+from cyact._tile cimport cyact_status, status_get, status_set, stream, stream_end
 
 from cyact._engine import (
     SUPPORTED,
@@ -53,6 +53,7 @@ cdef enum:
     MAX_PARAMETERS = 5
     MAX_DIMENSIONS = 64        # NumPy's own limit
     BLOCK = 16384              # elements a thread takes at a time, in whole rows
+    LONGEST = 65536            # a row of more does not stay in the cache beside its results
 
 # The arrays of a call, in the order in which fold() takes their steps.
 cdef enum:
@@ -146,6 +147,7 @@ cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray g
     g.rows.y = <char*> cnp.PyArray_DATA(y)
     g.rows.grad = NULL
     g.rows.p = NULL
+    g.rows.stream = False
     g.grad_outer = g.rows.grad_row = g.rows.grad_item = 0
     if grad is not None:
         g.rows.grad = <const char*> cnp.PyArray_DATA(grad)
@@ -195,8 +197,9 @@ cdef struct Pass:
     double blank                      # what it is in the result
     Py_ssize_t grad_items             # entries a row of grad has, and of the result
     Py_ssize_t y_items
-    char* room                        # for packed rows, `room_size` bytes a thread; or NULL
+    char* room                        # for rows on their way, `room_size` bytes a thread; or NULL
     Py_ssize_t room_size
+    bint streams                      # only the results go through the room, then past the caches
 
 
 cdef inline bint packs(const Pass* task, const Geometry* g) noexcept nogil:
@@ -228,11 +231,42 @@ cdef inline void run_rows(const Pass* task, const Geometry* g, const char* x, co
     piece.p = task.p
     if room == NULL:
         task.kernel(&piece)
+    elif task.streams:
+        run_streaming(task, &piece, room)
     else:
         run_packed(task, g, &piece,
                    NULL if g.mask == NULL else g.mask + o * g.mask_outer + r * g.mask_row,
                    NULL if g.bias == NULL else g.bias + o * g.bias_outer + r * g.bias_row, room)
     status_set(status)
+
+
+cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil:
+    """As many rows at a time as stay in the cache; their results are stored past it."""
+    cdef Py_ssize_t all = rows.rows, done = 0, together = packed_rows(rows.n)
+    cdef char* y = rows.y
+    rows.y = room
+    while done < all:
+        rows.rows = min(together, all - done)
+        task.kernel(rows)
+        stream(room, y + done * rows.y_row, rows.rows * rows.y_row)
+        rows.x += rows.rows * rows.x_row
+        if rows.grad != NULL:
+            rows.grad += rows.rows * rows.grad_row
+        done += rows.rows
+    stream_end()
+
+
+cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
+    """Whether the cache cannot keep so many results, and does not hold their memory already."""
+    cdef Py_ssize_t size = 8 if g.rows.dtype == FLOAT64 else 4
+    return 2 * count * size > STREAM and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
+
+
+cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
+    """Whether rows follow each other, and stay in the cache beside their results."""
+    cdef Py_ssize_t size = 8 if g.rows.dtype == FLOAT64 else 4
+    return (g.rows.n <= LONGEST and task.y_items == g.rows.n and g.rows.x_item == size
+            and g.rows.y_item == size and g.rows.y_row == g.rows.n * size)
 
 
 cdef void run_packed(const Pass* task, const Geometry* g, const Rows* rows, const char* mask,
@@ -252,6 +286,7 @@ cdef void run_packed(const Pass* task, const Geometry* g, const Rows* rows, cons
     packed.grad_row = task.grad_items * size
     packed.x_item = packed.y_item = packed.grad_item = size
     packed.p = rows.p
+    packed.stream = False
     while done < rows.rows:
         packed.rows = min(together, rows.rows - done)
         x = packing(rows.dtype, packed.rows, rows.n, <char*> rows.x + done * rows.x_row,
@@ -381,7 +416,11 @@ cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarr
     task.grad_items = 1 if grad is None else cnp.PyArray_DIM(grad, axis)
     threads = _threads.choose(work)
     task.room = NULL
-    if packs(task, &g):
+    packed = packs(task, &g)
+    large = not packed and too_many(&g, cnp.PyArray_SIZE(x))
+    task.streams = large and whole_rows(task, &g)
+    g.rows.stream = large and not task.streams
+    if packed or task.streams:
         task.room_size = 2 * packed_size(&g)
         room = np.empty(threads * task.room_size + 64, np.uint8)
         task.room = cnp.PyArray_BYTES(room)

@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memset
 from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
+from cyact._tile cimport stream, stream_end
 from cyact._rowmath cimport (log1p_pair, muladd, muladdf, out_doubles, out_floats, powerf)
 
 cdef enum:
@@ -34,9 +35,15 @@ cdef enum:
 cdef extern from *:
     """
     #define CYACT_HIGH 590295810358705651712.0f
+    #if defined(__GNUC__)
+      #define cyact_prefetch(x) __builtin_prefetch(x)
+    #else
+      #define cyact_prefetch(x) ((void)(x))
+    #endif
     """
     # 2^69: the unit is 2^46. The entries of a stretch, each at most 2^60.5, add up to 2^68.5.
     const float HIGH "CYACT_HIGH"
+    void prefetch "cyact_prefetch" (const float* x) noexcept nogil
 
 # Rows that are worked on together, and what their exponentials need: shift is the maximum if that
 # is subtracted, else 0. The odd sizes keep arrays that are used together off each other's cache
@@ -395,6 +402,8 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
         return
     for r in range(rows):
         at = x + r * step
+        for i in range(n // LANES):
+            prefetch(at + rows * step + i * LANES)       # of the next panel
         shift = panel.shift[r]
         if shift != 0:
             for i in range(n & -LANES):
@@ -749,9 +758,13 @@ cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
 
 
 cdef inline void unpack(const float* y, char* to, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
-                        Py_ssize_t rows) noexcept nogil:
+                        Py_ssize_t rows, bint past) noexcept nogil:
     cdef Py_ssize_t run = strips(rows), r, j
-    if row == sizeof(float):
+    if row == sizeof(float) and past:
+        for j in range(n):
+            stream(<const char*> (y + j * run), to + j * item, rows * sizeof(float))
+        stream_end()
+    elif row == sizeof(float):
         for j in range(n):
             memcpy(to + j * item, y + j * run, rows * sizeof(float))
     else:
@@ -856,7 +869,7 @@ cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nog
 
 cdef inline bint straight_out(const Rows* call, Py_ssize_t take) noexcept nogil:
     """Whether whole strips of results can be written where they belong."""
-    return call.y_row == sizeof(float) and take % STRIP == 0
+    return call.y_row == sizeof(float) and take % STRIP == 0 and not call.stream
 
 
 cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
@@ -894,7 +907,7 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
             else:
                 strip_scale(to + r, step, to + r, step, call.n, panel, r)
         if not straight:
-            unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
+            unpack(panel.y, y, call.y_row, call.y_item, call.n, take, call.stream)
 
 
 cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
@@ -928,7 +941,7 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
         step = strips(take)
         for r in range(0, step, 32):
             strip_subtract(panel.x + r, step, panel.y + r, step, call.n, panel, r)
-        unpack(panel.y, y, call.y_row, call.y_item, call.n, take)
+        unpack(panel.y, y, call.y_row, call.y_item, call.n, take, call.stream)
     else:
         for r in range(0, take, 32):
             strip_subtract(<const float*> x + r, call.x_item // <Py_ssize_t> sizeof(float),
@@ -1341,7 +1354,8 @@ cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexc
                  panel.y)
             for r in range(0, strips(take), 32):
                 product_strip(panel.x + r, panel.y + r, strips(take), call.n, products)
-            unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take)
+            unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
+                   call.stream)
         elif call.n <= STRETCH:
             take = min(call.rows - done, min(<Py_ssize_t> TOGETHER, 2 * TILE // padded(call.n)))
             product_rows(call, done, take, products, panel)
