@@ -108,8 +108,9 @@ def errors_of(function, x, axis, rivals):
             if not bound:
                 continue
             result = bound.result()
-        wide = np.float64 if x.dtype == np.float32 else np.longdouble
-        off = float(np.abs(result.astype(wide).sum(axis) - 1).max())
+        # pairwise: along axis 0 NumPy would add one after the other
+        last = np.ascontiguousarray(np.moveaxis(result, axis, -1), np.longdouble)
+        off = float(np.abs(last.sum(-1) - 1).max())
         ulp = float(accuracy.ulp_error(result, reference).max()) if reference else None
         found[rival.name] = ulp, off
     return found
