@@ -17,7 +17,7 @@ from setuptools.command.build_ext import build_ext
 
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
-PER_LEVEL = ["_kernels", "_rows", "_losses"]
+PER_LEVEL = ["_kernels", "_rows", "_losses", "_sparse"]
 SHARED = ["_cpu", "_threads", "_engine", "_row_engine", "_loss_engine"]
 
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
