@@ -684,13 +684,13 @@ cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm
 
 # softmax: e^((x - m) / temperature) / sum
 
-cdef inline void softmax_row(const Rows* call, const char* x, real m, char* y,
+cdef void softmax_row(const Rows* call, const char* x, real m, char* y,
                              const Scale* scale, Work* work) noexcept nogil:
     cdef Row row = sum_row(call, x, m, y, scale, real is double, False, work)
     finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, m)
 
 
-cdef inline real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) noexcept nogil:
+cdef real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) noexcept nogil:
     """The maximum of row r; `kind` only tells the type."""
     return row_max(call.x + r * call.x_row, call.x_item, call.n, <real*> work.buffer.at)
 
@@ -718,7 +718,7 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 
 # log_softmax: (x - m) / temperature - log(sum)
 
-cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
+cdef void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
                                  Work* work, real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, real is double, True, work)
@@ -761,7 +761,7 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
-cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
+cdef real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
                                real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, True, True, work)
@@ -986,7 +986,7 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
         a[i] = 0
 
 
-cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
+cdef double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
                               Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
@@ -1024,7 +1024,7 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
         return exp_pair(d, low, LEAST_PAIR, &rest)
 
 
-cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+cdef void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
                            real kind) noexcept nogil:
     """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
     cdef const Rows* rows = &call.rows
@@ -1046,7 +1046,7 @@ cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
         row.others.high if e == 1 else row.sum.high - e))
 
 
-cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+cdef void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
                            real kind) noexcept nogil:
     """Every entry has a coefficient: probabilities or smoothing."""
     cdef const Rows* rows = &call.rows
@@ -1078,7 +1078,7 @@ cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
         start += count
 
 
-cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
+cdef void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
     cdef const Rows* rows = &call.rows
     cdef Py_ssize_t i
     call.loss[r] = 0

@@ -238,39 +238,31 @@ cdef inline double size_of(double x) noexcept nogil:
 
 # Maxima
 
-cdef inline void raise_lanes(const real* x, Py_ssize_t steps, double* top,
-                             double* bad) noexcept nogil:
-    cdef double m[SIDE]
-    cdef double b[SIDE]
-    cdef double v
-    cdef Py_ssize_t k
-    cdef int j
-    for j in range(SIDE):
-        m[j] = top[j]
-        b[j] = bad[j]
+cdef inline void raise_lanes(const real* x, Py_ssize_t steps, real* top, real* bad) noexcept nogil:
+    """top[j] becomes the largest entry of lane j that is a number, bad[j] one that is not."""
+    cdef real v
+    cdef Py_ssize_t k, j, side = lanes & -SIDE
     for k in range(steps):
-        for j in range(SIDE):
+        for j in range(side):
             v = x[k * SIDE + j]
-            m[j] = v if v > m[j] else m[j]
-            b[j] += 0 if v == v else 1
-    for j in range(SIDE):
-        top[j] = m[j]
-        bad[j] = b[j]
+            top[j] = v if v > top[j] else top[j]
+            bad[j] = bad[j] if v == v else v
 
 
-cdef void maxima(const Strip* s, real* buffer, double* top) noexcept nogil:
+cdef inline void maxima(const Strip* s, real* buffer, double* top) noexcept nogil:
     """The rows' maxima; NaN for a row that holds one."""
-    cdef double bad[SIDE]
-    cdef double m, none = NAN, zero = 0
+    cdef real most[SIDE]
+    cdef real bad[SIDE]
+    cdef double m
     cdef Py_ssize_t start = 0, j
     for j in range(SIDE):
-        top[j] = -INFINITY
+        most[j] = -INFINITY
         bad[j] = 0
     while start < s.n:
-        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top, bad)
+        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), most, bad)
         start += PART
-    for j in range(lanes & -SIDE):
-        top[j] = top[j] if bad[j] == zero else none
+    for j in range(SIDE):
+        top[j] = most[j] if bad[j] == 0 else bad[j]
     if not s.apart:
         m = top[0]
         for j in range(1, SIDE):
@@ -296,7 +288,7 @@ cdef inline void lower_first(const real* x, Py_ssize_t steps, const double* top,
         first[j] = first[j] if first[j] < at[j] else at[j]
 
 
-cdef void first_maxima(const Strip* s, real* buffer, const double* top,
+cdef inline void first_maxima(const Strip* s, real* buffer, const double* top,
                               double* first) noexcept nogil:
     """The index of each row's first maximum; infinite for a row with NaN."""
     cdef Py_ssize_t start = 0
@@ -567,7 +559,7 @@ cdef inline long long settle(int op, const double* high, const double* low, cons
     return far
 
 
-cdef void find_border(const Strip* whole, int op, real* buffer, real* kept, double* m,
+cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kept, double* m,
                              double* th, double* tl) noexcept nogil:
     """The maxima, and t = th + tl; NaN where a row holds NaN or +inf, or only -inf."""
     cdef Strip s
