@@ -685,7 +685,7 @@ cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm
 # softmax: e^((x - m) / temperature) / sum
 
 cdef void softmax_row(const Rows* call, const char* x, real m, char* y,
-                             const Scale* scale, Work* work) noexcept nogil:
+                      const Scale* scale, Work* work) noexcept nogil:
     cdef Row row = sum_row(call, x, m, y, scale, real is double, False, work)
     finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, m)
 
@@ -719,7 +719,7 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 # log_softmax: (x - m) / temperature - log(sum)
 
 cdef void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
-                                 Work* work, real kind) noexcept nogil:
+                          Work* work, real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, real is double, True, work)
     cdef double log = log1p_pair(row.others.high, row.others.low)
@@ -762,7 +762,7 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
 cdef real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
-                               real kind) noexcept nogil:
+                        real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, True, True, work)
     if row.m - row.m != 0:
@@ -987,7 +987,7 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
 
 
 cdef double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
-                              Work* work, real kind) noexcept nogil:
+                       Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -1025,7 +1025,7 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
 
 
 cdef void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
-                           real kind) noexcept nogil:
+                    real kind) noexcept nogil:
     """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -1047,7 +1047,7 @@ cdef void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, W
 
 
 cdef void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
-                           real kind) noexcept nogil:
+                    real kind) noexcept nogil:
     """Every entry has a coefficient: probabilities or smoothing."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row

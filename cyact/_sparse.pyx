@@ -98,7 +98,7 @@ cdef inline Py_ssize_t strip_rows(Py_ssize_t n, Py_ssize_t left) noexcept nogil:
 
 
 cdef void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t take,
-                             Py_ssize_t n, real* to) noexcept nogil:
+                      Py_ssize_t n, real* to) noexcept nogil:
     """Short rows side by side: entry k of row r to to[k SIDE + r]; lanes without a row get 0."""
     cdef Py_ssize_t r, k
     if row == sizeof(real) and take == SIDE:
@@ -114,7 +114,7 @@ cdef void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
 
 
 cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
-                                  real pad) noexcept nogil:
+                           real pad) noexcept nogil:
     """Entries from `start` on, padded to whole steps of SIDE lanes."""
     cdef const char* x = s.x + start * s.item
     cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PART)
@@ -143,7 +143,7 @@ cdef inline Py_ssize_t steps_of(const Strip* s, Py_ssize_t start) noexcept nogil
 
 
 cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
-                             Py_ssize_t take, real* buffer, real pad) noexcept nogil:
+                      Py_ssize_t take, real* buffer, real pad) noexcept nogil:
     cdef Strip s
     s.x = x
     s.row = row
@@ -320,7 +320,7 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
 
 
 cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
-                               real kind) noexcept nogil:
+                        real kind) noexcept nogil:
     """At each row's first maximum 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
     cdef StripWork work
     cdef Strip s, y
@@ -879,7 +879,7 @@ cdef double step_finely(const Entmax* c, Root* root) noexcept nogil:
 
 
 cdef void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
-                            Root* root) noexcept nogil:
+                     Root* root) noexcept nogil:
     cdef Py_ssize_t start = 0
     cdef const real* x
     fill(root.sum, 0)
@@ -898,7 +898,7 @@ cdef void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
 
 
 cdef void find_root(const Strip* whole, const Entmax* c, real* buffer, real* kept,
-                           Root* root) noexcept nogil:
+                    Root* root) noexcept nogil:
     """The maxima, T and the sum."""
     cdef Strip s
     cdef double top[SIDE]
@@ -1108,7 +1108,7 @@ cdef struct Border:
 
 
 cdef void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffer, real pad,
-                        double* to) noexcept nogil:
+                 double* to) noexcept nogil:
     """y^(2 - alpha) of one part."""
     cdef const real* x = load_part(s, start, buffer, pad)
     cdef Py_ssize_t i, steps = steps_of(s, start)
@@ -1262,7 +1262,7 @@ cdef inline void add_weighted(const real* x, const real* b, Py_ssize_t steps,
 
 
 cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_buffer,
-                              Weighted* w) noexcept nogil:
+                       Weighted* w) noexcept nogil:
     cdef Py_ssize_t start = 0
     cdef double most
     cdef int j
