@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -17,8 +18,9 @@ from setuptools.command.build_ext import build_ext
 
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
-PER_LEVEL = ["_kernels", "_rows", "_losses"]
-SHARED = ["_cpu", "_threads", "_engine", "_row_engine", "_loss_engine"]
+# What takes longest to compile comes first: the last to be done then is short.
+PER_LEVEL = ["_rows", "_kernels", "_sparse", "_losses"]
+SHARED = ["_engine", "_row_engine", "_loss_engine", "_threads", "_cpu"]
 
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
 # handling and switches subnormals off for the whole process at link time. Contraction is
@@ -57,15 +59,15 @@ int main(void) { return omp_get_max_threads() < 1; }
 
 def placeholders():
     """Name every module, so that metadata and sdists need neither Cython nor NumPy."""
-    modules = [Extension(f"cyact.{name}", [f"cyact/{name}.pyx"]) for name in SHARED]
-    for level in LEVELS:
-        modules += [Extension(f"cyact.{name}_{level}", [f"cyact/{name}.pyx"])
-                    for name in PER_LEVEL]
-    return modules
+    modules = [(f"{name}_{level}", name) for name in PER_LEVEL for level in LEVELS]
+    modules += [(name, name) for name in SHARED]
+    return [Extension(f"cyact.{module}", [f"cyact/{name}.pyx"]) for module, name in modules]
 
 
 class BuildExt(build_ext):
-    """Translate, choose flags for each level, find OpenMP, compile in parallel."""
+    """Choose flags for each level, find OpenMP, translate and compile in parallel."""
+
+    translating = threading.Lock()
 
     def finalize_options(self):  # noqa: D102
         super().finalize_options()
@@ -75,7 +77,6 @@ class BuildExt(build_ext):
     def build_extensions(self):  # noqa: D102
         import numpy
 
-        translate(self.extensions)
         msvc = self.compiler.compiler_type == "msvc"
         openmp = self.openmp_flags(msvc)
         if openmp is None:
@@ -101,6 +102,11 @@ class BuildExt(build_ext):
                 extension.define_macros.append(("CYACT_FLAGS", f'"{told}"'))
         super().build_extensions()
 
+    def build_extension(self, ext):  # noqa: D102
+        with self.translating:      # Cython translates one at a time, while others are compiled
+            translate(ext)
+        super().build_extension(ext)
+
     def openmp_flags(self, msvc):
         """Flags with which a small OpenMP program compiles and links, or None."""
         candidates = [(["/openmp"], [])] if msvc else [
@@ -122,22 +128,17 @@ class BuildExt(build_ext):
         return None
 
 
-def translate(extensions):
-    """Turn each .pyx into C, in a folder a level: the module's name is written into the file."""
+def translate(extension):
+    """Turn the .pyx into C, in a folder a level: the module's name is written into the file."""
     from Cython.Build import cythonize
 
-    folders = {}
-    for extension in extensions:
-        level = extension.name.rpartition("_")[2]
-        folders.setdefault(level if level in LEVELS else "shared", []).append(extension)
-    for folder, members in folders.items():
-        done = cythonize(members, build_dir=f"build/cython/{folder}", quiet=True,
-                         compiler_directives=DIRECTIVES)
-        for extension, result in zip(members, done, strict=True):
-            extension.sources = result.sources
-            for module, names in RESTRICTED.items():
-                if f".{module}_" in extension.name:
-                    restrict(Path(result.sources[0]), names)
+    level = extension.name.rpartition("_")[2]
+    folder = f"build/cython/{level if level in LEVELS else 'shared'}"
+    extension.sources = cythonize([extension], build_dir=folder, quiet=True,
+                                  compiler_directives=DIRECTIVES)[0].sources
+    for module, names in RESTRICTED.items():
+        if f".{module}_" in extension.name:
+            restrict(Path(extension.sources[0]), names)
 
 
 # The results of kernels, by their parameters' names

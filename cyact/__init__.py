@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 _level = _cpu.choose(os.environ.get("CYACT_ISA"))
 _engine.use_level(import_module(f"cyact._kernels_{_level}"))
 _rows = import_module(f"cyact._rows_{_level}")
-_row_engine.use_level(_rows)
+_row_engine.use_level(_rows, import_module(f"cyact._sparse_{_level}"))
 _loss_engine.use_level(_rows, import_module(f"cyact._losses_{_level}"))
 
 from cyact import backward, derivative  # noqa: E402

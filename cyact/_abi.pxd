@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 5
+    ABI = 6
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -250,6 +250,11 @@ cdef struct RowOp:
     row_kernel_t backward         # from x
     row_kernel_t from_output      # backward from the output; NULL where that is not enough
 
+cdef struct RowOps:
+    int abi
+    int count
+    const RowOp* at
+
 # Rows brought together for a row kernel, or put back where they belong: strided and of any
 # dtype on one side; packed, of the dtype computed in, with room for LANES more, on the other.
 cdef struct Packing:
@@ -286,9 +291,7 @@ cdef struct CrossEntropy:
 ctypedef void (*cross_entropy_t)(const CrossEntropy* call) noexcept nogil
 
 cdef struct RowKernels:
-    int abi
-    int count
-    const RowOp* ops
+    RowOps ops
     packing_t gather
     packing_t scatter
     cross_entropy_t cross_entropy

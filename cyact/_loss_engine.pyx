@@ -67,7 +67,7 @@ def use_level(rows, losses):
     global ROWS, LOSSES
     ROWS = <const RowKernels*> PyCapsule_GetPointer(rows.table, b"cyact.RowKernels")
     LOSSES = <const LossKernels*> PyCapsule_GetPointer(losses.table, b"cyact.LossKernels")
-    if ROWS.abi != ABI or LOSSES.abi != ABI:
+    if ROWS.ops.abi != ABI or LOSSES.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
 
 
@@ -562,7 +562,7 @@ def over_rows(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, prob
     plan.stage_y = plan.y_dtype != plan.g.rows.dtype
     plan.stage_probability = (probability is not None
                               and plan.probability_dtype != plan.g.rows.dtype)
-    work = cnp.PyArray_SIZE(x) * ROWS.ops[0].cost
+    work = cnp.PyArray_SIZE(x) * ROWS.ops.at[0].cost
     threads = _threads.choose(work)
     buffers = np.empty((threads, share_out(&plan)))
     if work < BRIEF:

@@ -27,6 +27,7 @@ from cyact._abi cimport (
     Packing,
     RowKernels,
     RowOp,
+    RowOps,
     Rows,
     row_kernel_t,
 )
@@ -68,14 +69,24 @@ cdef enum:
 cdef double BRIEF = 10_000.0
 
 cdef const RowKernels* KERNELS = NULL
+cdef const RowOps* SPARSE = NULL
 
 
-def use_level(module):
-    """Take the table of one instruction-set level; called once, at import."""
-    global KERNELS
-    KERNELS = <const RowKernels*> PyCapsule_GetPointer(module.table, b"cyact.RowKernels")
-    if KERNELS.abi != ABI:
+def use_level(rows, sparse):
+    """Take the tables of one instruction-set level; called once, at import."""
+    global KERNELS, SPARSE
+    KERNELS = <const RowKernels*> PyCapsule_GetPointer(rows.table, b"cyact.RowKernels")
+    SPARSE = <const RowOps*> PyCapsule_GetPointer(sparse.table, b"cyact.RowOps")
+    if KERNELS.ops.abi != ABI or SPARSE.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
+
+
+cdef const RowOp* find(const RowOps* ops, const char* name) noexcept:
+    cdef int i
+    for i in range(ops.count):
+        if strcmp(ops.at[i].name, name) == 0:
+            return &ops.at[i]
+    return NULL
 
 
 cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
@@ -574,12 +585,10 @@ cdef class RowFunction:
     def __init__(self, str name, *, str kernel=None, bint negative=False, bint reduces=False,
                  bint several=False, bint counts=False, double blank=0, double empty=-np.inf,
                  **domains):
-        cdef int i
         cdef bytes wanted = (kernel or name).encode()
-        self.op = NULL
-        for i in range(KERNELS.count):
-            if strcmp(KERNELS.ops[i].name, wanted) == 0:
-                self.op = &KERNELS.ops[i]
+        self.op = find(&KERNELS.ops, wanted)
+        if self.op == NULL:
+            self.op = find(SPARSE, wanted)
         if self.op == NULL:
             raise SystemError(f"no row kernel {wanted!r}")
         self.name = name

@@ -26,9 +26,6 @@ from cyact._rows32 cimport (Panel, backward32, cross_entropy32, log_softmax32, p
                             softmax32, sum_panel, way_of)
 
 from cyact._packing cimport gather, scatter
-from cyact._sparse cimport (ENTMAX, ENTMAX15, SPARSEMAX, entmax_rows, hardmax_gradients,
-                            hardmax_rows, maxout_gradients, maxout_rows, sparse_gradients,
-                            sparse_rows, weighted_rows)
 from cyact._tile cimport cyact_status as status, status_get, status_set
 
 # (x - m) / temperature, as the loops want it.
@@ -687,13 +684,13 @@ cdef inline void short_rows(const Rows* call, const Scale* scale, bint logarithm
 
 # softmax: e^((x - m) / temperature) / sum
 
-cdef inline void softmax_row(const Rows* call, const char* x, real m, char* y,
-                             const Scale* scale, Work* work) noexcept nogil:
+cdef void softmax_row(const Rows* call, const char* x, real m, char* y,
+                      const Scale* scale, Work* work) noexcept nogil:
     cdef Row row = sum_row(call, x, m, y, scale, real is double, False, work)
     finish(&row, row.v.high, row.v.low, y, call.y_item, call.n, work, m)
 
 
-cdef inline real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) noexcept nogil:
+cdef real max_of(const Rows* call, Py_ssize_t r, Work* work, real kind) noexcept nogil:
     """The maximum of row r; `kind` only tells the type."""
     return row_max(call.x + r * call.x_row, call.x_item, call.n, <real*> work.buffer.at)
 
@@ -721,8 +718,8 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 
 # log_softmax: (x - m) / temperature - log(sum)
 
-cdef inline void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
-                                 Work* work, real kind) noexcept nogil:
+cdef void log_softmax_row(const Rows* call, const char* x, char* y, const Scale* scale,
+                          Work* work, real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, real is double, True, work)
     cdef double log = log1p_pair(row.others.high, row.others.low)
@@ -764,8 +761,8 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
 # logsumexp: m + log(sum); in float32 too the exponentials are those of float64, because where
 # m and the logarithm cancel the result has 2^-28 m as its unit
 
-cdef inline real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
-                               real kind) noexcept nogil:
+cdef real logsumexp_row(const Rows* call, const char* x, const Scale* scale, Work* work,
+                        real kind) noexcept nogil:
     cdef real top = row_max(x, call.x_item, call.n, <real*> work.buffer.at)
     cdef Row row = sum_row(call, x, top, NULL, scale, True, True, work)
     if row.m - row.m != 0:
@@ -989,8 +986,8 @@ cdef inline void coefficients(const CrossEntropy* call, Py_ssize_t r, Py_ssize_t
         a[i] = 0
 
 
-cdef inline double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
-                              Work* work, real kind) noexcept nogil:
+cdef double mixed_loss(const CrossEntropy* call, Py_ssize_t r, const Row* row, double* mass,
+                       Work* work, real kind) noexcept nogil:
     """The loss where every entry has a coefficient; mass[0] becomes their sum."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -1027,8 +1024,8 @@ cdef inline double exponential(real x, double m, const Scale* unit) noexcept nog
         return exp_pair(d, low, LEAST_PAIR, &rest)
 
 
-cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
-                           real kind) noexcept nogil:
+cdef void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                    real kind) noexcept nogil:
     """One class, no smoothing: the gradient is the softmax, but for the target's entry."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -1049,8 +1046,8 @@ cdef inline void class_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
         row.others.high if e == 1 else row.sum.high - e))
 
 
-cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
-                           real kind) noexcept nogil:
+cdef void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* unit, Work* work,
+                    real kind) noexcept nogil:
     """Every entry has a coefficient: probabilities or smoothing."""
     cdef const Rows* rows = &call.rows
     cdef const char* x = rows.x + r * rows.x_row
@@ -1081,7 +1078,7 @@ cdef inline void mixed_row(const CrossEntropy* call, Py_ssize_t r, const Scale* 
         start += count
 
 
-cdef inline void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
+cdef void ignored_row(const CrossEntropy* call, Py_ssize_t r, real kind) noexcept nogil:
     cdef const Rows* rows = &call.rows
     cdef Py_ssize_t i
     call.loss[r] = 0
@@ -1193,105 +1190,7 @@ cdef void run_scatter(const Packing* packing) noexcept nogil:
     scatter(packing)
 
 
-# The engine keeps the status flags of all row kernels
-
-cdef void run_hardmax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        hardmax_rows(call, <float> 0)
-    else:
-        hardmax_rows(call, <double> 0)
-
-
-cdef void hardmax_backward(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        hardmax_gradients(call, <float> 0)
-    else:
-        hardmax_gradients(call, <double> 0)
-
-
-cdef void run_maxout(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        maxout_rows(call, <float> 0)
-    else:
-        maxout_rows(call, <double> 0)
-
-
-cdef void maxout_backward(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        maxout_gradients(call, <float> 0)
-    else:
-        maxout_gradients(call, <double> 0)
-
-
-cdef void run_sparsemax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        sparse_rows(call, SPARSEMAX, <float> 0)
-    else:
-        sparse_rows(call, SPARSEMAX, <double> 0)
-
-
-cdef void run_entmax15(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        sparse_rows(call, ENTMAX15, <float> 0)
-    else:
-        sparse_rows(call, ENTMAX15, <double> 0)
-
-
-cdef inline void run_sparse_backward(const Rows* call, int op, bint output) noexcept nogil:
-    if call.dtype == FLOAT32:
-        sparse_gradients(call, op, output, <float> 0)
-    else:
-        sparse_gradients(call, op, output, <double> 0)
-
-
-cdef void sparsemax_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, SPARSEMAX, False)
-
-
-cdef void sparsemax_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, SPARSEMAX, True)
-
-
-cdef void entmax15_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX15, False)
-
-
-cdef void entmax15_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX15, True)
-
-
-cdef void run_entmax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        entmax_rows(call, <float> 0)
-    else:
-        entmax_rows(call, <double> 0)
-
-
-cdef void entmax_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX, False)
-
-
-cdef void entmax_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX, True)
-
-
-# Two arrays, the second in the gradient's place
-
-cdef void weighted_logsumexp(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        weighted_rows(call, False, <float> 0)
-    else:
-        weighted_rows(call, False, <double> 0)
-
-
-cdef void weighted_softmax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
-        weighted_rows(call, True, <float> 0)
-    else:
-        weighted_rows(call, True, <double> 0)
-
-
-cdef RowOp ROW_OPS[11]
+cdef RowOp ROW_OPS[4]
 cdef RowKernels ROW_KERNELS
 
 ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softmax_backward,
@@ -1302,23 +1201,9 @@ ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.8, value=run_logsumexp,
                    backward=logsumexp_backward, from_output=NULL)
 ROW_OPS[3] = RowOp(name=b"logmeanexp", cost=0.8, value=run_logmeanexp,
                    backward=logsumexp_backward, from_output=NULL)
-ROW_OPS[4] = RowOp(name=b"hardmax", cost=0.5, value=run_hardmax, backward=hardmax_backward,
-                   from_output=NULL)
-ROW_OPS[5] = RowOp(name=b"maxout", cost=0.5, value=run_maxout, backward=maxout_backward,
-                   from_output=NULL)
-ROW_OPS[6] = RowOp(name=b"sparsemax", cost=2, value=run_sparsemax, backward=sparsemax_backward,
-                   from_output=sparsemax_from_output)
-ROW_OPS[7] = RowOp(name=b"entmax15", cost=2, value=run_entmax15, backward=entmax15_backward,
-                   from_output=entmax15_from_output)
-ROW_OPS[8] = RowOp(name=b"weighted_logsumexp", cost=4, value=NULL, backward=weighted_logsumexp,
-                   from_output=NULL)
-ROW_OPS[9] = RowOp(name=b"weighted_softmax", cost=6, value=NULL, backward=weighted_softmax,
-                   from_output=NULL)
-ROW_OPS[10] = RowOp(name=b"entmax", cost=20, value=run_entmax, backward=entmax_backward,
-                    from_output=entmax_from_output)
-ROW_KERNELS.abi = ABI
-ROW_KERNELS.count = 11
-ROW_KERNELS.ops = ROW_OPS
+ROW_KERNELS.ops.abi = ABI
+ROW_KERNELS.ops.count = 4
+ROW_KERNELS.ops.at = ROW_OPS
 ROW_KERNELS.gather = run_gather
 ROW_KERNELS.scatter = run_scatter
 ROW_KERNELS.cross_entropy = cross_entropy

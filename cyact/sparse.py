@@ -1,6 +1,6 @@
 """Sparse relatives of softmax, and the maximum of runs, along an axis.
 
-The formulas are in ``_sparse.pxd``; backward passes are in `cyact.backward`.
+The formulas are in ``_sparse.pyx``; backward passes are in `cyact.backward`.
 """
 
 from __future__ import annotations

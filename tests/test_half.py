@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from cases import ELEMENTWISE, same_bits
+from cases import ELEMENTWISE, KERNELS, same_bits
 from mpmath import mp, mpf
 from reference import MP, precisely
 
@@ -17,11 +17,13 @@ from cyact import _engine
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
-pytestmark = pytest.mark.levels
-
+levels = pytest.mark.levels
 HALVES = [np.float16, ml_dtypes.bfloat16]
 by_half = pytest.mark.parametrize("half", HALVES, ids=lambda d: d.__name__)
-by_case = pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+# At each level once a kernel, where the results are computed; with all parameters at one
+by_case = pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=levels if case in KERNELS else ()) for case in ELEMENTWISE],
+    ids=str)
 ALL = np.arange(65536, dtype=np.uint16)
 
 
@@ -136,6 +138,7 @@ def test_results_are_the_same_when_they_are_known(case, half):
             assert_known_as_computed(lambda g, y: case.backward(g, output=y), grad, x)
 
 
+@levels
 @by_half
 @pytest.mark.parametrize("name", ["swiglu", "geglu", "reglu"])
 def test_gated_units_are_the_same_when_they_are_known(name, half):
@@ -148,6 +151,7 @@ def test_gated_units_are_the_same_when_they_are_known(name, half):
                                      grad, x, y)
 
 
+@levels
 @by_half
 @pytest.mark.parametrize("name", ["identity", "relu", "leaky_relu", "hard_sigmoid", "hard_swish",
                                   "soft_shrink", "gelu"])
@@ -171,6 +175,7 @@ def test_known_results_in_place_and_with_threads(name, half):
         cyact.set_num_threads(before)
 
 
+@levels
 @by_half
 def test_what_is_known_of_many_functions_is_bounded_and_not_mixed_up(half):
     x = np.random.default_rng(8).standard_normal(200_000).astype(half)
@@ -208,6 +213,7 @@ def test_backward_is_the_product_in_float32_rounded_once(case, half):
     assert_same(case.backward(grad, x), true, x, f"backward.{case}")
 
 
+@levels
 @by_half
 def test_results_come_back_in_kind(half):
     x = np.array([-1.0, 0.5, 2.0], half)
@@ -224,6 +230,7 @@ def test_results_come_back_in_kind(half):
     assert same_bits(y.astype(np.float32), room.astype(np.float32))
 
 
+@levels
 @by_half
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 1023, 1024, 1025, 5000])
 def test_results_do_not_depend_on_length_or_stride(count, half):
@@ -234,6 +241,7 @@ def test_results_do_not_depend_on_length_or_stride(count, half):
     assert (cyact.silu(x[::-1]) == whole[::-1]).all()
 
 
+@levels
 @by_half
 def test_byte_swapped_and_mixed_input(half):
     x = np.linspace(-3, 3, 50).astype(half)

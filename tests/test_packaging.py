@@ -46,7 +46,7 @@ def test_type_checkers_find_its_types():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("part", ["_kernels", "_rows", "_losses"])
+@pytest.mark.parametrize("part", ["_kernels", "_rows", "_sparse", "_losses"])
 def test_every_level_is_built(part, level):
     assert importlib.util.find_spec(f"cyact.{part}_{level}") is not None
 

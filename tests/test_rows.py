@@ -108,8 +108,9 @@ def test_rows_of_every_kind_are_within_their_bounds(n, kind, dtype):
     rng = np.random.default_rng(n)
     x = np.array([ROWS[kind](rng, n) for _ in range(40 if n < 2000 else 2)]).astype(dtype)
     soft, log = cyact.softmax(x), cyact.log_softmax(x)
-    assert ulps(soft, reference.wide_softmax(x)).max() <= 2
-    assert ulps(log, reference.wide_log_softmax(x)).max() <= 2
+    some = slice(None, None, 1 if n < 100 else 5)      # the references take their time
+    assert ulps(soft[some], reference.wide_softmax(x[some])).max() <= 2
+    assert ulps(log[some], reference.wide_log_softmax(x[some])).max() <= 2
     assert np.abs(soft.astype(np.longdouble).sum(1) - 1).max() <= np.finfo(dtype).eps
     along = np.ascontiguousarray(x.T)
     assert same_bits(cyact.softmax(along, axis=0).T, soft)

@@ -15,8 +15,9 @@ keeps its digits only if t has more of them.
 
 from libc.math cimport INFINITY, NAN, sqrt
 from libc.string cimport memcpy
+from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._abi cimport Rows
+from cyact._abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
 from cyact._math64 cimport (
     LIFT,
     at_least,
@@ -96,8 +97,8 @@ cdef inline Py_ssize_t strip_rows(Py_ssize_t n, Py_ssize_t left) noexcept nogil:
     return left if left < SIDE else SIDE
 
 
-cdef inline void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t take,
-                             Py_ssize_t n, real* to) noexcept nogil:
+cdef void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t take,
+                      Py_ssize_t n, real* to) noexcept nogil:
     """Short rows side by side: entry k of row r to to[k SIDE + r]; lanes without a row get 0."""
     cdef Py_ssize_t r, k
     if row == sizeof(real) and take == SIDE:
@@ -112,8 +113,8 @@ cdef inline void gather_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_
             to[k * SIDE + r] = 0
 
 
-cdef inline const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
-                                  real pad) noexcept nogil:
+cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
+                           real pad) noexcept nogil:
     """Entries from `start` on, padded to whole steps of SIDE lanes."""
     cdef const char* x = s.x + start * s.item
     cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PART)
@@ -141,8 +142,8 @@ cdef inline Py_ssize_t steps_of(const Strip* s, Py_ssize_t start) noexcept nogil
     return (min(s.n - start, <Py_ssize_t> PART) + SIDE - 1) // SIDE
 
 
-cdef inline Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
-                             Py_ssize_t take, real* buffer, real pad) noexcept nogil:
+cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                      Py_ssize_t take, real* buffer, real pad) noexcept nogil:
     cdef Strip s
     s.x = x
     s.row = row
@@ -156,7 +157,7 @@ cdef inline Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_
     return s
 
 
-cdef inline void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept nogil:
+cdef void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept nogil:
     """Results of a part to their places, s being the strip of the result."""
     cdef char* to = <char*> s.x + start * s.item
     cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PART)
@@ -237,39 +238,31 @@ cdef inline double size_of(double x) noexcept nogil:
 
 # Maxima
 
-cdef inline void raise_lanes(const real* x, Py_ssize_t steps, double* top,
-                             double* bad) noexcept nogil:
-    cdef double m[SIDE]
-    cdef double b[SIDE]
-    cdef double v
-    cdef Py_ssize_t k
-    cdef int j
-    for j in range(SIDE):
-        m[j] = top[j]
-        b[j] = bad[j]
+cdef inline void raise_lanes(const real* x, Py_ssize_t steps, real* top, real* bad) noexcept nogil:
+    """top[j] becomes the largest entry of lane j that is a number, bad[j] one that is not."""
+    cdef real v
+    cdef Py_ssize_t k, j, side = lanes & -SIDE
     for k in range(steps):
-        for j in range(SIDE):
+        for j in range(side):
             v = x[k * SIDE + j]
-            m[j] = v if v > m[j] else m[j]
-            b[j] += 0 if v == v else 1
-    for j in range(SIDE):
-        top[j] = m[j]
-        bad[j] = b[j]
+            top[j] = v if v > top[j] else top[j]
+            bad[j] = bad[j] if v == v else v
 
 
 cdef inline void maxima(const Strip* s, real* buffer, double* top) noexcept nogil:
     """The rows' maxima; NaN for a row that holds one."""
-    cdef double bad[SIDE]
-    cdef double m, none = NAN, zero = 0
+    cdef real most[SIDE]
+    cdef real bad[SIDE]
+    cdef double m
     cdef Py_ssize_t start = 0, j
     for j in range(SIDE):
-        top[j] = -INFINITY
+        most[j] = -INFINITY
         bad[j] = 0
     while start < s.n:
-        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top, bad)
+        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), most, bad)
         start += PART
-    for j in range(lanes & -SIDE):
-        top[j] = top[j] if bad[j] == zero else none
+    for j in range(SIDE):
+        top[j] = most[j] if bad[j] == 0 else bad[j]
     if not s.apart:
         m = top[0]
         for j in range(1, SIDE):
@@ -326,8 +319,8 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
             index[j] += stride
 
 
-cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one,
-                               real kind) noexcept nogil:
+cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
+                        real kind) noexcept nogil:
     """At each row's first maximum 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
     cdef StripWork work
     cdef Strip s, y
@@ -361,11 +354,11 @@ cdef inline void put_at_maxima(const Rows* call, const char* grad, bint one,
         done += take
 
 
-cdef inline void hardmax_rows(const Rows* call, real kind) noexcept nogil:
+cdef void hardmax_rows(const Rows* call, real kind) noexcept nogil:
     put_at_maxima(call, NULL, True, kind)
 
 
-cdef inline void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
+cdef void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
     cdef Py_ssize_t r, i
     for r in range(call.rows):
         for i in range(call.n):
@@ -374,7 +367,7 @@ cdef inline void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
 
 # maxout: a row is one run of `pieces` entries
 
-cdef inline void maxout_rows(const Rows* call, real kind) noexcept nogil:
+cdef void maxout_rows(const Rows* call, real kind) noexcept nogil:
     cdef StripWork work
     cdef Strip s
     cdef double top[SIDE]
@@ -389,13 +382,13 @@ cdef inline void maxout_rows(const Rows* call, real kind) noexcept nogil:
         done += take
 
 
-cdef inline void maxout_gradients(const Rows* call, real kind) noexcept nogil:
+cdef void maxout_gradients(const Rows* call, real kind) noexcept nogil:
     put_at_maxima(call, call.grad, False, kind)
 
 
 # sparsemax and entmax15
 
-cdef inline Strip candidates(const Strip* s, double least, real* buffer, real* kept) noexcept nogil:
+cdef Strip candidates(const Strip* s, double least, real* buffer, real* kept) noexcept nogil:
     """What of a long row can be in the support: steps with an entry of at least `least`.
 
     What is left out would have added nothing to any lane. The whole row, if too much is left.
@@ -638,7 +631,7 @@ cdef inline void rise(const real* x, Py_ssize_t steps, int op, const double* m, 
             y[k * SIDE + j] = <real> w
 
 
-cdef inline void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
+cdef void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
     cdef StripWork work
     cdef Strip s, y
     cdef double m[SIDE]
@@ -729,7 +722,7 @@ cdef inline void add_powers(const real* x, Py_ssize_t steps, double p, Root* roo
         root.slope[j] = q[j]
 
 
-cdef inline double step_between(const Entmax* c, Root* root) noexcept nogil:
+cdef double step_between(const Entmax* c, Root* root) noexcept nogil:
     """A Newton step of T, or half the way between its bounds; returns how far the lanes had to go.
 
     For p < 1 the slope is infinite where an entry joins the support, and a short step alone does
@@ -835,7 +828,7 @@ cdef inline void add_power_pairs(const real* x, Py_ssize_t steps, const Entmax* 
         root.slope[j] = q[j]
 
 
-cdef inline void find_factors(const Entmax* c, Root* root) noexcept nogil:
+cdef void find_factors(const Entmax* c, Root* root) noexcept nogil:
     """b / T."""
     cdef pair f
     cdef Py_ssize_t j
@@ -845,7 +838,7 @@ cdef inline void find_factors(const Entmax* c, Root* root) noexcept nogil:
         root.factor_low[j] = f.lo if f.hi < 1e300 else 0
 
 
-cdef inline void bound_finely(const Entmax* c, Root* root) noexcept nogil:
+cdef void bound_finely(const Entmax* c, Root* root) noexcept nogil:
     """From here on t stays, t_low moves, and the bounds are those of t_low."""
     cdef double slack
     cdef Py_ssize_t j
@@ -856,7 +849,7 @@ cdef inline void bound_finely(const Entmax* c, Root* root) noexcept nogil:
     find_factors(c, root)
 
 
-cdef inline double step_finely(const Entmax* c, Root* root) noexcept nogil:
+cdef double step_finely(const Entmax* c, Root* root) noexcept nogil:
     """The same with pairs."""
     cdef pair s, target
     cdef double n = 0, over, d, at, far = 0
@@ -885,8 +878,8 @@ cdef inline double step_finely(const Entmax* c, Root* root) noexcept nogil:
     return far
 
 
-cdef inline void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
-                            Root* root) noexcept nogil:
+cdef void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
+                     Root* root) noexcept nogil:
     cdef Py_ssize_t start = 0
     cdef const real* x
     fill(root.sum, 0)
@@ -904,8 +897,8 @@ cdef inline void sum_powers(const Strip* s, const Entmax* c, bint fine, real* bu
         fold_sums(root.slope)
 
 
-cdef inline void find_root(const Strip* whole, const Entmax* c, real* buffer, real* kept,
-                           Root* root) noexcept nogil:
+cdef void find_root(const Strip* whole, const Entmax* c, real* buffer, real* kept,
+                    Root* root) noexcept nogil:
     """The maxima, T and the sum."""
     cdef Strip s
     cdef double top[SIDE]
@@ -967,7 +960,7 @@ cdef inline void entmax_part(const real* x, Py_ssize_t steps, const Entmax* c, c
             y[k * SIDE + j] = scale(v.hi + v.lo, at_least(n, -2000.0))
 
 
-cdef inline void entmax_rows(const Rows* call, real kind) noexcept nogil:
+cdef void entmax_rows(const Rows* call, real kind) noexcept nogil:
     cdef StripWork work
     cdef Root root
     cdef Strip s, y
@@ -991,7 +984,7 @@ cdef inline void entmax_rows(const Rows* call, real kind) noexcept nogil:
         done += take
 
 
-cdef inline void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fine) noexcept nogil:
+cdef void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fine) noexcept nogil:
     """y becomes y^(2 - alpha), 0 stays."""
     cdef double v, zero = 0, one = 1
     cdef pair w
@@ -1114,8 +1107,8 @@ cdef struct Border:
     Root root
 
 
-cdef inline void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffer, real pad,
-                        double* to) noexcept nogil:
+cdef void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffer, real pad,
+                 double* to) noexcept nogil:
     """y^(2 - alpha) of one part."""
     cdef const real* x = load_part(s, start, buffer, pad)
     cdef Py_ssize_t i, steps = steps_of(s, start)
@@ -1133,7 +1126,7 @@ cdef inline void slopes(const Strip* s, Py_ssize_t start, const Border* at, real
     raise_slopes(to, steps * SIDE, 2 - at.entmax.alpha, at.entmax.fine)
 
 
-cdef inline void sparse_gradients(const Rows* call, int op, bint output, real kind) noexcept nogil:
+cdef void sparse_gradients(const Rows* call, int op, bint output, real kind) noexcept nogil:
     cdef StripWork work
     cdef Strip s, y, g
     cdef Border at
@@ -1268,8 +1261,8 @@ cdef inline void add_weighted(const real* x, const real* b, Py_ssize_t steps,
         w.low[j] = r[j]
 
 
-cdef inline void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_buffer,
-                              Weighted* w) noexcept nogil:
+cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_buffer,
+                       Weighted* w) noexcept nogil:
     cdef Py_ssize_t start = 0
     cdef double most
     cdef int j
@@ -1308,7 +1301,7 @@ cdef inline double log_of_sum(double m, pair s) noexcept nogil:
     return m + log_of(unbiased(k), f)
 
 
-cdef inline void put_log(const Weighted* w, int j, real* value, real* sign) noexcept nogil:
+cdef void put_log(const Weighted* w, int j, real* value, real* sign) noexcept nogil:
     cdef pair s = fast_two_sum(w.high[j], w.low[j])
     if w.special[j] != 0:
         value[0] = <real> (w.special[j] * w.special[j])
@@ -1324,7 +1317,7 @@ cdef inline void put_log(const Weighted* w, int j, real* value, real* sign) noex
         sign[0] = 1
 
 
-cdef inline void weighted_rows(const Rows* call, bint quotients, real kind) noexcept nogil:
+cdef void weighted_rows(const Rows* call, bint quotients, real kind) noexcept nogil:
     """grad holds b; y becomes the logarithm and the sign, or the terms over their sum."""
     cdef StripWork work
     cdef Weighted w
@@ -1368,3 +1361,124 @@ cdef inline void weighted_rows(const Rows* call, bint quotients, real kind) noex
             store_part(&y, to, start)
             start += PART
         done += take
+
+
+# The table; the engine keeps the status flags
+
+cdef void run_hardmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        hardmax_rows(call, <float> 0)
+    else:
+        hardmax_rows(call, <double> 0)
+
+
+cdef void hardmax_backward(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        hardmax_gradients(call, <float> 0)
+    else:
+        hardmax_gradients(call, <double> 0)
+
+
+cdef void run_maxout(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        maxout_rows(call, <float> 0)
+    else:
+        maxout_rows(call, <double> 0)
+
+
+cdef void maxout_backward(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        maxout_gradients(call, <float> 0)
+    else:
+        maxout_gradients(call, <double> 0)
+
+
+cdef void run_sparsemax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_rows(call, SPARSEMAX, <float> 0)
+    else:
+        sparse_rows(call, SPARSEMAX, <double> 0)
+
+
+cdef void run_entmax15(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_rows(call, ENTMAX15, <float> 0)
+    else:
+        sparse_rows(call, ENTMAX15, <double> 0)
+
+
+cdef void run_sparse_backward(const Rows* call, int op, bint output) noexcept nogil:
+    if call.dtype == FLOAT32:
+        sparse_gradients(call, op, output, <float> 0)
+    else:
+        sparse_gradients(call, op, output, <double> 0)
+
+
+cdef void sparsemax_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, SPARSEMAX, False)
+
+
+cdef void sparsemax_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, SPARSEMAX, True)
+
+
+cdef void entmax15_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX15, False)
+
+
+cdef void entmax15_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX15, True)
+
+
+cdef void run_entmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        entmax_rows(call, <float> 0)
+    else:
+        entmax_rows(call, <double> 0)
+
+
+cdef void entmax_backward(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX, False)
+
+
+cdef void entmax_from_output(const Rows* call) noexcept nogil:
+    run_sparse_backward(call, ENTMAX, True)
+
+
+# Two arrays, the second in the gradient's place
+
+cdef void weighted_logsumexp(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        weighted_rows(call, False, <float> 0)
+    else:
+        weighted_rows(call, False, <double> 0)
+
+
+cdef void weighted_softmax(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        weighted_rows(call, True, <float> 0)
+    else:
+        weighted_rows(call, True, <double> 0)
+
+
+cdef RowOp SPARSE_OPS[7]
+cdef RowOps SPARSE
+
+SPARSE_OPS[0] = RowOp(name=b"hardmax", cost=0.5, value=run_hardmax, backward=hardmax_backward,
+                      from_output=NULL)
+SPARSE_OPS[1] = RowOp(name=b"maxout", cost=0.5, value=run_maxout, backward=maxout_backward,
+                      from_output=NULL)
+SPARSE_OPS[2] = RowOp(name=b"sparsemax", cost=2, value=run_sparsemax,
+                      backward=sparsemax_backward, from_output=sparsemax_from_output)
+SPARSE_OPS[3] = RowOp(name=b"entmax15", cost=2, value=run_entmax15,
+                      backward=entmax15_backward, from_output=entmax15_from_output)
+SPARSE_OPS[4] = RowOp(name=b"entmax", cost=20, value=run_entmax, backward=entmax_backward,
+                      from_output=entmax_from_output)
+SPARSE_OPS[5] = RowOp(name=b"weighted_logsumexp", cost=4, value=NULL,
+                      backward=weighted_logsumexp, from_output=NULL)
+SPARSE_OPS[6] = RowOp(name=b"weighted_softmax", cost=6, value=NULL, backward=weighted_softmax,
+                      from_output=NULL)
+SPARSE.abi = ABI
+SPARSE.count = 7
+SPARSE.at = SPARSE_OPS
+table = PyCapsule_New(&SPARSE, b"cyact.RowOps", NULL)
