@@ -128,34 +128,39 @@ class BuildExt(build_ext):
         return None
 
 
-def translate(extension):
-    """Turn the .pyx into C, in a folder a level: the module's name is written into the file."""
-    from Cython.Build import cythonize
-
-    level = extension.name.rpartition("_")[2]
-    folder = f"build/cython/{level if level in LEVELS else 'shared'}"
-    extension.sources = cythonize([extension], build_dir=folder, quiet=True,
-                                  compiler_directives=DIRECTIVES)[0].sources
-    for module, names in RESTRICTED.items():
-        if f".{module}_" in extension.name:
-            restrict(Path(extension.sources[0]), names)
-
-
 # The results of kernels, by their parameters' names
 RESTRICTED = {"_kernels": ["y"], "_losses": ["loss", "grad", "factor"]}
 
 
-def restrict(path, names):
+def translate(extension):
+    """Turn the .pyx into C, in a folder a level: the module's name is written into the file.
+
+    Every `pip install` brings a Cython of its own, newer than what was translated before, and
+    translates again. What comes out as it was stays as old as it is, and is not compiled again.
+    """
+    from Cython.Build import cythonize
+
+    source = Path(extension.sources[0])
+    level = extension.name.rpartition("_")[2]
+    folder = Path("build", "cython", level if level in LEVELS else "shared")
+    cythonize([Extension(extension.name, [str(source)])], build_dir=str(folder), quiet=True,
+              compiler_directives=DIRECTIVES)
+    translated = folder / source.with_suffix(".c")
+    text = restricted(translated.read_text(encoding="utf-8"), RESTRICTED.get(source.stem, []))
+    compiled = translated.with_name(f"{source.stem}_.c")
+    if not compiled.exists() or compiled.read_text(encoding="utf-8") != text:
+        compiled.write_text(text, encoding="utf-8")
+    extension.sources = [str(compiled)]
+
+
+def restricted(text, names):
     """Say in C what Cython has no word for: a kernel's x and y never overlap.
 
     Without it GCC adds a scalar twin to every vector loop, for the case that they do.
     """
-    text = done = path.read_text(encoding="utf-8")
     for name in names:
-        if f"*CYTHON_RESTRICT __pyx_v_{name}" not in text:
-            done = done.replace(f"*__pyx_v_{name},", f"*CYTHON_RESTRICT __pyx_v_{name},")
-    if done != text:
-        path.write_text(done, "utf-8")
+        text = text.replace(f"*__pyx_v_{name},", f"*CYTHON_RESTRICT __pyx_v_{name},")
+    return text
 
 
 setup(ext_modules=placeholders(), cmdclass={"build_ext": BuildExt})

@@ -122,3 +122,14 @@ def test_losses_are_vector_loops_without_calls(name):
     assert len(found) == 4 * len(LOSS_KERNELS) + 1, "the kernels' symbols are gone"
     bad = [f"{title}: {', '.join(what)}" for title, what in found.items() if what]
     assert not bad, "\n".join(bad)
+
+
+@pytest.mark.parametrize("name", WIDEST)
+@pytest.mark.parametrize("module", ["_kernels", "_rows", "_sparse", "_losses"])
+def test_the_maths_library_is_never_called(module, name):
+    """Along an axis some loops have a scalar twin, but nothing runs at a libm function's speed."""
+    called = {found[1] for body in symbols_of(module, name).values()
+              for _, _, operands in body if (found := re.search(r"<(\w+)@plt>", operands))}
+    assert called, "the names of called functions are gone"
+    others = {c for c in called if not c.startswith(("Py", "_Py", "__cxa"))}
+    assert others <= {"memcpy", "memmove", "memset"}
