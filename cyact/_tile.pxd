@@ -141,6 +141,74 @@ cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ss
             (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
 
 
+# Rows without gaps inside, of which many are short: a call of memcpy would cost more than it
+# copies. Moves of one length overlap instead, as a row may be written twice but not overrun.
+
+cdef inline void move_ends(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
+                           Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t unit) noexcept nogil:
+    """Copy rows of `unit` to 2 `unit` bytes; `unit` is a literal."""
+    cdef Py_ssize_t r
+    for r in range(rows):
+        memcpy(y, x, unit)
+        memcpy(y + bytes - unit, x + bytes - unit, unit)
+        x += x_row
+        y += y_row
+
+
+cdef inline void move_long(const char* x, char* y, Py_ssize_t bytes) noexcept nogil:
+    """Copy a row of at least 64 bytes."""
+    cdef Py_ssize_t done
+    for done in range(0, bytes - 63, 64):
+        memcpy(y + done, x + done, 64)
+    memcpy(y + bytes - 64, x + bytes - 64, 64)
+
+
+cdef inline void move_rows(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
+                           Py_ssize_t rows, Py_ssize_t bytes) noexcept nogil:
+    """Copy rows of `bytes` bytes, x_row and y_row bytes apart, between places that do not meet."""
+    cdef Py_ssize_t r
+    if rows == 1 or bytes > 2048:
+        for r in range(rows):
+            memcpy(y + r * y_row, x + r * x_row, bytes)
+    elif bytes >= 128:
+        for r in range(rows):
+            move_long(x + r * x_row, y + r * y_row, bytes)
+    elif bytes >= 64:
+        move_ends(x, x_row, y, y_row, rows, bytes, 64)
+    elif bytes >= 32:
+        move_ends(x, x_row, y, y_row, rows, bytes, 32)
+    elif bytes >= 16:
+        move_ends(x, x_row, y, y_row, rows, bytes, 16)
+    elif bytes >= 8:
+        move_ends(x, x_row, y, y_row, rows, bytes, 8)
+    elif bytes >= 4:
+        move_ends(x, x_row, y, y_row, rows, bytes, 4)
+    else:
+        move_ends(x, x_row, y, y_row, rows, bytes, 2)
+
+
+cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
+                        Py_ssize_t size) noexcept nogil:
+    """Bring rows of n items together in a contiguous buffer."""
+    cdef Py_ssize_t r
+    if a.step == size:
+        move_rows(x, a.row, to, n * size, rows, n * size)
+        return
+    for r in range(rows):
+        gather_row(x + r * a.row, a.step, to + r * n * size, n, size)
+
+
+cdef inline void scatter(const char* source, const Operand* a, char* y, Py_ssize_t rows,
+                         Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """The reverse of gather."""
+    cdef Py_ssize_t r
+    if a.step == size:
+        move_rows(source, n * size, y, a.row, rows, n * size)
+        return
+    for r in range(rows):
+        scatter_row(source + r * n * size, y + r * a.row, a.step, n, size)
+
+
 cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept nogil:
     """memcpy past the caches; only the unaligned ends go through them."""
     cdef Py_ssize_t head = (-<Py_ssize_t> y) & 63
@@ -174,12 +242,11 @@ cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
 cdef inline char* entries(const Operand* a, const Block* b, Py_ssize_t size,
                           char* buffer) noexcept nogil:
     """The block's entries in a row: in place if possible, else in the buffer, padded with 0."""
-    cdef Py_ssize_t count = b.rows * b.n, r
+    cdef Py_ssize_t count = b.rows * b.n
     cdef char* x = at(a, b)
     if contiguous(a, b.rows, b.n, size) and count == b.padded:
         return x
-    for r in range(b.rows):
-        gather_row(x + r * a.row, a.step, buffer + r * b.n * size, b.n, size)
+    gather(a, x, buffer, b.rows, b.n, size)
     memset(buffer + count * size, 0, (b.padded - count) * size)
     return buffer
 
@@ -200,7 +267,7 @@ cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer
 cdef inline void store(const char* y, const Span* s, const Block* b) noexcept nogil:
     """The block's results, in the dtype of the array, to their places."""
     cdef const Operand* a = &s.at[Y]
-    cdef Py_ssize_t size = itemsize(s.dtype), r
+    cdef Py_ssize_t size = itemsize(s.dtype)
     cdef char* to = at(a, b)
     if contiguous(a, b.rows, b.n, size):
         if s.stream:
@@ -208,8 +275,7 @@ cdef inline void store(const char* y, const Span* s, const Block* b) noexcept no
         else:
             memcpy(to, y, b.rows * b.n * size)
         return
-    for r in range(b.rows):
-        scatter_row(y + r * b.n * size, to + r * a.row, a.step, b.n, size)
+    scatter(y, a, to, b.rows, b.n, size)
 
 
 # Arithmetic on n entries, n a multiple of LANES; of float32 unless `wide`
