@@ -641,39 +641,61 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
         stream_end()
 
 
-# Where nothing but x enters, a kernel is run on long rows as they lie.
+# Where nothing but x and a gradient enter, a kernel is run on long rows as they lie.
+
+cdef enum:
+    PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
 
 cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
-    return (size > 2 and alone(s) and not s.weighted and not s.stream
-            and s.at[Y].data != NULL and s.at[X].data != s.at[Y].data
+    cdef const char* y = s.at[Y].data
+    return (size > 2 and not s.weighted and not s.stream and s.sums == NULL
+            and s.at[FACTOR].data == NULL and s.at[BIAS].data == NULL
+            and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
+            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
             and (s.rows == 1 or s.n > TILE // 4))
 
 
-cdef inline void row_as_it_lies(const Span* s, const char* x, char* y, Py_ssize_t n,
-                                Py_ssize_t size) noexcept nogil:
+cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,
+                     Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """n of the LANES results of x, all but the first `skip`."""
+    cdef double[LANES] result
+    s.kernel(x, result, LANES, s.p)
+    if grad != NULL:
+        multiply(<char*> result, grad, <char*> result, LANES, size == 8)
+    memcpy(y, <char*> result + skip * size, n * size)
+
+
+cdef inline void row_as_it_lies(const Span* s, const char* x, const char* grad, char* y,
+                                Py_ssize_t n, Py_ssize_t size) noexcept nogil:
     """The end of a row is computed as the end of a vector."""
-    cdef tile buffer
-    cdef Py_ssize_t rest = n & (LANES - 1), whole = n - rest
-    if whole:
-        s.kernel(x, y, whole, s.p)
+    cdef double[2 * LANES] padded
+    cdef Py_ssize_t rest = n & (LANES - 1), whole = n - rest, start = 0, count
+    while start < whole:
+        count = whole if grad == NULL else min(<Py_ssize_t> PRODUCTS, whole - start)
+        s.kernel(x + start * size, y + start * size, count, s.p)
+        if grad != NULL:
+            multiply(grad + start * size, y + start * size, y + start * size, count, size == 8)
+        start += count
     if rest and whole:
-        s.kernel(x + (n - LANES) * size, buffer.bytes, LANES, s.p)
-        memcpy(y + whole * size, buffer.bytes + (LANES - rest) * size, rest * size)
+        few(s, x + (n - LANES) * size, NULL if grad == NULL else grad + (n - LANES) * size,
+            y + whole * size, LANES - rest, rest, size)
     elif rest:
-        memcpy(buffer.bytes, x, rest * size)
-        memset(buffer.bytes + rest * size, 0, (LANES - rest) * size)
-        s.kernel(buffer.bytes, buffer.bytes + LANES * 8, LANES, s.p)
-        memcpy(y, buffer.bytes + LANES * 8, rest * size)
+        memset(padded, 0, sizeof(padded))
+        memcpy(padded, x, rest * size)
+        if grad != NULL:
+            memcpy(padded + LANES, grad, rest * size)
+        few(s, <char*> padded, NULL if grad == NULL else <char*> (padded + LANES), y, 0, rest,
+            size)
 
 
 cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil:
-    cdef tile buffer
-    cdef bint joined = contiguous(&s.at[X], s.rows, s.n, size) and contiguous(
-        &s.at[Y], s.rows, s.n, size)
+    cdef bint joined = side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s) and side_by_side(
+        &s.at[GRAD], s)
     cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
     cdef Py_ssize_t row, head
-    cdef char* x = s.at[X].data
+    cdef const char* x = s.at[X].data
+    cdef const char* grad = s.at[GRAD].data
     cdef char* y = s.at[Y].data
     for row in range(rows):
         head = 0
@@ -682,11 +704,13 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
         if n >= TILE:
             head = ((-<Py_ssize_t> y) & 63) // size
         if head:
-            s.kernel(x, buffer.bytes, LANES, s.p)
-            memcpy(y, buffer.bytes, head * size)
-        row_as_it_lies(s, x + head * size, y + head * size, n - head, size)
+            few(s, x, grad, y, 0, head, size)
+        row_as_it_lies(s, x + head * size, NULL if grad == NULL else grad + head * size,
+                       y + head * size, n - head, size)
         x += s.at[X].row
         y += s.at[Y].row
+        if grad != NULL:
+            grad += s.at[GRAD].row
 
 
 cdef inline void span(const Span* s) noexcept nogil:
