@@ -148,8 +148,8 @@ cdef inline void move_two(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y
                           Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t first,
                           Py_ssize_t last) noexcept nogil:
     """Copy rows by two moves each, of lengths that are literals."""
-    cdef Py_ssize_t r
-    for r in range(rows):
+    cdef Py_ssize_t _
+    for _ in range(rows):
         memcpy(y, x, first)
         memcpy(y + bytes - last, x + bytes - last, last)
         x += x_row
@@ -432,10 +432,11 @@ cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline bint stays(const Span* s, const Block* b, int k) noexcept nogil:
-    """Whether the last block's entries, one row for all, are still in their tile."""
-    if b.row == 0 or not b.packed or s.at[k].row != 0:
+    """Whether the first block's entries, the same for all, are still in their tile."""
+    if not (b.row > 0 and b.packed and s.at[k].row == 0) and not (
+            b.start > 0 and s.rows == 1 and s.at[k].step == 0):
         return False
-    return not (k == X and s.at[BIAS].data != NULL) and not (k == GRAD and s.at[FACTOR].data != NULL)
+    return not ((k == X and s.at[BIAS].data != NULL) or (k == GRAD and s.at[FACTOR].data != NULL))
 
 
 cdef inline void fetch(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
@@ -581,7 +582,7 @@ cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
     if b.joined:
         s = as_one_row(whole, &tiles)
     b.packed = packs(&s)
-    if b.packed:
+    if b.packed and s.rows > 1:
         together = rows_in_block(s.n)
     b.row = 0
     while b.row < s.rows:
@@ -590,7 +591,7 @@ cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
         while b.start < s.n:
             b.n = s.n if b.packed else next_piece(s.n - b.start)
             b.padded = (b.rows * b.n + LANES - 1) & -LANES
-            b.column = b.start % b.columns
+            b.column = b.start % b.columns if b.joined else b.start
             run_block(&s, &b, &tiles)
             b.start += b.n
         b.row += b.rows
@@ -693,11 +694,11 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
     cdef bint joined = side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s) and side_by_side(
         &s.at[GRAD], s)
     cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
-    cdef Py_ssize_t row, head
+    cdef Py_ssize_t _, head
     cdef const char* x = s.at[X].data
     cdef const char* grad = s.at[GRAD].data
     cdef char* y = s.at[Y].data
-    for row in range(rows):
+    for _ in range(rows):
         head = 0
         # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
         # that straddle cache lines (10 % where the cache is the limit).
