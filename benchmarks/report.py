@@ -164,6 +164,14 @@ def cpu_name():
     return platform.processor() or platform.machine()
 
 
+def load_average():
+    """How busy the machine is."""
+    with contextlib.suppress(AttributeError, OSError):
+        one, _, fifteen = os.getloadavg()
+        return f"load average {one:.1f} in the minute before, {fifteen:.1f} in 15 minutes"
+    return "load average unknown"
+
+
 def head(facts):
     """The environment as a few lines of text."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
