@@ -20,19 +20,20 @@ CALL_BAR = 0.8          # of np.exp's time
 # Why PyTorch is faster: instructions are those of the loops' machine code for 16 elements at
 # AVX-512, of cyact by objdump (the product with the gradient takes 6 more), of PyTorch 2.13 by
 # objdump of the addresses that perf finds hot.
-MEMORY = "waits for memory: as much is read and written in {}, by {} instructions"
+MEMORY = "both wait for memory: about ten instructions for 16 elements"
 REASONS = {
     ("backward", "silu"): "61 instructions, PyTorch 53, 35 of them a call of SLEEF's exp",
     ("backward", "gelu"): "83 instructions in double; PyTorch's is oneDNN's, in float, generated "
                           "at run time",
     ("backward", "sigmoid"): "47 instructions from x; PyTorch has f(x) already and takes 6; from "
-                             "`output=` cyact takes 5",
+                             "`output=` cyact takes 6, too",
     ("backward", "tanh"): "48 instructions from x; PyTorch has f(x) already; from `output=` cyact "
-                          "takes 5",
+                          "takes 6",
     ("backward", "log_sigmoid"): "45 instructions from x; PyTorch 16, for its forward pass has "
                                  "stored e^-|x| in an array",
     ("backward", "elu"): "42 instructions",
-    ("backward", "relu6"): MEMORY.format("both", "10"),
+    ("backward", "logit"): "22 instructions, which carry the rounding error of x (1 - x)",
+    ("elementwise", "hard_swish"): "19 instructions: rounded once; PyTorch's overflows",
 }
 
 
@@ -191,7 +192,7 @@ def exceptions(results):
             continue
         ours, torch = timings["cyact"], timings["torch"]
         what = "backward of " if case.section == "backward" else ""
-        why = REASONS.get((case.section, case.function), MEMORY.format("both", "few"))
+        why = REASONS.get((case.section, case.function), MEMORY)
         lines.append(
             f"| {what}{case.function}, {report.size_name(case.size)} "
             f"| {report.short(nanoseconds(case, ours))} "

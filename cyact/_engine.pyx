@@ -45,6 +45,8 @@ from cyact._abi cimport (
     LINE,
     LONG_LINE,
     LOOKED_UP,
+    MAX_DIMENSIONS,
+    MAX_PARAMETERS,
     OPERANDS,
     PARABOLA,
     PARABOLA_AT_0,
@@ -61,6 +63,7 @@ from cyact._abi cimport (
     Op,
     Operand,
     Span,
+    itemsize,
 )
 
 cnp.import_array()
@@ -97,8 +100,6 @@ ctypedef fused stored:
     unsigned short             # the half types
 
 cdef enum:
-    MAX_PARAMETERS = 5
-    MAX_DIMENSIONS = 64
     CHUNK = 16384              # elements a thread takes at a time
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
@@ -240,10 +241,6 @@ cdef inline int number_of(int dtype) noexcept:
     """NumPy's number of it."""
     return (cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE if dtype == FLOAT64
             else NPY_HALF if dtype == FLOAT16 else BFLOAT16_NUMBER)
-
-
-cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
-    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
 
 
 cdef inline int computed(int dtype) noexcept nogil:

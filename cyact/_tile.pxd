@@ -24,6 +24,7 @@ from cyact._abi cimport (
     Span,
     X,
     Y,
+    itemsize,
     weighted_t,
 )
 from cyact._half cimport (
@@ -85,10 +86,6 @@ cdef extern from *:
     void status_set "cyact_status_set" (cyact_status status) noexcept nogil
     void stream_line "cyact_stream_line" (char* to, const char* source) noexcept nogil
     void stream_end "cyact_stream_end" () noexcept nogil
-
-
-cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
-    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
 
 
 cdef inline bint contiguous(const Operand* a, Py_ssize_t rows, Py_ssize_t n,
