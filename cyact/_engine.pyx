@@ -351,6 +351,19 @@ cdef inline bint same_layout(object x, object y) noexcept:
                  & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
 
 
+cdef bint takes(object out, object x) noexcept:
+    """Whether it is plain to see that `out` can take a result of x's shape and dtype."""
+    cdef int i
+    if (type(out) is not cnp.ndarray or type(x) is not cnp.ndarray or plain(x) < 0
+            or plain(out) != plain(x) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
+            or cnp.PyArray_NDIM(<cnp.ndarray> out) != cnp.PyArray_NDIM(<cnp.ndarray> x)):
+        return False
+    for i in range(cnp.PyArray_NDIM(<cnp.ndarray> x)):
+        if cnp.PyArray_DIM(<cnp.ndarray> out, i) != cnp.PyArray_DIM(<cnp.ndarray> x, i):
+            return False
+    return True
+
+
 cdef inline object new_array(object like, int dtype):
     """An array of the same shape, in C order or, where that is another, in Fortran order."""
     cdef cnp.dtype descr
@@ -836,6 +849,10 @@ cdef void parallel_rows(const Span* whole, const Plan* plan, double* sums, Py_ss
     cdef Py_ssize_t pieces = (n + CHUNK - 1) // CHUNK
     cdef Py_ssize_t tasks = (rows + together - 1) // together * pieces
     cdef Py_ssize_t task
+    if threads == 1:              # even a team of one costs microseconds
+        for task in range(tasks):
+            run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
+        return
     for task in prange(tasks, schedule="static", num_threads=threads):
         run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
 
@@ -1215,7 +1232,7 @@ cdef class Function:
             if hasattr(getattr(x, "data", x), "dask"):     # lazy: this copies nothing yet
                 x, dtype = x.astype(dtype), None
         x = self.convert(function, x, out is not None)
-        if out is not None:
+        if out is not None and (dtype is not None or not takes(out, x)):
             check_out(function, out, x.shape, dtype or result_dtype(function, x.dtype))
         bias = self.parameter_array(function, added, bias, x, dtype)
         weight = self.parameter_array(function, "weight", weight, x, dtype)
@@ -1265,6 +1282,8 @@ cdef class Function:
 
     cdef object convert(self, str function, x, bint to_numpy):
         """An operand for the ufunc: an array of a supported dtype, of any array type."""
+        if type(x) is cnp.ndarray and plain(x) >= 0:
+            return x
         if to_numpy or not hasattr(x, "__array_ufunc__"):
             x = as_array(function, x)
         dtype = getattr(x, "dtype", None)      # a DataFrame has none: its ufunc call checks
