@@ -5,9 +5,9 @@ m log2(e) for the row's maximum m, so that the largest lies near 1; a maximum of
 subtracted, which is exact for every x whose exponential counts. All are scaled by 2^SPARE: what
 underflows then is 0 in the result.
 
-Entry j of a row enters partial sum j % LANES. A sum's high part is kept in multiples of a unit
-that is coarse enough for LANES stretches' worth of adding without rounding, in a float; what
-that leaves of an entry, and what the exponential's own rounding left, is added up in another.
+Entry j of a row enters partial sum j % LANES. An exponential is power (1 + c). The powers are
+added up in multiples of a unit that is coarse enough for a stretch's worth of adding without
+rounding, in a float; what that leaves of them, and the products power c, in another.
 After every STRETCH entries both go into sums in double, unless the row ends there. The partial
 sums are added up in one order. Rows next to each other in memory are computed a strip of STRIP at
 a time, an entry of each in a register; other rows by themselves, LANES entries in a register.
@@ -155,7 +155,7 @@ cdef inline void greater_of_pairs(const float* x, Py_ssize_t n, out_floats y) no
 
 
 cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t count, float* spare, float* to,
-                      bint greater) noexcept nogil:
+                      bint maxima) noexcept nogil:
     """to[r] = the sum, or the maximum, of x[r * count], ...; x and spare are used up."""
     cdef float* after
     if count == 1:
@@ -164,7 +164,7 @@ cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t count, float* spare,
     while True:
         count //= 2
         after = to if count == 1 else spare
-        if greater:
+        if maxima:
             greater_of_pairs(x, rows * count, after)
         else:
             add_pairs32(x, rows * count, after)
@@ -606,86 +606,64 @@ cdef inline void strip_tops(const float* x, Py_ssize_t step, Py_ssize_t n,
         store_lanes(m + part, top)
 
 
-# Vectors of rows of a strip: how their exponentials are taken, and two parts of a sum of these
+# Of a vector of rows of a strip: how their exponentials are taken, and partial sums of them
 
 cdef struct Taken:
     lanes shift
     lanes magic
     lanes least
 
-cdef struct Lane:
-    lanes high
-    lanes low
+cdef struct Parts:
+    float high[256]
+    float low[256]
 
 
-cdef inline Lane strip_lane(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t start, Py_ssize_t end, const Taken* taken,
-                            bint keep) noexcept nogil:
-    """A partial sum of a stretch: of the entries start, start + LANES, ..."""
-    cdef Lane sum
-    cdef lanes power, t, c, unit = every(HIGH)
-    cdef Py_ssize_t j
-    sum.high = unit
-    sum.low = every(0)
-    for j in range(start, end, 16):
+cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                               Py_ssize_t start, Py_ssize_t end, const Taken* taken, bint keep,
+                               Parts* parts) noexcept nogil:
+    """The partial sums of a stretch; the high ones are HIGH too great."""
+    cdef lanes power, high, t, c, low, unit = every(HIGH)
+    cdef Py_ssize_t j, at
+    for j in range(start, end):
+        at = (j & 15) * WIDTH
         c = exponential(load_lanes(x + j * x_step) - taken.shift, taken.magic, taken.least, &power)
-        t = sum.high + power
-        sum.low = fused(power, c, sum.low + (power - (t - sum.high)))
-        sum.high = t
+        high = unit
+        low = every(0)
+        if j >= start + LANES:
+            high = load_lanes(parts.high + at)
+            low = load_lanes(parts.low + at)
+        t = high + power
+        store_lanes(parts.high + at, t)
+        store_lanes(parts.low + at, fused(power, c, low + (power - (t - high))))
         if keep:
             store_lanes(y + j * y_step, fused(power, c, power))
-    sum.high = sum.high - unit
-    return sum
+    for j in range(end - start, LANES):
+        store_lanes(parts.high + j * WIDTH, unit)
+        store_lanes(parts.low + j * WIDTH, every(0))
 
 
-cdef inline Lane add_lanes(Lane a, Lane b) noexcept nogil:
-    a.high = a.high + b.high
-    a.low = a.low + b.low
-    return a
+cdef inline lanes four(const float* x, lanes less) noexcept nogil:
+    """The sum of four vectors, each first lessened."""
+    return (((load_lanes(x) - less) + (load_lanes(x + WIDTH) - less))
+            + ((load_lanes(x + 2 * WIDTH) - less) + (load_lanes(x + 3 * WIDTH) - less)))
 
 
-cdef inline Lane strip_quarter(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                               Py_ssize_t start, Py_ssize_t end, const Taken* taken,
-                               bint keep) noexcept nogil:
-    """Four partial sums, added up."""
-    return add_lanes(
-        add_lanes(strip_lane(x, x_step, y, y_step, start, end, taken, keep),
-                  strip_lane(x, x_step, y, y_step, start + 1, end, taken, keep)),
-        add_lanes(strip_lane(x, x_step, y, y_step, start + 2, end, taken, keep),
-                  strip_lane(x, x_step, y, y_step, start + 3, end, taken, keep)))
-
-
-cdef inline void short_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                             Py_ssize_t n, const Taken* taken, bint keep, float* high,
-                             float* low) noexcept nogil:
-    """The sums of rows of up to a stretch."""
-    cdef Lane sums[4]
-    cdef Py_ssize_t i
-    for i in range(4):
-        sums[i] = strip_quarter(x, x_step, y, y_step, 4 * i, n, taken, keep)
-    sums[0] = add_lanes(add_lanes(sums[0], sums[1]), add_lanes(sums[2], sums[3]))
-    store_lanes(high, sums[0].high)
-    store_lanes(low, sums[0].low)
+cdef inline lanes sixteen(const float* x, lanes less) noexcept nogil:
+    return ((four(x, less) + four(x + 4 * WIDTH, less))
+            + (four(x + 8 * WIDTH, less) + four(x + 12 * WIDTH, less)))
 
 
 cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, const Taken* taken, bint keep,
+                            Py_ssize_t n, const Taken* taken, bint keep, Parts* parts,
                             double* total) noexcept nogil:
-    """Those of longer ones."""
-    cdef float high[16]
-    cdef float low[16]
+    """The sums of rows longer than a stretch."""
     cdef double sums[LANES * 16]
-    cdef Lane sum
     cdef Py_ssize_t start, lane, count = LANES, i
     memset(sums, 0, sizeof(sums))
     for start in range(0, n, 256):
-        for lane in range(LANES):
-            sum = strip_lane(x, x_step, y, y_step, start + lane, min(start + STRETCH, n), taken,
-                             keep)
-            store_lanes(high, sum.high)
-            store_lanes(low, sum.low)
-            for i in range(WIDTH):
-                sums[lane * WIDTH + i] += <double> high[i] + low[i]
+        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts)
+        for i in range(LANES * WIDTH):
+            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
     while count > 1:
         count //= 2
         for lane in range(count):
@@ -703,6 +681,7 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
     cdef float high[STRIP]
     cdef float low[STRIP]
     cdef Taken taken
+    cdef Parts parts
     cdef Py_ssize_t part, r, v
     for v in range(STRIP // WIDTH):
         part = v * WIDTH
@@ -710,11 +689,12 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
         taken.magic = load_lanes(panel.magic + first + part)
         taken.least = load_lanes(panel.least + first + part)
         if n > STRETCH:
-            long_strip(x + part, x_step, y + part, y_step, n, &taken, keep,
+            long_strip(x + part, x_step, y + part, y_step, n, &taken, keep, &parts,
                        panel.sum + first + part)
         else:
-            short_strip(x + part, x_step, y + part, y_step, n, &taken, keep, high + part,
-                        low + part)
+            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts)
+            store_lanes(high + part, sixteen(parts.high, every(HIGH)))
+            store_lanes(low + part, sixteen(parts.low, every(0)))
     if n <= STRETCH:
         for r in range(STRIP):
             panel.sum[first + r] = <double> high[r] + low[r]
@@ -752,6 +732,8 @@ cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
     cdef Py_ssize_t run = strips(rows), r, j
     if row == sizeof(float):
         for j in range(n):
+            for r in range(0, rows + 15, 16):
+                prefetch(<const float*> (x + (j + 4) * item) + r)
             memcpy(to + j * run, x + j * item, rows * sizeof(float))
     else:
         for r in range(rows):
@@ -798,6 +780,8 @@ cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) no
         most = min(<Py_ssize_t> PANEL, TILE // width_of(call.n))
     elif way == STRIPS:
         most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
+        if call.stream and call.y_row == sizeof(float):     # the next panel in whole lines
+            most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
     elif way == DIRECT:
         most = min(<Py_ssize_t> 64, left & -STRIP)
     elif way == PADDED:
@@ -956,30 +940,47 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
 
 # softmax
 
-cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """From the sums: the maxima's exponentials, and all others as multiples of them."""
+cdef inline void tops(Panel* panel, Py_ssize_t rows) noexcept nogil:
     cdef Py_ssize_t r
     for r in range((rows + 15) & -16):
         panel.room[r] = panel.m[r] - panel.shift[r]
     exponentials32(panel.room, rows, panel.magic, panel.least, panel.top)
+
+
+cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """From the sums: the maxima's exponentials, and all others as multiples of them."""
+    cdef Py_ssize_t r
+    tops(panel, rows)
     for r in range((rows + 15) & -16):
         panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
 
 
-cdef inline void put_one(const Rows* call, Py_ssize_t r) noexcept nogil:
+cdef inline void put_one(char* y, Py_ssize_t item, Py_ssize_t n) noexcept nogil:
     """The winner of a row that is sure gets 1, not the neighbour that rounding may leave."""
     cdef Py_ssize_t j
-    cdef float* y
-    for j in range(call.n):
-        y = <float*> (call.y + r * call.y_row + j * call.y_item)
-        if y[0] > 0.5:
-            y[0] = 1
+    cdef float* at
+    for j in range(n):
+        at = <float*> (y + j * item)
+        if at[0] > 0.5:
+            at[0] = 1
+
+
+cdef inline void put_ones(char* y, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                          Py_ssize_t rows, Panel* panel) noexcept nogil:
+    cdef double sure = 2.0 ** -26       # others, below which the winner's share rounds to 1
+    cdef int found = 0
+    cdef Py_ssize_t r
+    tops(panel, rows)
+    for r in range(rows):
+        found |= 1 if panel.sum[r] - panel.top[r] < sure * panel.top[r] else 0
+    for r in range(rows if found else 0):
+        if panel.sum[r] - panel.top[r] < sure * panel.top[r]:
+            put_one(y + r * row, item, n)
 
 
 cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
     cdef Py_ssize_t done = 0, take, r
     cdef int way
-    cdef double sure = 2.0 ** -26       # a row's others, below which its winner's share rounds to 1
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
@@ -987,10 +988,7 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
         for r in range((take + 15) & -16):
             panel.factor[r] = 1 / panel.sum[r]
         scale_panel(call, done, take, way, panel)
-        ratios(panel, take)
-        for r in range(take):
-            if panel.others[r] < sure:
-                put_one(call, done + r)
+        put_ones(call.y + done * call.y_row, call.y_row, call.y_item, call.n, take, panel)
         done += take
 
 
