@@ -620,12 +620,15 @@ cdef struct Parts:
 
 cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                                Py_ssize_t start, Py_ssize_t end, const Taken* taken, bint keep,
-                               Parts* parts) noexcept nogil:
-    """The partial sums of a stretch; the high ones are HIGH too great."""
+                               Parts* parts, const char* soon, Py_ssize_t item) noexcept nogil:
+    """The partial sums of a stretch; the high ones are HIGH too great. soon[j * item] is wanted
+    soon: asking for one line with each vector hides the wait for it, asking for all at once does
+    not."""
     cdef lanes power, high, t, c, low, unit = every(HIGH)
     cdef Py_ssize_t j, at
     for j in range(start, end):
         at = (j & 15) * WIDTH
+        prefetch(<const float*> (soon + j * item))
         c = exponential(load_lanes(x + j * x_step) - taken.shift, taken.magic, taken.least, &power)
         high = unit
         low = every(0)
@@ -655,13 +658,14 @@ cdef inline lanes sixteen(const float* x, lanes less) noexcept nogil:
 
 cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                             Py_ssize_t n, const Taken* taken, bint keep, Parts* parts,
-                            double* total) noexcept nogil:
+                            double* total, const char* soon, Py_ssize_t item) noexcept nogil:
     """The sums of rows longer than a stretch."""
     cdef double sums[LANES * 16]
     cdef Py_ssize_t start, lane, count = LANES, i
     memset(sums, 0, sizeof(sums))
     for start in range(0, n, 256):
-        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts)
+        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts,
+                      soon, item)
         for i in range(LANES * WIDTH):
             sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
     while count > 1:
@@ -675,9 +679,10 @@ cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
 
 
 cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, Panel* panel, Py_ssize_t first,
-                            bint keep) noexcept nogil:
-    """The sums of the exponentials of STRIP rows, from `first` on in the panel."""
+                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep,
+                            const char* soon, Py_ssize_t row, Py_ssize_t item) noexcept nogil:
+    """The sums of the exponentials of STRIP rows, from `first` on in the panel; `soon`: where
+    those begin that follow."""
     cdef float high[STRIP]
     cdef float low[STRIP]
     cdef Taken taken
@@ -690,9 +695,10 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
         taken.least = load_lanes(panel.least + first + part)
         if n > STRETCH:
             long_strip(x + part, x_step, y + part, y_step, n, &taken, keep, &parts,
-                       panel.sum + first + part)
+                       panel.sum + first + part, soon + part * row, item)
         else:
-            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts)
+            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts,
+                          soon + part * row, item)
             store_lanes(high + part, sixteen(parts.high, every(HIGH)))
             store_lanes(low + part, sixteen(parts.low, every(0)))
     if n <= STRETCH:
@@ -843,7 +849,8 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             strip_tops(at + r, step, call.n, panel.m + r)
         limits(panel, strips(take))
         for r in range(0, strips(take), 32):
-            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep)
+            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep,
+                       x + (take + r) * call.x_row, call.x_row, call.x_item)
 
 
 cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nogil:
@@ -1175,7 +1182,8 @@ cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcep
 
 
 # Backward passes from the output: softmax y (g - sum(g y)), log_softmax g - e^y sum(g). A sum's
-# products are added up in float within a stretch, 16 to a partial sum, beyond it in double.
+# products are added up in float within a stretch, 16 to a partial sum, and so are these; beyond
+# it in double.
 
 cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
                                 Py_ssize_t rows, bint last, float* to) noexcept nogil:
@@ -1289,25 +1297,25 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     for r in range(rows):
         stretch_of_products(values + r * y_step, grads + r * g_step, width, products, True,
                             panel.high_sums + r * LANES)
-    for r in range(rows * LANES):
-        panel.total[r] = panel.high_sums[r]
-    fold64(panel, rows)
+    fold(panel.high_sums, rows, LANES, panel.room, panel.low, False)
     direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
     for r in range(rows):
         if r < direct:
-            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
+            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
                            products, <float*> (dx + r * call.y_row))
         else:
-            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
+            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
                            products, panel.room)
             store(panel.room, dx + r * call.y_row, call.y_item, n)
 
 
 cdef inline lanes product_lane(const float* y, const float* g, Py_ssize_t step, Py_ssize_t start,
-                               Py_ssize_t end, bint products) noexcept nogil:
+                               Py_ssize_t end, bint products, const Rows* soon) noexcept nogil:
     cdef lanes sum = every(0)
     cdef Py_ssize_t j
     for j in range(start, end, 16):
+        prefetch(<const float*> (soon.x + j * soon.x_item))
+        prefetch(<const float*> (soon.grad + j * soon.grad_item))
         if products:
             sum = fused(load_lanes(g + j * step), load_lanes(y + j * step), sum)
         else:
@@ -1316,16 +1324,22 @@ cdef inline lanes product_lane(const float* y, const float* g, Py_ssize_t step, 
 
 
 cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, Py_ssize_t n,
-                              bint products, float* sum) noexcept nogil:
-    """Of a vector of rows."""
+                              bint products, const Rows* soon, float* sum) noexcept nogil:
+    """Of a vector of rows; `soon`: those that are wanted soon."""
     cdef double total[LANES * 16]
-    cdef float sums[16]
+    cdef float sums[LANES * 16]
     cdef Py_ssize_t start, lane, count = LANES, i
+    if n <= STRETCH:
+        for lane in range(LANES):
+            store_lanes(sums + lane * WIDTH, product_lane(y, g, step, lane, n, products,
+                                                             soon))
+        store_lanes(sum, sixteen(sums, every(0)))
+        return
     memset(total, 0, sizeof(total))
     for start in range(0, n, 256):
-        for lane in range(min(n, <Py_ssize_t> LANES)):
+        for lane in range(LANES):
             store_lanes(sums, product_lane(y, g, step, start + lane, min(start + STRETCH, n),
-                                           products))
+                                           products, soon))
             for i in range(WIDTH):
                 total[lane * WIDTH + i] += sums[i]
     while count > 1:
@@ -1339,14 +1353,18 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
 
 
 cdef inline void product_strip(const float* y, float* g, Py_ssize_t step, Py_ssize_t n,
-                               bint products) noexcept nogil:
-    """The results take g's place."""
+                               bint products, const Rows* call,
+                               Py_ssize_t following) noexcept nogil:
+    """The results take g's place. `following`: the row to ask for."""
+    cdef Rows soon = call[0]
     cdef float sums[16]
     cdef lanes sum
     cdef Py_ssize_t part, j, v
     for v in range(STRIP // WIDTH):
         part = v * WIDTH
-        product_sums(y + part, g + part, step, n, products, sums)
+        soon.x = call.x + (following + part) * call.x_row
+        soon.grad = call.grad + (following + part) * call.grad_row
+        product_sums(y + part, g + part, step, n, products, &soon, sums)
         sum = load_lanes(sums)
         for j in range(n):
             store_lanes(g + j * step + part, slope(load_lanes(y + j * step + part),
@@ -1366,7 +1384,8 @@ cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexc
             pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n, take,
                  panel.y)
             for r in range(0, strips(take), 32):
-                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products)
+                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products, call,
+                              done + take + r)
             unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
                    call.stream)
         elif call.n <= STRETCH:
