@@ -267,6 +267,24 @@ def test_row_backward_passes_compute_the_vector_product(function, name, axis):
     check_values(name, f"backward.{function}", formula, case, 1e-5)
 
 
+@pytest.mark.parametrize("shape", [(6, 10), (2, 5, 3, 4)])
+@pytest.mark.parametrize("function", catalog.LOSSES)
+def test_contenders_compute_the_same_losses_and_gradients(function, shape):
+    arrays = measure.make_arrays(measure.Case("rows", function, shape, axis=1))
+    ours, *others = contenders.installed(["cyact", "NumPy", "torch"])[0]
+    expected = None
+    for contender in (ours, *others):
+        with contender.threads(1):
+            bound = contender.bind(function, arrays, True, 1)
+            if bound is None:
+                continue
+            loss, grad = eval(bound.statement, dict(bound.names))
+        if expected is None:
+            expected = float(loss), grad
+        np.testing.assert_allclose(float(loss), expected[0], rtol=1e-5)
+        np.testing.assert_allclose(np.asarray(grad), expected[1], rtol=2e-4, atol=1e-8)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_measures_errors_of_every_kind_of_row(dtype):
     found, _ = contenders.installed(["cyact", "NumPy"])

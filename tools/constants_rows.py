@@ -1,4 +1,4 @@
-"""Make the polynomials of cyact/_rowmath.pxd and print their errors.
+"""Make the polynomials of cyact/_rowmath.pxd and _rowlanes.pxd and print their errors.
 
 Each is the Chebyshev interpolant of a smooth function, computed by mpmath with 60 digits and
 rounded to double: within a factor of two of the best polynomial of its degree, which is far
@@ -59,8 +59,9 @@ def main():
     show("EXP_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 
+    edge = LN2 / 16 + mp.mpf(2) ** -20
     tail = interpolate(lambda r: (mp.expm1(r) - r) / r**2 if abs(r) > 1e-12 else half,
-                       -edge, edge, 4)
+                       -edge, edge, 2)
     tail = [float(to_float32(c)) for c in tail]
     show("EXPF_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
@@ -79,9 +80,16 @@ def main():
     print("LN2_HI (41 bits: times an 11-bit integer is exact) =", repr(float(high)))
     print("LN2_LO =", repr(float(LN2 - high)))
     print("LOG2E =", repr(float(1 / LN2)))
-    high = mp.floor(LN2 * mp.mpf(2) ** 15) / mp.mpf(2) ** 15
-    print("LN2_HI (15 bits, for float) =", repr(float(high)))
-    print("LN2_LO =", repr(to_float32(float(LN2 - high))))
+    print("8 LOG2E (float) =", repr(to_float32(float(8 / LN2))))
+    high = to_float32(float(LN2 / 8))
+    print("LN2/8 (float) =", repr(high))
+    print("what is missing of it =", repr(to_float32(float(LN2 / 8 - mp.mpf(high)))))
+    for k in range(8):
+        exact = mp.power(2, mp.mpf(k) / 8)
+        power = to_float32(float(exact))
+        bits = struct.unpack("I", struct.pack("f", power))[0] - (127 << 23) - (k << 20)
+        shift = to_float32(float(mp.log(exact / power)))
+        print(f"2^({k}/8): {bits % 2**32:#010x}, shift {shift!r}")
 
 
 if __name__ == "__main__":
