@@ -882,6 +882,13 @@ CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 
+def least(case, what, dtype):
+    """Where true values are smaller than this, errors are measured in its units."""
+    if what == "value":
+        return CROSSING[dtype] * case.reference.terms(*case.numbers)
+    return INTERIOR_ZERO[dtype] if case.reference.interior_zero else 0.0
+
+
 def in_wider(function, x, numbers):
     """A NumPy formula in the type that is one wider than x's."""
     with np.errstate(all="ignore"):

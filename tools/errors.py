@@ -46,7 +46,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "tools")]
+sys.path += [str(ROOT / "tests"), str(ROOT / "tools")]
 
 import accuracy_page  # noqa: E402
 import peers  # noqa: E402
@@ -56,6 +56,7 @@ from cases import ELEMENTWISE, KERNELS, inputs, neighbours  # noqa: E402
 import cyact  # noqa: E402
 
 RESULTS = ROOT / "docs" / "accuracy" / "results.jsonl"
+WORST = ROOT / "tests" / "worst_inputs.jsonl"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 WHATS = ("value", "derivative")
 SOURCES = ["cyact/_kernels.pyx", "cyact/_math32.pxd", "cyact/_math64.pxd", "cyact/_lanes.pxd",
@@ -79,9 +80,9 @@ def points(case, dtype, block):
     kind, *rest = block
     if kind == "patterns":
         first, last, step = rest
+        steps = np.arange(0, CHUNK * step, step, dtype=np.uint32)
         for start in range(first, last, CHUNK * step):
-            bits = np.arange(start, min(start + CHUNK * step, last), step, dtype=np.int64)
-            yield bits.astype(np.uint32).view(np.float32)
+            yield (steps[:-(-(last - start) // step)] + np.uint32(start)).view(np.float32)
         return
     if kind == "all":
         x = np.arange(65536, dtype=np.uint16).view(numpy_type(dtype))
@@ -122,8 +123,15 @@ def run(task):
             y = function(x)
             digest.update(zlib.crc32(canonical(y)).to_bytes(4, "big"))
             if not digest_only:
-                found = combine(found, known.examine(x, y, library == "cyact"))
+                found = combine(found, known.examine(x, np.asarray(y), library == "cyact"))
     return {**found, "digest": digest.hexdigest()}
+
+
+def all_finite(x):
+    """Patterns in a row are, if the ends of it are; NaN are between those of the two signs."""
+    if x.dtype == np.float32:
+        return len(x) and np.isfinite(x[[0, -1]]).all() and np.signbit(x[0]) == np.signbit(x[-1])
+    return np.isfinite(x).all()
 
 
 def called(library, case, what):
@@ -142,7 +150,7 @@ def canonical(y):
 
 def nothing():
     return {"points": 0, "correct": 0, "worst": [], "flushed": 0, "overflowed": 0, "signs": 0,
-            "nan": 0}
+            "nan": 0, "inexact": False}
 
 
 def combine(a, b):
@@ -156,7 +164,7 @@ class truth:
     """A function's true values for a dtype, and the errors of computed ones."""
 
     def __init__(self, case, what, dtype):
-        self.case, self.what, self.dtype = case, what, dtype
+        self.case, self.what, self.dtype, self.inexact = case, what, dtype, False
         self.single = np.dtype(dtype if dtype == "float64" else "float32").type
         self.exact = reference.precisely(getattr(case.reference, what))
         digits, self.smallest, highest = reference.FORMATS[dtype]
@@ -164,7 +172,7 @@ class truth:
         self.largest = float(np.ldexp(2 - 2.0**-digits, highest - 1))
         self.bound = 0.5 if digits < 23 else reference.BOUND[self.single]
         # halves are computed as float32 and meet its bound near zeros of derivatives
-        self.least = least(case, what, self.single)
+        self.least = reference.least(case, what, self.single)
 
     def wide(self, x):
         """True values in a wider type, to a small part of the last place."""
@@ -190,37 +198,43 @@ class truth:
     def examine(self, x, y, doubt):
         """Count and measure; with `doubt`, errors beyond the bound are for mpmath to tell."""
         found = nothing()
-        finite = np.isfinite(x)
-        if not finite.all():
-            nans = np.isnan(x)
+        if not all_finite(x):
+            nans, finite = np.isnan(x), np.isfinite(x)
             found["nan"] = int((nans & ~np.isnan(y)).sum())
             x, y = x[finite], y[finite]
-            if not len(x):
-                return found
-        y = y.astype(np.float64, copy=False) if self.dtype == "bfloat16" else y
+        found["points"] = found["correct"] = len(x)
         true = self.wide(x)
+        x, y, true = self.suspects(found, x, y, true)
+        if not len(x):
+            return found
         errors = reference.ulps(y, true, self.least, self.dtype)
         beyond = np.flatnonzero(errors > self.bound) if doubt else ()
         if 0 < len(beyond):
             beyond = beyond[np.argsort(-errors[beyond])][:DOUBTFUL]
             errors[beyond] = self.precise(x[beyond], y[beyond])
+        found["correct"] -= int(np.count_nonzero(errors > 0.5))
         at = int(errors.argmax())
-        found["points"] = len(x)
-        found["correct"] = int(np.count_nonzero(errors <= 0.5))
         if errors[at]:
             found["worst"] = [(float(errors[at]), short(x[at]))]
         self.count(found, y, true)
         return found
 
+    def suspects(self, found, x, y, true):
+        """All that is not certain to be correctly rounded; notes if some of the rest is inexact.
+        """
+        if self.dtype != "float32":
+            return x, (y.astype(np.float64) if self.dtype == "bfloat16" else y), true
+        found["inexact"] = self.inexact = bool(self.inexact or (true != y).any())
+        nearest = true.astype(np.float32)
+        at = np.flatnonzero(nearest.view(np.int32) != y.view(np.int32))
+        return x[at], y[at], true[at]
+
     def count(self, found, y, true):
         zero, infinite = y == 0, np.isinf(y)
-        if zero.any():
-            found["flushed"] = int((zero & (np.abs(true) >= self.smallest)).sum())
-        if infinite.any():
-            found["overflowed"] = int((infinite & (np.abs(true) <= self.largest)).sum())
-        wrong = np.signbit(y) != np.signbit(true)
-        if wrong.any():
-            found["signs"] = int((wrong & (true != 0) & (y == y) & (true == true)).sum())
+        wrong = (np.signbit(y) != np.signbit(true)) & (true != 0)
+        found["flushed"] = int((zero & (np.abs(true) >= self.smallest)).sum())
+        found["overflowed"] = int((infinite & (np.abs(true) <= self.largest)).sum())
+        found["signs"] = int((wrong & (y == y) & (true == true)).sum())
 
     def limits(self, function):
         """Whether infinities give what mpmath finds far out."""
@@ -230,13 +244,6 @@ class truth:
             true = [self.exact(reference.mpf(s) * reference.mpf(2)**5000, *self.case.numbers)
                     for s in (-1, 1)]
         return bool((reference.mp_ulps(y, true, self.least, self.dtype) <= self.bound).all())
-
-
-def least(case, what, dtype):
-    """Where true values are smaller than this, errors are measured in its units."""
-    if what == "value":
-        return reference.CROSSING[dtype] * case.reference.terms(*case.numbers)
-    return reference.INTERIOR_ZERO[dtype] if case.reference.interior_zero else 0.0
 
 
 @cache
@@ -361,7 +368,7 @@ def measure(pool, known, row, bar):
     return {
         "library": library, "case": str(case), "what": what, "dtype": dtype, "every": every,
         "points": found["points"], "asked": count if dtype == "float64" else 0,
-        "error": told(errors.max(initial=0)), "worst": [short(x[i]) for i in order],
+        "error": told(errors.max(initial=0.5 * found["inexact"])), "worst": [short(x[i]) for i in order],
         "correct": found["correct"], "flushed": found["flushed"],
         "overflowed": found["overflowed"], "signs": found["signs"],
         "special": limits and found["nan"] == 0, "digest": digest_of(results),
@@ -496,7 +503,23 @@ def errors_module(known):
     return "\n".join(lines) + "\n}\n"
 
 
+def worst_inputs(known, kept):
+    """The source of tests/worst_inputs.jsonl: those kept there already, and the rows' worst."""
+    found = {}
+    for row in [*kept, *(r for r in known.values() if r["library"] == "cyact")]:
+        listed = found.setdefault((row["case"], row["dtype"], row["what"]), {})
+        listed.update(dict.fromkeys(row["inputs"] if "inputs" in row else row["worst"]))
+    place = order_of_rows()
+    rows = [{"case": case, "dtype": dtype, "what": what, "inputs": list(listed)}
+            for (case, dtype, what), listed in found.items()
+            if listed and case in map(str, ELEMENTWISE)]
+    rows.sort(key=lambda r: place({"library": "cyact", **r}))
+    return "".join(json.dumps(r) + "\n" for r in rows)
+
+
 def write(known):
+    kept = [json.loads(line) for line in WORST.read_text().splitlines()] if WORST.exists() else []
+    save(WORST, worst_inputs(known, kept))
     save(ROOT / "cyact" / "_errors.py", errors_module(known))
     save(RESULTS.with_name("README.md"), accuracy_page.text(known))
 

@@ -87,6 +87,7 @@ static quad exponent(quad x, const double *p) {
     return -(fmaxq(-z, 0) + log1pq(expq(-fabsq(z)))) / p[4];
 }
 static quad generalized_logistic(quad x, const double *p) {
+    if (p[4] == 1 && p[0] == -p[1]) return p[1] * tanhq(p[2] * (x - p[3]) / 2);
     quad q = exponent(x, p), span = (quad)p[1] - p[0];
     return q > -0.5Q ? p[1] + span * expm1q(q) : p[0] + span * expq(q);
 }
