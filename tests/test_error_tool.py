@@ -91,7 +91,7 @@ def test_a_formula_that_is_wrong_is_overruled_by_mpmath(tool, monkeypatch):
 @pytest.mark.parametrize(("y", "true", "what"), [
     ([0.0], [1e-40], "flushed"), ([np.inf], [3e38], "overflowed"), ([-1e-45], [1e-50], "signs")])
 def test_flushed_overflowed_and_wrong_signs_are_counted(tool, y, true, what):
-    truth = tool.truth(ELEMENTWISE[ELU], "value", "float32")
+    truth = tool.Truth(ELEMENTWISE[ELU], "value", "float32")
     truth.wide = lambda x: np.array(true)
     found = truth.examine(np.ones(1, np.float32), np.array(y, np.float32), False)
     assert {key: found[key] for key in ("flushed", "overflowed", "signs")} == {
@@ -99,7 +99,7 @@ def test_flushed_overflowed_and_wrong_signs_are_counted(tool, y, true, what):
 
 
 def test_nan_that_is_lost_and_wrong_limits_are_found(tool):
-    truth = tool.truth(ELEMENTWISE[ELU], "value", "float32")
+    truth = tool.Truth(ELEMENTWISE[ELU], "value", "float32")
     x = np.array([np.nan, 1], np.float32)
     assert truth.examine(x, x, True)["nan"] == 0
     assert truth.examine(x, np.ones(2, np.float32), True)["nan"] == 1
@@ -123,7 +123,7 @@ def test_quad_precision_agrees_with_mpmath(tool, case):
         pytest.skip("needs gcc and libquadmath")
     x = inputs(np.float64, 60, case.reference.interesting(*case.numbers))
     for what in tool.WHATS:
-        truth = tool.truth(case, what, "float64")
+        truth = tool.Truth(case, what, "float64")
         with np.errstate(all="ignore"):
             wide = truth.wide(x)
         errors = truth.precise(x, wide)

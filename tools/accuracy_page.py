@@ -140,7 +140,8 @@ def others(ours, first):
                 worst = max(rows, key=lambda r: float(r["error"]), default=None)
                 told = worst and worst["case"].removeprefix(name)
                 cells.append(f"{ulp(worst)} with {told}" if worst and worst["error"] else "0")
-        lines.append(f"| `{name}` | {len({r['case'] for r in group})} | " + " | ".join(cells) + " |")
+        sets = len({r["case"] for r in group})
+        lines.append(f"| `{name}` | {sets} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

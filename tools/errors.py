@@ -116,7 +116,7 @@ def run(task):
     library, index, what, dtype, block, digest_only = task
     case = ELEMENTWISE[index]
     function = called(library, case, what)
-    known = truth(case, what, dtype)
+    known = Truth(case, what, dtype)
     found, digest = nothing(), hashlib.sha256()
     with np.errstate(all="ignore"):
         for x in points(case, dtype, block):
@@ -160,7 +160,7 @@ def combine(a, b):
             if key != "digest"}
 
 
-class truth:
+class Truth:
     """A function's true values for a dtype, and the errors of computed ones."""
 
     def __init__(self, case, what, dtype):
@@ -209,7 +209,7 @@ class truth:
             return found
         errors = reference.ulps(y, true, self.least, self.dtype)
         beyond = np.flatnonzero(errors > self.bound) if doubt else ()
-        if 0 < len(beyond):
+        if len(beyond) > 0:
             beyond = beyond[np.argsort(-errors[beyond])][:DOUBTFUL]
             errors[beyond] = self.precise(x[beyond], y[beyond])
         found["correct"] -= int(np.count_nonzero(errors > 0.5))
@@ -237,13 +237,16 @@ class truth:
         found["signs"] = int((wrong & (y == y) & (true == true)).sum())
 
     def limits(self, function):
-        """Whether infinities give what mpmath finds far out."""
+        """Whether infinities give what mpmath finds far out; infinite parameters come nearer."""
+        if np.isinf(self.case.numbers).any():
+            return True
         x = np.array([-np.inf, np.inf], numpy_type(self.dtype))
         y = function(x).astype(np.float64)
         with reference.mp.workprec(reference.MP):
-            true = [self.exact(reference.mpf(s) * reference.mpf(2)**5000, *self.case.numbers)
-                    for s in (-1, 1)]
-        return bool((reference.mp_ulps(y, true, self.least, self.dtype) <= self.bound).all())
+            true = [self.exact(s * reference.mpf(2)**5000, *self.case.numbers) for s in (-1, 1)]
+            errors = reference.mp_ulps(y, true, self.least, self.dtype)
+            return all(e <= self.bound or (np.isinf(v) and t * int(np.sign(v)) > 1000)
+                       for e, v, t in zip(errors, y, true, strict=True))
 
 
 @cache
@@ -353,7 +356,7 @@ def measure(pool, known, row, bar):
     if worst and (dtype == "float64" or (dtype == "float32" and every > 1)):
         near = next(through(pool, [(library, index, what, dtype, ("near", worst), False)], bar))
         found = combine(found, near)
-    truths = truth(case, what, dtype)
+    truths = Truth(case, what, dtype)
     x = np.array([float.fromhex(at) for _, at in found["worst"]], numpy_type(dtype))
     with np.errstate(all="ignore"):
         y = np.asarray(called(library, case, what)(x)).astype(np.float64)
@@ -368,7 +371,8 @@ def measure(pool, known, row, bar):
     return {
         "library": library, "case": str(case), "what": what, "dtype": dtype, "every": every,
         "points": found["points"], "asked": count if dtype == "float64" else 0,
-        "error": told(errors.max(initial=0.5 * found["inexact"])), "worst": [short(x[i]) for i in order],
+        "error": told(errors.max(initial=0.5 if found["inexact"] else 0)),
+        "worst": [short(x[i]) for i in order],
         "correct": found["correct"], "flushed": found["flushed"],
         "overflowed": found["overflowed"], "signs": found["signs"],
         "special": limits and found["nan"] == 0, "digest": digest_of(results),
