@@ -198,12 +198,13 @@ def test_what_was_measured_as_finely_is_not_measured_again(tool, dtype, every, c
     assert not tool.is_as_fine(None, dtype, every, count)
 
 
+@pytest.fixture(scope="module")
+def known(tool):
+    return tool.load(tool.RESULTS)
+
+
 class TestWhatIsCommitted:
     """The rows, and what was made of them."""
-
-    @pytest.fixture(scope="class")
-    def known(self, tool):
-        return tool.load(tool.RESULTS)
 
     def test_files_follow_from_the_rows(self, tool, known):
         assert (TOOLS.parent / "cyact" / "_errors.py").read_text() == tool.errors_module(known)
