@@ -53,6 +53,10 @@ ONNX = {
 }
 
 
+def bfloat16():
+    return importlib.import_module("ml_dtypes").bfloat16
+
+
 def torch(case, what):
     if case not in TORCH:
         return None
@@ -70,12 +74,12 @@ def torch(case, what):
         return array(t.grad)
 
     def tensor(x):
-        if x.dtype == np.float32 or x.dtype.kind == "f":
+        if x.dtype.kind == "f":
             return m.from_numpy(x.copy())
         return m.from_numpy(x.view(np.int16).copy()).view(m.bfloat16)
 
     def array(t):
-        return t.to(m.float64).numpy() if t.dtype == m.bfloat16 else t.numpy()
+        return t.view(m.int16).numpy().view(bfloat16()) if t.dtype == m.bfloat16 else t.numpy()
 
     return value if what == "value" else derivative
 
