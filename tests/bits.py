@@ -53,7 +53,10 @@ def digests(given):
             for what, y in [*elementwise(of["x"]), *pairs(of), *rows(of), *losses(of)]:
                 found[f"{what} {dtype.__name__}"] = told(y)
         for half in HALVES:
-            for what, y in elementwise(np.arange(65536, dtype=np.uint16).view(half)):
+            x = np.arange(65536, dtype=np.uint16).view(half)
+            single = {key.removesuffix(" float32"): x.astype(half) for key, x in given.items()
+                      if key.endswith(" float32")}
+            for what, y in [*elementwise(x), *rows(single)]:
                 found[f"{what} {half.__name__}"] = told(y.astype(np.float32))
     return found
 
@@ -77,7 +80,7 @@ def pairs(of):
     x = np.clip(x, -1e9, 1e9)
     found = (cyact.prelu(x, weight), *cyact.backward.prelu(sin, x, weight, bias=weight),
              cyact.crelu(x), *cyact.backward.gelu(sin, x, bias=weight),
-             cyact.rrelu(x, training=True, rng=0))
+             cyact.rrelu(x, training=True, rng=0), cyact.noisy_relu(x, training=True, rng=0))
     for i, y in enumerate(found):
         yield f"rectifiers and biases {i}", y
 
@@ -92,7 +95,13 @@ def rows(of):
                 yield f"{name}{parameters} {n}", y
                 yield (f"backward.{name}{parameters} {n}",
                        getattr(cyact.backward, name)(g, x, *parameters))
-        for name, arguments in [("cross_entropy", {"label_smoothing": 0.1}),
+        if n % 2 == 0:
+            yield f"maxout {n}", cyact.maxout(x, 2)
+            yield f"backward.maxout {n}", cyact.backward.maxout(grad[:, :n // 2], x, 2)
+        y = cyact.gumbel_softmax(x, rng=0)
+        yield f"gumbel_softmax {n}", y
+        yield f"backward.gumbel_softmax {n}", cyact.backward.gumbel_softmax(grad, output=y)
+        for name, arguments in [("nll_loss", {}), ("cross_entropy", {"label_smoothing": 0.1}),
                                 ("focal_loss", {"gamma": 1.7})]:
             loss = getattr(cyact, name)(x, np.arange(8) % n, reduction="none", return_grad=True,
                                         **arguments)

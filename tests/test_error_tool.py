@@ -208,6 +208,8 @@ class TestWhatIsCommitted:
 
     def test_files_follow_from_the_rows(self, tool, known):
         assert (TOOLS.parent / "cyact" / "_errors.py").read_text() == tool.errors_module(known)
+        kept = [json.loads(line) for line in tool.WORST.read_text().splitlines()]
+        assert tool.WORST.read_text() == tool.worst_inputs(known, kept)
         page = tool.RESULTS.with_name("README.md").read_text(encoding="utf-8")
         assert page == tool.accuracy_page.text(known)
 
