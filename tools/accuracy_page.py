@@ -44,12 +44,16 @@ python -P tools/errors.py --check                  # are all results' bits still
 - The formulas are in tests/reference.py, where tests compare them with mpmath. The worst inputs
   of every row are in tests/worst_inputs.jsonl, and every run of the tests computes them.
 
+Rounding to nearest, IEEE 754's default, is assumed. Where something else in the process has set
+flush-to-zero, what is subnormal counts as 0, and nothing becomes NaN by it.
+
 Functions along an axis and losses have errors that depend on their rows; `python -m
 benchmarks.rows` measures them beside other libraries, and [docs/benchmarks.md](../benchmarks.md)
 holds its tables. The levels v3 and v4 give the same bits; these rows are level {level}'s.
 
 In other libraries' columns: the largest error and the share correctly rounded; † where results
-are flushed to 0, overflow, have the wrong sign or are wrong at NaN or infinities. {versions}.
+are flushed to 0, overflow, have the wrong sign, or are wrong at infinities or no longer NaN at NaN.
+{versions}.
 """
 
 
@@ -85,7 +89,8 @@ def head(rows, ours, first):
     points = min((r["points"] for r in ours if r["dtype"] == "float64"), default=0)
     return HEAD.format(
         state=state, points=f"{points:,}", level=", ".join(sorted({r["level"] for r in ours})),
-        versions=", ".join(f"{PEERS[name]} {versions[name]}" for name in PEERS if name in versions))
+        versions=", ".join(f"{PEERS[name]} {versions[name]}" for name in PEERS
+                           if name in versions) or "None are measured")
 
 
 def table(known, first, dtype):
