@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ["constants32.py", "constants64.py", "constants_rows.py"]
-SOURCES = ["_math32.pxd", "_math64.pxd", "_lanes.pxd", "_rowmath.pxd", "_rows32.pxd", "_sparse.pxd"]
+LEVEL_CODE = ("kernels", "rows", "rows32", "rowmath", "rowio", "sparse", "losses", "math32",
+              "math64", "lanes", "half", "tile", "packing")
+SOURCES = sorted(path.name for stem in LEVEL_CODE
+                 for path in (ROOT / "cyact").glob(f"_{stem}.p[xy][xd]"))
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 # Where something ends, or some slack: nothing is approximated by them
 LIMITS = {3.402823669209385e38, 1.0000001, 128.9240}
