@@ -351,6 +351,13 @@ cdef inline bint same_layout(object x, object y) noexcept:
                  & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
 
 
+cdef bint along_last(object a, object x) noexcept:
+    """Whether a has one entry for each of x's last axis."""
+    cdef int n = cnp.PyArray_NDIM(<cnp.ndarray> x)
+    return (n > 0 and cnp.PyArray_NDIM(<cnp.ndarray> a) == 1
+            and cnp.PyArray_DIM(<cnp.ndarray> a, 0) == cnp.PyArray_DIM(<cnp.ndarray> x, n - 1))
+
+
 cdef bint takes(object out, object x) noexcept:
     """Whether it is plain to see that `out` can take a result of x's shape and dtype."""
     cdef int i
@@ -1297,7 +1304,7 @@ cdef class Function:
             return None
         a = as_array(function, a)
         if (dtype is None and type(x) is cnp.ndarray and plain(x) >= 0
-                and plain(a) == computed(plain(x)) and name != "bias"):
+                and plain(a) == computed(plain(x)) and (name != "bias" or along_last(a, x))):
             return a
         if dtype is None:
             dtype = dtype_within(function, x)
