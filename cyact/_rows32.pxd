@@ -1331,8 +1331,8 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
     cdef Py_ssize_t start, lane, count = LANES, i
     if n <= STRETCH:
         for lane in range(LANES):
-            store_lanes(sums + lane * WIDTH, product_lane(y, g, step, lane, n, products,
-                                                             soon))
+            store_lanes(sums + lane * WIDTH,
+                        product_lane(y, g, step, lane, n, products, soon))
         store_lanes(sum, sixteen(sums, every(0)))
         return
     memset(total, 0, sizeof(total))
