@@ -120,11 +120,19 @@ def run(task):
     found, digest = nothing(), hashlib.sha256()
     with np.errstate(all="ignore"):
         for x in points(case, dtype, block):
+            if library != "cyact" and what == "derivative":
+                x = x[~np.isin(x.astype(np.float64), kinks(case))]
             y = function(x)
             digest.update(zlib.crc32(canonical(y)).to_bytes(4, "big"))
             if not digest_only:
                 found = combine(found, known.examine(x, np.asarray(y), library == "cyact"))
     return {**found, "digest": digest.hexdigest()}
+
+
+def kinks(case):
+    """Where libraries differ in which slope they call the derivative."""
+    known = cyact.catalog[case.name].kinks
+    return case.reference.interesting(*case.numbers) if known is None else known
 
 
 def all_finite(x):
