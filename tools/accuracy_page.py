@@ -32,9 +32,9 @@ python -P tools/errors.py --check                  # are all results' bits still
 ```
 
 - float32: cyact at every bit pattern where the column `inputs` says "all", else at every 211th
-  and around the worst of them; other libraries at every 211th and around the worst. True values:
-  NumPy formulas in float64; what they find beyond the bound, and the worst of all, is computed
-  again in mpmath with 160 bits, and that counts.
+  and around the worst of them; other libraries at every 211th and around the worst, but not at
+  kinks, where conventions differ. True values: NumPy formulas in float64; what they find beyond
+  the bound, and the worst of all, is computed again in mpmath with 160 bits, and that counts.
 - float64: {points} points a row: all bit patterns, moderate numbers, the tails, the neighbourhoods
   of breakpoints and of the worst cases of float32. True values: longdouble, or quad precision
   where that is not enough; the worst again in mpmath.
