@@ -310,7 +310,9 @@ def wanted(options):
             if case.name not in options.functions or not (first or library == "cyact"):
                 continue
             every = options.every if first else max(options.every, OTHERS)
-            for dtype in options.dtypes if first else set(options.dtypes) & {"float32", "float64"}:
+            for dtype in DTYPES if first else ("float32", "float64"):
+                if dtype not in options.dtypes:
+                    continue
                 for what in options.whats:
                     if library == "cyact" or supported(library, case, what, dtype):
                         yield library, index, what, dtype, every, options.points
