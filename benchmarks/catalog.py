@@ -340,6 +340,28 @@ EVERY_ROW = ROWS | {
     "logsumexp": lambda x, axis, target: _logsumexp(x, axis),
     "backward.softmax": None,
     "backward.log_softmax": None,
+    "nll_loss": None,
+    "binary_cross_entropy": None,
+    "binary_cross_entropy_with_logits": None,
+    "kl_div": None,
+    "focal_loss": None,
+}
+
+def _flipped(x, axis):
+    return 1 / (1 + np.exp(-np.flip(x, axis)))
+
+
+# Mean losses with their gradients: what they take besides x and the classes, `s` for x and `q`
+# for the target, the same probabilities the other way round.
+LOSSES = {
+    "cross_entropy": {},
+    "nll_loss": {"s": _log_softmax},
+    "binary_cross_entropy": {"s": lambda x, axis: 1 / (1 + np.exp(-x)),
+                             "q": _flipped},
+    "binary_cross_entropy_with_logits": {"q": _flipped},
+    "kl_div": {"s": _log_softmax,
+               "q": lambda x, axis: np.exp(_log_softmax(np.flip(x, axis), axis))},
+    "focal_loss": {},
 }
 ROW_SHAPES = [((1024, 10), -1), ((1024, 128), -1), ((1024, 1000), -1), ((256, 32000), -1),
               ((8, 21, 256, 256), 1)]

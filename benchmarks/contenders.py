@@ -21,7 +21,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .accuracy import dtype_of
-from .catalog import ELEMENTWISE, EVERY_ROW, ROWS
+from .catalog import ELEMENTWISE, EVERY_ROW, LOSSES, ROWS
 
 
 def cores():
@@ -90,12 +90,14 @@ class Contender:
         scratch = np.empty_like(arrays.x)
         gradient = np.ones_like(arrays.x) if function.startswith("backward.") else None
         saved = None
+        inputs = {key: np.ascontiguousarray(make(arrays.x, arrays.axis), arrays.x.dtype)
+                  for key, make in LOSSES.get(function, {}).items()}
         if function in EVERY_ROW and gradient is not None:
             gradient = np.ascontiguousarray(np.flip(arrays.x, arrays.axis))
             saved = ROWS[function.removeprefix("backward.")](arrays.x, arrays.axis, None)
         numbers = {"one": np.ones(1, arrays.x.dtype), "weight": np.full(1, 0.25, arrays.x.dtype)}
         return {"np": np, "t": scratch, "g": gradient, "s": saved, **numbers,
-                **arrays._asdict()}
+                **arrays._asdict(), **inputs}
 
     def bind(self, function, arrays, fresh, threads):
         """Return a `Bound`, or None where it has nothing to offer."""
@@ -128,6 +130,13 @@ class Cyact(Contender):
             "log_softmax": ("cyact.log_softmax(x, axis=axis)",
                             "cyact.log_softmax(x, axis=axis, out=y)"),
             "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
+            "nll_loss": ("cyact.nll_loss(s, target, axis=axis, return_grad=True)", None),
+            "focal_loss": ("cyact.focal_loss(x, target, axis=axis, return_grad=True)", None),
+            "binary_cross_entropy": (
+                "cyact.binary_cross_entropy(s, q, return_grad=True)", None),
+            "binary_cross_entropy_with_logits": (
+                "cyact.binary_cross_entropy_with_logits(x, q, return_grad=True)", None),
+            "kl_div": ("cyact.kl_div(s, q, return_grad=True)", None),
             "logsumexp": ("cyact.logsumexp(x, axis=axis)", None),
             "backward.softmax": ("cyact.backward.softmax(g, axis=axis, output=s)",
                                  "cyact.backward.softmax(g, axis=axis, output=s, out=y)"),
@@ -271,10 +280,21 @@ class NumPy(Contender):
         "backward.softmax": ("s * (g - (g * s).sum(axis, keepdims=True))", None),
         "backward.log_softmax": ("g - np.exp(s) * g.sum(axis, keepdims=True)", None),
         "cross_entropy": ("cross_entropy(x, target, axis)", None),
+        "nll_loss": ("nll_loss(s, target, axis)", None),
+        "focal_loss": ("focal_loss(x, target, axis)", None),
+        "binary_cross_entropy": (
+            "-(q * np.log(s) + (1 - q) * np.log1p(-s)).mean(), (s - q) / (s * (1 - s) * s.size)",
+            None),
+        "binary_cross_entropy_with_logits": (
+            "(np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))).mean(), "
+            "(1 / (1 + np.exp(-x)) - q) / x.size", None),
+        "kl_div": ("(q * (np.log(q) - s)).mean(), q / -q.size", None),
     }
 
     def names(self, function, arrays):
-        return super().names(function, arrays) | {"cross_entropy": _numpy_cross_entropy}
+        return super().names(function, arrays) | {
+            "cross_entropy": _numpy_cross_entropy, "nll_loss": _numpy_nll_loss,
+            "focal_loss": _numpy_focal_loss}
 
 
 def _numpy_cross_entropy(x, target, axis):
@@ -287,6 +307,25 @@ def _numpy_cross_entropy(x, target, axis):
     np.put_along_axis(grad, at, np.take_along_axis(grad, at, axis) - 1, axis)
     grad /= target.size
     return loss, grad
+
+
+def _numpy_nll_loss(x, target, axis):
+    at = np.expand_dims(target, axis)
+    grad = np.zeros_like(x)
+    np.put_along_axis(grad, at, -1 / target.size, axis)
+    return -np.take_along_axis(x, at, axis).mean(), grad
+
+
+def _numpy_focal_loss(x, target, axis):
+    at = np.expand_dims(target, axis)
+    grad = np.exp(x - x.max(axis, keepdims=True))
+    grad /= grad.sum(axis, keepdims=True)
+    p = np.take_along_axis(grad, at, axis)
+    loss = -np.log(p)
+    factor = (1 - p) ** 2 + 2 * (1 - p) * p * loss
+    np.put_along_axis(grad, at, p - 1, axis)
+    grad *= factor / target.size
+    return ((1 - p) ** 2 * loss).mean(), grad
 
 
 class SciPy(Contender):
@@ -385,6 +424,13 @@ class Torch(Contender):
             "aten._log_softmax_backward_data(g, s, axis, x.dtype)",
             "aten._log_softmax_backward_data.out(g, s, axis, x.dtype, out=y)"),
         "cross_entropy": ("cross_entropy(x, target, axis)", None),
+        "nll_loss": ("nll_loss(s, target)", None),
+        "binary_cross_entropy": (
+            "aten.binary_cross_entropy(s, q), aten.binary_cross_entropy_backward(one, s, q)", None),
+        "binary_cross_entropy_with_logits": (
+            "aten.binary_cross_entropy_with_logits(x, q), "
+            "torch.sigmoid(x).sub_(q).mul_(1 / x.numel())", None),
+        "kl_div": ("aten.kl_div(s, q), torch.mul(q, -1 / q.numel())", None),
     } | {
         f"backward.{name}": (f"aten.{call})", f"aten.{operator}.grad_input({rest}, grad_input=y)")
         for name, call in {
@@ -443,7 +489,7 @@ class Torch(Contender):
             if function in saved:
                 names["s"] = saved[function](names["x"])
         return names | {"torch": torch, "nn": torch._C._nn, "aten": torch.ops.aten,
-                        "cross_entropy": self._cross_entropy}
+                        "cross_entropy": self._cross_entropy, "nll_loss": self._nll_loss}
 
     def _tensor(self, array):
         if array.dtype.kind != "V":
@@ -452,13 +498,16 @@ class Torch(Contender):
 
     def _cross_entropy(self, x, target, axis):
         """Loss and gradient by the operators autograd runs, without its bookkeeping."""
-        aten, torch = self.module.ops.aten, self.module
-        log_p = torch.log_softmax(x, axis)
-        forward, backward = ((aten.nll_loss_forward, aten.nll_loss_backward) if x.ndim == 2
+        log_p = self.module.log_softmax(x, axis)
+        loss, grad = self._nll_loss(log_p, target)
+        return loss, self.module.ops.aten._log_softmax_backward_data(grad, log_p, axis, x.dtype)
+
+    def _nll_loss(self, log_p, target):
+        aten = self.module.ops.aten
+        forward, backward = ((aten.nll_loss_forward, aten.nll_loss_backward) if log_p.ndim == 2
                              else (aten.nll_loss2d_forward, aten.nll_loss2d_backward))
         loss, total = forward(log_p, target, None, 1, -100)
-        grad = backward(torch.ones_like(loss), log_p, target, None, 1, -100, total)
-        return loss, aten._log_softmax_backward_data(grad, log_p, axis, x.dtype)
+        return loss, backward(self.module.ones_like(loss), log_p, target, None, 1, -100, total)
 
 
 class NumExpr(Contender):
@@ -625,17 +674,37 @@ class Jax(Contender):
             return None
         names = {"f": self.module.jit(compute), "wait": self.module.block_until_ready,
                  "x": self.module.device_put(arrays.x)}
-        if function != "cross_entropy":
+        if function not in LOSSES:
             return Bound("wait(f(x))", names, "")
-        names["target"] = self.module.device_put(arrays.target)
-        return Bound("wait(f(x, target))", names, "")
+        given = self.names(function, arrays)
+        first = "s" if "s" in LOSSES[function] else "x"
+        second = "q" if "q" in LOSSES[function] else "target"
+        names |= {key: self.module.device_put(given[key]) for key in (first, second)}
+        return Bound(f"wait(f({first}, {second}))", names, "")
 
     def _functions(self, arrays):
         jnp, nn, special = self.module.numpy, self.module.nn, self.module.scipy.special
 
+        def picked(s, target):
+            return jnp.take_along_axis(s, jnp.expand_dims(target, arrays.axis), arrays.axis)
+
         def cross_entropy(x, target):
-            at = jnp.expand_dims(target, arrays.axis)
-            return -jnp.take_along_axis(nn.log_softmax(x, arrays.axis), at, arrays.axis).mean()
+            return -picked(nn.log_softmax(x, arrays.axis), target).mean()
+
+        def focal_loss(x, target):
+            log_p = picked(nn.log_softmax(x, arrays.axis), target)
+            return -((1 - jnp.exp(log_p)) ** 2 * log_p).mean()
+
+        losses = {
+            "cross_entropy": cross_entropy,
+            "nll_loss": lambda s, target: -picked(s, target).mean(),
+            "focal_loss": focal_loss,
+            "binary_cross_entropy":
+                lambda s, q: -(q * jnp.log(s) + (1 - q) * jnp.log1p(-s)).mean(),
+            "binary_cross_entropy_with_logits":
+                lambda x, q: -(q * nn.log_sigmoid(x) + (1 - q) * nn.log_sigmoid(-x)).mean(),
+            "kl_div": lambda s, q: (q * (jnp.log(q) - s)).mean(),
+        }
 
         return {
             "identity": lambda x: x.copy(), "relu": nn.relu, "leaky_relu": nn.leaky_relu,
@@ -652,9 +721,8 @@ class Jax(Contender):
             "log_ndtr": special.log_ndtr, "logit": special.logit,
             "softmax": lambda x: nn.softmax(x, arrays.axis),
             "log_softmax": lambda x: nn.log_softmax(x, arrays.axis),
-            "cross_entropy": self.module.value_and_grad(cross_entropy),
             "logsumexp": lambda x: nn.logsumexp(x, arrays.axis),
-        }
+        } | {name: self.module.value_and_grad(loss) for name, loss in losses.items()}
 
 
 class Yardstick(Contender):

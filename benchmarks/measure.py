@@ -155,8 +155,10 @@ def batch_size(timer):
     return max(1, round(number * BATCH_SECONDS / seconds))
 
 
-def run_case(case, contenders, rounds, seconds):
+def run_case(case, contenders, rounds, seconds, change=lambda name, bound: bound):
     """Time all contenders in turns; return {name: Timing}, cyact first.
+
+    `change` may put another statement in a contender's place.
 
     `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
     no round above the smallest number is begun; after PATIENCE times as long, none at all.
@@ -170,7 +172,7 @@ def run_case(case, contenders, rounds, seconds):
             stack.enter_context(contender.threads(case.threads))
             entry = contender.offer(case.key, arrays, case.fresh, case.threads)
             if entry is not None:
-                bound[contender.name] = entry
+                bound[contender.name] = change(contender.name, entry)
         timers = {name: timeit.Timer(entry.statement, globals=entry.names)
                   for name, entry in bound.items()}
         numbers = {name: batch_size(timer) for name, timer in timers.items()}

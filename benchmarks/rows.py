@@ -64,10 +64,10 @@ def speed_cases(functions, threads):
     for function in functions:
         for count in dict.fromkeys([1, threads]):
             cases += [measure.Case("rows", function, shape, "float32", count,
-                                   function in ("cross_entropy", "logsumexp"), axis)
+                                   function == "logsumexp" or function in catalog.LOSSES, axis)
                       for shape, axis in SHAPES if count == 1 or np.prod(shape) >= LARGE
                       # PyTorch takes the classes of images along axis 1 only
-                      if function != "cross_entropy" or len(shape) == 2 or axis == 1]
+                      if function not in catalog.LOSSES or len(shape) == 2 or axis == 1]
     return cases
 
 

@@ -21,6 +21,13 @@ cdef enum:
     BFLOAT16 = 3
     ARRAY_DTYPES = 4
 
+cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
+    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
+
+cdef enum:
+    MAX_PARAMETERS = 5
+    MAX_DIMENSIONS = 64           # NumPy's own limit
+
 # y[i] = f(x[i]) for i < n. n is a multiple of LANES; x and y hold the op's dtype, are
 # contiguous and do not overlap. p: the function's parameters (NULL when it has none).
 ctypedef void (*kernel_t)(const void* x, void* y, Py_ssize_t n, const double* p) noexcept nogil

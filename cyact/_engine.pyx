@@ -15,8 +15,12 @@ Results never depend on the way taken. Functions along an axis are in _row_engin
 
 import sys
 
+cimport cython
 cimport numpy as cnp
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.ref cimport Py_INCREF
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset, strcmp
@@ -41,6 +45,8 @@ from cyact._abi cimport (
     LINE,
     LONG_LINE,
     LOOKED_UP,
+    MAX_DIMENSIONS,
+    MAX_PARAMETERS,
     OPERANDS,
     PARABOLA,
     PARABOLA_AT_0,
@@ -55,7 +61,9 @@ from cyact._abi cimport (
     Kernels,
     Known,
     Op,
+    Operand,
     Span,
+    itemsize,
 )
 
 cnp.import_array()
@@ -63,6 +71,9 @@ cnp.import_ufunc()
 
 cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
     int NPY_HALF
+    object PyArray_NewFromDescr(PyTypeObject* subtype, cnp.dtype descr, int ndim,
+                                const cnp.npy_intp* shape, const cnp.npy_intp* strides,
+                                void* data, int flags, PyObject* like)
     object PyArray_NewLikeArray(cnp.ndarray like, cnp.NPY_ORDER order, void* dtype, int subok)
 
 cdef extern from *:
@@ -89,8 +100,6 @@ ctypedef fused stored:
     unsigned short             # the half types
 
 cdef enum:
-    MAX_PARAMETERS = 5
-    MAX_DIMENSIONS = 64
     CHUNK = 16384              # elements a thread takes at a time
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
@@ -123,6 +132,7 @@ cdef const Op* find_op(bytes name) except NULL:
 
 # Parameters
 
+@cython.final
 cdef class Domain:
     """The values a parameter may take; NaN never is one of them.
 
@@ -160,8 +170,8 @@ cdef class Domain:
 
     cdef double check(self, str function, str name, value) except? -1:
         cdef double v
-        if type(value) is float:
-            v = value
+        if PyFloat_Check(value):          # np.float64 is one
+            v = PyFloat_AS_DOUBLE(value)
         elif value is None and self.none is not None:
             return self.none
         else:
@@ -175,7 +185,7 @@ cdef class Domain:
 
 
 cdef double as_double(str function, str name, value) except? -1:
-    if isinstance(value, (str, bytes)) or np.ndim(value) != 0:
+    if type(value) is not int and (isinstance(value, (str, bytes)) or np.ndim(value) != 0):
         raise TypeError(
             f"{function}: {name} must be a single real number, got {type(value).__name__}")
     try:
@@ -231,10 +241,6 @@ cdef inline int number_of(int dtype) noexcept:
     """NumPy's number of it."""
     return (cnp.NPY_FLOAT if dtype == FLOAT32 else cnp.NPY_DOUBLE if dtype == FLOAT64
             else NPY_HALF if dtype == FLOAT16 else BFLOAT16_NUMBER)
-
-
-cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
-    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
 
 
 cdef inline int computed(int dtype) noexcept nogil:
@@ -345,6 +351,41 @@ cdef inline bint same_layout(object x, object y) noexcept:
                  & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
 
 
+cdef bint along_last(object a, object x) noexcept:
+    """Whether a has one entry for each of x's last axis."""
+    cdef int n = cnp.PyArray_NDIM(<cnp.ndarray> x)
+    return (n > 0 and cnp.PyArray_NDIM(<cnp.ndarray> a) == 1
+            and cnp.PyArray_DIM(<cnp.ndarray> a, 0) == cnp.PyArray_DIM(<cnp.ndarray> x, n - 1))
+
+
+cdef bint takes(object out, object x) noexcept:
+    """Whether it is plain to see that `out` can take a result of x's shape and dtype."""
+    cdef int i
+    if (type(out) is not cnp.ndarray or type(x) is not cnp.ndarray or plain(x) < 0
+            or plain(out) != plain(x) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
+            or cnp.PyArray_NDIM(<cnp.ndarray> out) != cnp.PyArray_NDIM(<cnp.ndarray> x)):
+        return False
+    for i in range(cnp.PyArray_NDIM(<cnp.ndarray> x)):
+        if cnp.PyArray_DIM(<cnp.ndarray> out, i) != cnp.PyArray_DIM(<cnp.ndarray> x, i):
+            return False
+    return True
+
+
+cdef inline object new_array(object like, int dtype):
+    """An array of the same shape, in C order or, where that is another, in Fortran order."""
+    cdef cnp.dtype descr
+    if dtype == FLOAT32:
+        descr = <cnp.dtype> FLOAT32_DTYPE
+    else:
+        descr = cnp.PyArray_DescrFromType(number_of(dtype))
+    Py_INCREF(descr)              # PyArray_NewFromDescr takes it
+    return PyArray_NewFromDescr(
+        <PyTypeObject*> cnp.ndarray, descr, cnp.PyArray_NDIM(<cnp.ndarray> like),
+        cnp.PyArray_DIMS(<cnp.ndarray> like), NULL, NULL,
+        0 if cnp.PyArray_FLAGS(<cnp.ndarray> like) & cnp.NPY_ARRAY_C_CONTIGUOUS
+        else cnp.NPY_ARRAY_F_CONTIGUOUS, NULL)
+
+
 cdef inline bint apart(const char* a, const char* b, Py_ssize_t size) noexcept:
     """Whether two equally long pieces of memory are the same piece or do not meet."""
     return a == b or a + size <= b or b + size <= a
@@ -390,7 +431,13 @@ cdef int over_views(const Span* span, int threads, stored tag) except -1:
 cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const double* p) \
         noexcept nogil:
     """A span of one row without operands."""
-    memset(span, 0, sizeof(Span))
+    cdef int k
+    for k in range(OPERANDS):     # not by memset, whose `rep stos` takes 5 ns to start
+        span.at[k] = Operand(NULL, 0, 0)
+    span.known = NULL
+    span.stream = False
+    span.n = span.rests = 0
+    span.sums = NULL
     span.kernel = op.kernels[slot][computed(dtype)]
     span.wide = op.kernels[slot][FLOAT64]
     span.rest = op.rest if slot == VALUE else NULL
@@ -809,6 +856,10 @@ cdef void parallel_rows(const Span* whole, const Plan* plan, double* sums, Py_ss
     cdef Py_ssize_t pieces = (n + CHUNK - 1) // CHUNK
     cdef Py_ssize_t tasks = (rows + together - 1) // together * pieces
     cdef Py_ssize_t task
+    if threads == 1:              # even a team of one costs microseconds
+        for task in range(tasks):
+            run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
+        return
     for task in prange(tasks, schedule="static", num_threads=threads):
         run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
 
@@ -998,6 +1049,7 @@ cdef int add_bfloat16(str name) except -1:
 
 # Elementwise functions
 
+@cython.final
 cdef class Function:
     """One elementwise function: its kernels, its parameters' domains and its ufuncs.
 
@@ -1049,7 +1101,9 @@ cdef class Function:
             self.ufuncs[slot, operands] = made
         return made
 
-    # Parameters come one by one, at most five: a tuple of them would cost a call 20 ns.
+    # Parameters come one by one, at most five: a tuple of them would cost a call 20 ns. Those that
+    # are not there are five different objects: with None for all, a call would wait 15 ns for
+    # one reference count.
 
     cdef int check(self, tuple domains, double* p, a, b, c, d, e) except -1:
         cdef int count = self.op.nparams
@@ -1076,21 +1130,23 @@ cdef class Function:
         return 0
 
     cdef double checked(self, tuple domains, int i, value) except? -1:
+        if type(value) is float and (<Domain> domains[i]).holds(PyFloat_AS_DOUBLE(value)):
+            return PyFloat_AS_DOUBLE(value)
         return (<Domain> domains[i]).check(self.name, <str> self.parameters[i], value)
 
-    def value(self, x, bias, out, dtype, a=None, b=None, c=None, d=None, e=None):
+    def value(self, x, bias, out, dtype, a=0, b=1, c=2, d=3, e=4):
         """f(x + bias)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
         return self.unary(self.name, VALUE, x, None, bias, out, dtype, p)
 
-    def derivative(self, x, bias, out, dtype, a=None, b=None, c=None, d=None, e=None):
+    def derivative(self, x, bias, out, dtype, a=0, b=1, c=2, d=3, e=4):
         """f'(x + bias)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
         return self.unary("derivative." + self.name, DERIVATIVE, x, None, bias, out, dtype, p)
 
-    def backward(self, grad, x, output, bias, out, a=None, b=None, c=None, d=None, e=None):
+    def backward(self, grad, x, output, bias, out, a=0, b=1, c=2, d=3, e=4):
         """grad * f'(x + bias), f' from x or from the output; with a bias, its gradient too."""
         cdef double p[MAX_PARAMETERS]
         cdef str function = "backward." + self.name
@@ -1107,14 +1163,13 @@ cdef class Function:
         self.check(self.output_domains, p, a, b, c, d, e)
         return self.product(function, FROM_OUTPUT, grad, None, output, None, None, out, p)
 
-    def gated(self, function, gate, value, out, a=None, b=None, c=None, d=None, e=None):
+    def gated(self, function, gate, value, out, a=0, b=1, c=2, d=3, e=4):
         """value * f(gate)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
         return self.product(function, VALUE, value, None, gate, None, None, out, p)
 
-    def gated_derivative(self, function, grad, gate, value, out, a=None, b=None, c=None, d=None,
-                         e=None):
+    def gated_derivative(self, function, grad, gate, value, out, a=0, b=1, c=2, d=3, e=4):
         """grad * value * f'(gate)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
@@ -1152,6 +1207,15 @@ cdef class Function:
         return self.unary(function, DERIVATIVE if derivative else VALUE, x, weight, bias, out,
                           dtype, NULL)
 
+    def by_number(self, x, weight, bias, out, dtype, bint derivative=False):
+        """The same for a float as weight; None if the arrays are not plain enough for it."""
+        cdef double number
+        if (type(weight) is not float or dtype is not None or bias is not None
+                or type(x) is not cnp.ndarray):
+            return None
+        number = weight
+        return self.direct(DERIVATIVE if derivative else VALUE, None, x, out, NULL, &number)
+
     def weighted_backward(self, function, grad, x, weight, bias, out):
         """grad * f'(x + bias, weight); with a bias, its gradient too."""
         return self.product(function, DERIVATIVE, grad, None, x, weight, bias, out, NULL)
@@ -1162,6 +1226,11 @@ cdef class Function:
             result = self.direct(slot, None, x, out, p)
             if result is not None:
                 return result
+        # Apart, for this assigns to its arguments and so counts references to them.
+        return self.unary_of_any(function, slot, x, weight, bias, out, dtype, p, added)
+
+    cdef object unary_of_any(self, str function, int slot, x, weight, bias, out, dtype, double* p,
+                             str added):
         if dtype is not None:
             dtype = np.dtype(dtype)
             if dtype.kind not in "fV":
@@ -1170,7 +1239,7 @@ cdef class Function:
             if hasattr(getattr(x, "data", x), "dask"):     # lazy: this copies nothing yet
                 x, dtype = x.astype(dtype), None
         x = self.convert(function, x, out is not None)
-        if out is not None:
+        if out is not None and (dtype is not None or not takes(out, x)):
             check_out(function, out, x.shape, dtype or result_dtype(function, x.dtype))
         bias = self.parameter_array(function, added, bias, x, dtype)
         weight = self.parameter_array(function, "weight", weight, x, dtype)
@@ -1187,6 +1256,11 @@ cdef class Function:
             result = self.direct(slot, grad, x, out, p)
             if result is not None:
                 return result
+        return self.product_of_any(function, slot, grad, factor, x, weight, bias, out, p, added,
+                                   summing)
+
+    cdef object product_of_any(self, str function, int slot, grad, factor, x, weight, bias, out,
+                               double* p, str added, bint summing):
         grad = self.convert(function, grad, out is not None)
         x = self.convert(function, x, out is not None)
         others = {"grad": grad}
@@ -1215,6 +1289,8 @@ cdef class Function:
 
     cdef object convert(self, str function, x, bint to_numpy):
         """An operand for the ufunc: an array of a supported dtype, of any array type."""
+        if type(x) is cnp.ndarray and plain(x) >= 0:
+            return x
         if to_numpy or not hasattr(x, "__array_ufunc__"):
             x = as_array(function, x)
         dtype = getattr(x, "dtype", None)      # a DataFrame has none: its ufunc call checks
@@ -1228,7 +1304,7 @@ cdef class Function:
             return None
         a = as_array(function, a)
         if (dtype is None and type(x) is cnp.ndarray and plain(x) >= 0
-                and plain(a) == computed(plain(x)) and name != "bias"):
+                and plain(a) == computed(plain(x)) and (name != "bias" or along_last(a, x))):
             return a
         if dtype is None:
             dtype = dtype_within(function, x)
@@ -1259,9 +1335,10 @@ cdef class Function:
             raise TypeError(f"{function}: input of dtype {dtypes[0]} is not supported; use "
                             f"{SUPPORTED}, or integers or bool") from error
 
-    cdef object direct(self, int slot, grad, x, out, double* p):
+    cdef object direct(self, int slot, grad, x, out, double* p, const double* weight=NULL):
         """Way 1; None when the arrays are not plain enough for it."""
         cdef int dtype = plain(x)
+        cdef float single
         cdef Py_ssize_t n, size
         cdef Span span
         cdef Memory* memory = NULL
@@ -1270,20 +1347,19 @@ cdef class Function:
         if grad is not None and (plain(grad) != dtype or not same_layout(x, grad)):
             return None
         if out is None:
-            out = cnp.PyArray_EMPTY(
-                cnp.PyArray_NDIM(<cnp.ndarray> x), cnp.PyArray_DIMS(<cnp.ndarray> x),
-                number_of(dtype),
-                not cnp.PyArray_FLAGS(<cnp.ndarray> x) & cnp.NPY_ARRAY_C_CONTIGUOUS)
+            y = new_array(x, dtype)
         elif (type(out) is not cnp.ndarray or plain(out) != dtype or not same_layout(x, out)
                 or (grad is not None and not same_layout(grad, out))
                 or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)):
             return None
+        else:
+            y = out
         n = cnp.PyArray_SIZE(<cnp.ndarray> x)
         size = itemsize(dtype)
         begin(&span, self.op, slot, dtype, p)
         span.n = n
         span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> x)
-        span.at[Y].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> out)
+        span.at[Y].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> y)
         span.at[X].step = span.at[Y].step = span.at[GRAD].step = size
         if grad is not None:
             span.at[GRAD].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> grad)
@@ -1291,15 +1367,18 @@ cdef class Function:
                 return None
         if not apart(span.at[X].data, span.at[Y].data, n * size):
             return None
+        if weight != NULL:
+            single = <float> weight[0]
+            span.at[WEIGHT].data = <char*> weight if dtype == FLOAT64 else <char*> &single
         span.stream = streams(&span, n)
-        if size == 2:
+        if size == 2 and weight == NULL:
             memory = self.remember(&span, slot, n)
         try:
             run_contiguous(&span, n * (self.op.cost if span.known == NULL else KNOWN_COST))
         finally:
             if span.known != NULL:
                 memory.users -= 1
-        return out
+        return y
 
     cdef Memory* remember(self, Span* span, int slot, Py_ssize_t n) noexcept:
         cdef Memory** last = &self.recent[slot][span.dtype]
@@ -1467,14 +1546,14 @@ cdef class Choice:
         return all(option.from_output for option in self.options.values())
 
     cdef Function pick(self, choice):
-        try:
-            return <Function> self.options[choice]
-        except (KeyError, TypeError):
+        option = self.options.get(choice) if isinstance(choice, str) else None
+        if option is None:
             raise ValueError(f"{self.name}: {self.parameters[0]} must be one of "
-                             f"{', '.join(map(repr, self.options))}, got {choice!r}") from None
+                             f"{', '.join(map(repr, self.options))}, got {choice!r}")
+        return <Function> option
 
     def value(self, x, bias, out, dtype, choice):
-        return self.pick(choice).value(x, bias, out, dtype)
+        return self.pick(choice).unary(self.name, VALUE, x, None, bias, out, dtype, NULL)
 
     def derivative(self, x, bias, out, dtype, choice):
         return self.pick(choice).derivative(x, bias, out, dtype)

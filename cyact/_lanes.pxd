@@ -1,10 +1,10 @@
 """Vectors of float32, for kernels that look numbers up in tables of sixteen.
 
 In a plain loop the compiler makes a lookup one load for each element. A table in registers
-serves a whole vector with one permute or two, but these have to be asked for by name, and the
-loop around them to be written in vectors. The arithmetic stays `+ - *`, which GCC and Clang
-define for vectors, also of a vector and a number. Every operation rounds as that on single
-numbers, so the bits of a result do not depend on the width.
+serves a whole vector with one permute or two (AVX2, AVX-512, NEON), but these have to be asked
+for by name, and the loop around them to be written in vectors. The arithmetic stays `+ - *`,
+which GCC and Clang define for vectors, also of a vector and a number. Every operation rounds as
+that on single numbers, so the bits of a result do not depend on the width.
 
 Where PERMUTES is false a vector is one number, only to compile: kernels then take another way.
 """
@@ -39,6 +39,25 @@ cdef extern from *:
       #define cyact_fused_lanes(a, b, c) CYACT_VECTOR(fmadd_ps)(a, b, c)
       #define cyact_lesser(a, b) CYACT_VECTOR(min_ps)(a, b)
       #define cyact_greater(a, b) CYACT_VECTOR(max_ps)(a, b)
+      #define cyact_as_words(x) ((cyact_words)(x))
+      #define cyact_as_lanes(u) ((cyact_lanes)(u))
+    #elif defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+      #include <arm_neon.h>
+      #define CYACT_PERMUTES 1
+      typedef float32x4_t cyact_lanes;
+      typedef uint32_t cyact_words __attribute__((vector_size(16)));
+      static CYTHON_INLINE cyact_lanes cyact_lookup(const float* table, cyact_words index) {
+          /* by bytes: 4 index + {0, 1, 2, 3} */
+          cyact_words i = (index & 15) * 0x04040404 + 0x03020100;
+          return vreinterpretq_f32_u8(vqtbl4q_u8(vld1q_u8_x4((const uint8_t*)table),
+                                                 (uint8x16_t)i));
+      }
+      #define cyact_load_lanes(x) vld1q_f32(x)
+      #define cyact_store_lanes(y, x) vst1q_f32(y, x)
+      #define cyact_every(x) vdupq_n_f32(x)
+      #define cyact_fused_lanes(a, b, c) vfmaq_f32(c, a, b)
+      #define cyact_lesser(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
+      #define cyact_greater(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
       #define cyact_as_words(x) ((cyact_words)(x))
       #define cyact_as_lanes(u) ((cyact_lanes)(u))
     #else

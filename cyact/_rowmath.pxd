@@ -35,14 +35,6 @@ cdef extern from *:
         memcpy(&t, &bits, 8);
         return t;
     }
-    /* 2^k as a float, where the low bits of t hold k + 127. */
-    CYACT_FLAT float cyact_powerf(float t) {
-        uint32_t bits;
-        memcpy(&bits, &t, 4);
-        bits <<= 23;
-        memcpy(&t, &bits, 4);
-        return t;
-    }
     /* e * 2^k for an e whose exponent has room, k in the low bits of t. A NaN stays one if the
        low 12 bits of t are clear, which those of a NaN that was a float are. */
     CYACT_FLAT double cyact_scaled(double e, double t) {
@@ -88,7 +80,6 @@ cdef extern from *:
     double muladd "cyact_multiply_add" (double a, double b, double c) noexcept nogil
     # the same in float, rounded once everywhere
     float muladdf "cyact_multiply_addf" (float a, float b, float c) noexcept nogil
-    float powerf "cyact_powerf" (float t) noexcept nogil
     double power "cyact_power" (double t) noexcept nogil
     double scaled "cyact_scaled" (double e, double t) noexcept nogil
     double exponent "cyact_exponent" (double u) noexcept nogil

@@ -789,7 +789,7 @@ cdef inline void logsumexp32(const Rows* call, const Scale* scale, ShortWork* wo
             result = m + log
             m = m if m > 0 else -m
             most = 0.25 * (m if m > log else log)
-            most = most if most > 0.25 else 0.25
+            most = most if most > 0.5 else 0.5
             (<float*> (call.y + (done + r) * call.y_row))[0] = (
                 <float> result if most < INFINITY and (result >= most or result <= -most)
                 else logsumexp_row(call, call.x + (done + r) * call.x_row, scale, &work.work,

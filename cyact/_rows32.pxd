@@ -5,9 +5,9 @@ m log2(e) for the row's maximum m, so that the largest lies near 1; a maximum of
 subtracted, which is exact for every x whose exponential counts. All are scaled by 2^SPARE: what
 underflows then is 0 in the result.
 
-Entry j of a row enters partial sum j % LANES. A sum's high part is kept in multiples of a unit
-that is coarse enough for LANES stretches' worth of adding without rounding, in a float; what
-that leaves of an entry, and what the exponential's own rounding left, is added up in another.
+Entry j of a row enters partial sum j % LANES. An exponential is power (1 + c). The powers are
+added up in multiples of a unit that is coarse enough for a stretch's worth of adding without
+rounding, in a float; what that leaves of them, and the products power c, in another.
 After every STRETCH entries both go into sums in double, unless the row ends there. The partial
 sums are added up in one order. Rows next to each other in memory are computed a strip of STRIP at
 a time, an entry of each in a register; other rows by themselves, LANES entries in a register.
@@ -21,7 +21,9 @@ from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
 from cyact._tile cimport stream, stream_end
-from cyact._rowmath cimport (log1p_pair, muladd, muladdf, out_doubles, out_floats, powerf)
+from cyact._rowlanes cimport (WIDTH, every, exponential, fused, greater, lanes, load_lanes,
+                              store_lanes)
+from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
 
 cdef enum:
     LANES = 16
@@ -80,30 +82,34 @@ cdef enum:
     DIRECT      # side by side where they are
 
 
-# 2^k e^d, k hidden in magic: 1.5 * 2^23 + 127 + k. d is exact and at least `least`, where the
-# result is still normal; |d| < 512. Returns it rounded and leaves in rest[0] what that took away,
-# of a value that is within 2^-25. With 1 + (r + r^2 q), of ten million entries of a softmax one
-# is 2.03 ULP off.
+cdef inline void exponentials32(const float* x, Py_ssize_t n, const float* magic,
+                                const float* least, double* e) noexcept nogil:
+    """Those of entries of many rows."""
+    cdef float power[16]
+    cdef float rest[16]
+    cdef lanes p, c
+    cdef Py_ssize_t start, i, v
+    for start in range(0, n, 16):
+        for v in range(16 // WIDTH):
+            i = v * WIDTH
+            c = exponential(load_lanes(x + start + i), load_lanes(magic + start + i),
+                            load_lanes(least + start + i), &p)
+            store_lanes(power + i, p)
+            store_lanes(rest + i, c)
+        for i in range(16):
+            e[start + i] = <double> power[i] + <double> power[i] * rest[i]
 
-cdef inline float exp_fast(float d, float magic, float least, float* rest) noexcept nogil:
-    cdef float one = 1
-    d = least if least > d else d
-    cdef float t = muladdf(d, <float> 1.4426950408889634, magic)
-    cdef float n = magic - t
-    # The first is exact: 15 bits by 10
-    cdef float r = muladdf(n, <float> 1.428606765330187e-06,
-                           muladdf(n, <float> 0.693145751953125, d))
-    cdef float z = r * r
-    cdef float q = muladdf(z, <float> 0.0013926175888627768,
-                           muladdf(r, <float> 0.008363173343241215, <float> 0.041666556149721146))
-    q = muladdf(z, q, muladdf(r, <float> 0.16666577756404877, <float> 0.5))
-    cdef float s = one + r
-    cdef float c = muladdf(z, q, r - (s - one))
-    cdef float p = powerf(t)
-    s *= p
-    cdef float e = muladdf(c, p, s)
-    rest[0] = muladdf(c, p, s - e)
-    return e
+
+cdef inline double exponential_of(float x, const Panel* panel, Py_ssize_t r) noexcept nogil:
+    """That of one entry of row r."""
+    cdef float power[16]
+    cdef float rest[16]
+    cdef lanes p
+    cdef lanes c = exponential(every(x - panel.shift[r]), every(panel.magic[r]),
+                               every(panel.least[r]), &p)
+    store_lanes(power, p)
+    store_lanes(rest, c)
+    return <double> power[0] + <double> power[0] * rest[0]
 
 
 cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
@@ -116,7 +122,7 @@ cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
         m = m if m < 256 else 0
         panel.shift[r] = panel.m[r] - m     # NaN stays NaN
         turns = muladdf(m, <float> 1.4426950408889634, one) - one
-        panel.magic[r] = <float> (12582912 + 127 + 60) - turns
+        panel.magic[r] = <float> (12582912 + 8 * (127 + 60)) - 8 * turns
         panel.least[r] = (turns - 186) * <float> 0.6931471805599453
 
 
@@ -148,21 +154,21 @@ cdef inline void greater_of_pairs(const float* x, Py_ssize_t n, out_floats y) no
         y[i] = x[2 * i] if x[2 * i] > x[2 * i + 1] else x[2 * i + 1]
 
 
-cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t lanes, float* spare, float* to,
-                      bint greater) noexcept nogil:
-    """to[r] = the sum, or the maximum, of x[r * lanes], ...; x and spare are used up."""
+cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t count, float* spare, float* to,
+                      bint maxima) noexcept nogil:
+    """to[r] = the sum, or the maximum, of x[r * count], ...; x and spare are used up."""
     cdef float* after
-    if lanes == 1:
+    if count == 1:
         memcpy(to, x, rows * sizeof(float))
         return
     while True:
-        lanes //= 2
-        after = to if lanes == 1 else spare
-        if greater:
-            greater_of_pairs(x, rows * lanes, after)
+        count //= 2
+        after = to if count == 1 else spare
+        if maxima:
+            greater_of_pairs(x, rows * count, after)
         else:
-            add_pairs32(x, rows * lanes, after)
-        if lanes == 1:
+            add_pairs32(x, rows * count, after)
+        if count == 1:
             return
         spare = x
         x = after
@@ -176,15 +182,15 @@ cdef inline void fold64(Panel* panel, Py_ssize_t rows) noexcept nogil:
     add_pairs64(panel.room64, rows, panel.sum)
 
 
-cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t lanes,
+cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
                            bint long_rows) noexcept nogil:
     """From partial sums to sums."""
     cdef Py_ssize_t r
     if long_rows:
         fold64(panel, rows)
         return
-    fold(panel.high_sums, rows, lanes, panel.room, panel.high, False)
-    fold(panel.low_sums, rows, lanes, panel.room, panel.low, False)
+    fold(panel.high_sums, rows, count, panel.room, panel.high, False)
+    fold(panel.low_sums, rows, count, panel.room, panel.low, False)
     for r in range((rows + 15) & -16):
         panel.sum[r] = <double> panel.high[r] + panel.low[r]
 
@@ -192,34 +198,31 @@ cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t lanes,
 # Rows by themselves
 
 cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, bint keep,
-                         bint fresh, float* high_sums, float* low_sums,
-                         out_floats e) noexcept nogil:
+                         bint fresh, float* high_sums, float* low_sums, float* e,
+                         Py_ssize_t ahead) noexcept nogil:
     """Add the exponentials to the partial sums, or to none if `fresh`; the high ones are HIGH
-    too great."""
-    cdef float high[LANES]
-    cdef float low[LANES]
-    cdef float exponential, t, rest = 0
-    cdef Py_ssize_t block, i
-    cdef int j
-    if fresh:
-        for j in range(LANES):
-            high[j] = HIGH
-        for j in range(LANES):
-            low[j] = 0
-    else:
-        memcpy(high, high_sums, sizeof(high))
-        memcpy(low, low_sums, sizeof(low))
-    for block in range(n // LANES):
-        for j in range(LANES):
-            i = block * LANES + j
-            exponential = exp_fast(x[i], magic, least, &rest)
-            t = high[j] + exponential
-            low[j] += (exponential - (t - high[j])) + rest
-            high[j] = t
+    too great. What lies `ahead` entries further on is wanted soon."""
+    cdef lanes magics = every(magic), leasts = every(least), high, low, power, t, c
+    cdef Py_ssize_t part, i, v
+    for v in range(LANES // WIDTH):
+        part = v * WIDTH
+        if fresh:
+            high = every(HIGH)
+            low = every(0)
+        else:
+            high = load_lanes(high_sums + part)
+            low = load_lanes(low_sums + part)
+        for i in range(part, n, 16):
+            if part == 0:
+                prefetch(x + i + ahead)
+            c = exponential(load_lanes(x + i), magics, leasts, &power)
+            t = high + power
+            low = fused(power, c, low + (power - (t - high)))
+            high = t
             if keep:
-                e[i] = exponential
-    memcpy(high_sums, high, sizeof(high))
-    memcpy(low_sums, low, sizeof(low))
+                store_lanes(e + i, fused(power, c, power))
+        store_lanes(high_sums + part, high)
+        store_lanes(low_sums + part, low)
 
 
 cdef inline void flush(double* total, const float* high, const float* low) noexcept nogil:
@@ -250,7 +253,8 @@ cdef inline void row_tops(const char* x, Py_ssize_t step, Py_ssize_t n, float* b
 
 
 cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
-                          Py_ssize_t n, Panel* panel, Py_ssize_t r, bint keep) noexcept nogil:
+                          Py_ssize_t n, Panel* panel, Py_ssize_t r, bint keep,
+                          Py_ssize_t ahead) noexcept nogil:
     """The partial sums of the exponentials of row r, which go to y if they are to be kept."""
     cdef float buffer[STRETCH]
     cdef float result[STRETCH]
@@ -267,16 +271,16 @@ cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t 
         values = load(x + start * x_step, x_step, count, buffer, <float> -INFINITY)
         if keep:
             to = room(y + start * y_step, y_step, count, result)
-        if shift != 0 or values == to:
+        if shift != 0:
             for i in range(padded(count)):
                 buffer[i] = values[i] - shift
             values = buffer
         if start % STRETCH == 0:
             stretch(values, padded(count), panel.magic[r], panel.least[r], keep, True, high, low,
-                    to)
+                    to, ahead)
         else:
             stretch(values, padded(count), panel.magic[r], panel.least[r], keep, False, high, low,
-                    to)
+                    to, ahead)
         if keep:
             store(to, y + start * y_step, y_step, count)
         start += count
@@ -362,22 +366,20 @@ cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssi
 
 
 cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
-                            const float* least, Py_ssize_t e_step, bint keep, out_floats high,
-                            out_floats low, out_floats e) noexcept nogil:
+                            const float* least, Py_ssize_t e_step, bint keep, float* high,
+                            float* low, float* e) noexcept nogil:
     """What padded_sums() does of rows of one block."""
-    cdef Py_ssize_t r
-    cdef float exponential, t, magic_r, least_r, rest = 0
-    cdef int j
+    cdef lanes power, t, c, unit = every(HIGH)
+    cdef Py_ssize_t r, i, v
     for r in range(rows):
-        magic_r = magic[r]
-        least_r = least[r]
-        for j in range(LANES):
-            exponential = exp_fast(x[r * step + j], magic_r, least_r, &rest)
-            t = (HIGH + exponential) - HIGH
-            high[r * LANES + j] = t
-            low[r * LANES + j] = (exponential - t) + rest
+        for v in range(LANES // WIDTH):
+            i = v * WIDTH
+            c = exponential(load_lanes(x + r * step + i), every(magic[r]), every(least[r]), &power)
+            t = (unit + power) - unit
+            store_lanes(high + r * LANES + i, t)
+            store_lanes(low + r * LANES + i, fused(power, c, power - t))
             if keep:
-                e[r * e_step + j] = exponential
+                store_lanes(e + r * e_step + i, fused(power, c, power))
 
 
 cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
@@ -402,15 +404,13 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
         return
     for r in range(rows):
         at = x + r * step
-        for i in range(n // LANES):
-            prefetch(at + rows * step + i * LANES)       # of the next panel
         shift = panel.shift[r]
         if shift != 0:
             for i in range(n & -LANES):
                 panel.spread[i] = at[i] - shift
             at = panel.spread
         stretch(at, n, panel.magic[r], panel.least[r], keep, True, panel.high_sums + r * LANES,
-                panel.low_sums + r * LANES, e + r * e_step)
+                panel.low_sums + r * LANES, e + r * e_step, rows * step)
     for i in range(rows * LANES):
         panel.high_sums[i] -= HIGH
     sum_lanes(panel, rows, LANES, False)
@@ -556,16 +556,17 @@ cdef inline void store_tile32(const Rows* call, float* result, char* y, Py_ssize
 
 
 cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, const float* magic,
-                                     const float* least, out_floats high, out_floats low,
-                                     out_floats e) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef float exponential, t, rest = 0
-    for i in range((n + 15) & -16):
-        exponential = exp_fast(x[i], magic[i], least[i], &rest)
-        t = (HIGH + exponential) - HIGH
-        high[i] = t
-        low[i] = (exponential - t) + rest
-        e[i] = exponential
+                                     const float* least, float* high, float* low,
+                                     float* e) noexcept nogil:
+    cdef lanes power, t, c, unit = every(HIGH)
+    cdef Py_ssize_t i, v
+    for v in range(((n + 15) & -16) // WIDTH):
+        i = v * WIDTH
+        c = exponential(load_lanes(x + i), load_lanes(magic + i), load_lanes(least + i), &power)
+        t = (unit + power) - unit
+        store_lanes(high + i, t)
+        store_lanes(low + i, fused(power, c, power - t))
+        store_lanes(e + i, fused(power, c, power))
 
 
 cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
@@ -595,150 +596,140 @@ cdef inline Py_ssize_t strips(Py_ssize_t rows) noexcept nogil:
 
 cdef inline void strip_tops(const float* x, Py_ssize_t step, Py_ssize_t n,
                             float* m) noexcept nogil:
-    cdef float top[STRIP]
-    cdef Py_ssize_t j
-    cdef int r
-    for r in range(STRIP):
-        top[r] = -INFINITY
-    for j in range(n):
-        for r in range(STRIP):
-            top[r] = x[j * step + r] if x[j * step + r] > top[r] else top[r]
-    for r in range(STRIP):
-        m[r] = top[r]
+    cdef lanes top
+    cdef Py_ssize_t part, j, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        top = every(<float> -INFINITY)
+        for j in range(n):
+            top = greater(load_lanes(x + j * step + part), top)
+        store_lanes(m + part, top)
 
 
-cdef inline void strip_lane(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t lane, Py_ssize_t end, const float* shift,
-                            const float* magic, const float* least, bint keep,
-                            float* high_sum, float* low_sum) noexcept nogil:
-    """Partial sum `lane` of a stretch."""
-    cdef float value[STRIP]
-    cdef float exponential[STRIP]
-    cdef float high[STRIP]
-    cdef float low[STRIP]
-    cdef float e, t, rest = 0
-    cdef Py_ssize_t j
-    cdef int r
-    for r in range(STRIP):
-        high[r] = HIGH
-        low[r] = 0
-    for j in range(lane, end, 16):
-        for r in range(STRIP):
-            value[r] = x[j * x_step + r] - shift[r]
-        for r in range(STRIP):
-            e = exp_fast(value[r], magic[r], least[r], &rest)
-            t = high[r] + e
-            low[r] += (e - (t - high[r])) + rest
-            high[r] = t
-            exponential[r] = e
+# Of a vector of rows of a strip: how their exponentials are taken, and partial sums of them
+
+cdef struct Taken:
+    lanes shift
+    lanes magic
+    lanes least
+
+cdef struct Parts:
+    float high[256]
+    float low[256]
+
+
+cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                               Py_ssize_t start, Py_ssize_t end, const Taken* taken, bint keep,
+                               Parts* parts, const char* soon, Py_ssize_t item) noexcept nogil:
+    """The partial sums of a stretch; the high ones are HIGH too great. soon[j * item] is wanted
+    soon: asking for one line with each vector hides the wait for it, asking for all at once does
+    not."""
+    cdef lanes power, high, t, c, low, unit = every(HIGH)
+    cdef Py_ssize_t j, at
+    for j in range(start, end):
+        at = (j & 15) * WIDTH
+        prefetch(<const float*> (soon + j * item))
+        c = exponential(load_lanes(x + j * x_step) - taken.shift, taken.magic, taken.least, &power)
+        high = unit
+        low = every(0)
+        if j >= start + LANES:
+            high = load_lanes(parts.high + at)
+            low = load_lanes(parts.low + at)
+        t = high + power
+        store_lanes(parts.high + at, t)
+        store_lanes(parts.low + at, fused(power, c, low + (power - (t - high))))
         if keep:
-            for r in range(STRIP):
-                y[j * y_step + r] = exponential[r]
-    for r in range(STRIP):
-        high_sum[r] = high[r] - HIGH
-        low_sum[r] = low[r]
+            store_lanes(y + j * y_step, fused(power, c, power))
+    for j in range(end - start, LANES):
+        store_lanes(parts.high + j * WIDTH, unit)
+        store_lanes(parts.low + j * WIDTH, every(0))
 
 
-cdef inline void add_strip(float* a, const float* b, const float* c) noexcept nogil:
-    """a = b + c, for the rows of a strip."""
-    cdef float value[STRIP]
-    cdef int r
-    for r in range(STRIP):
-        value[r] = b[r] + c[r]
-    for r in range(STRIP):
-        a[r] = value[r]
+cdef inline lanes four(const float* x, lanes less) noexcept nogil:
+    """The sum of four vectors, each first lessened."""
+    return (((load_lanes(x) - less) + (load_lanes(x + WIDTH) - less))
+            + ((load_lanes(x + 2 * WIDTH) - less) + (load_lanes(x + 3 * WIDTH) - less)))
 
 
-cdef inline void add_strip64(double* a, const double* b, const double* c) noexcept nogil:
-    cdef double value[STRIP]
-    cdef int r
-    for r in range(STRIP):
-        value[r] = b[r] + c[r]
-    for r in range(STRIP):
-        a[r] = value[r]
+cdef inline lanes sixteen(const float* x, lanes less) noexcept nogil:
+    return ((four(x, less) + four(x + 4 * WIDTH, less))
+            + (four(x + 8 * WIDTH, less) + four(x + 12 * WIDTH, less)))
+
+
+cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                            Py_ssize_t n, const Taken* taken, bint keep, Parts* parts,
+                            double* total, const char* soon, Py_ssize_t item) noexcept nogil:
+    """The sums of rows longer than a stretch."""
+    cdef double sums[LANES * 16]
+    cdef Py_ssize_t start, lane, count = LANES, i
+    memset(sums, 0, sizeof(sums))
+    for start in range(0, n, 256):
+        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts,
+                      soon, item)
+        for i in range(LANES * WIDTH):
+            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
+    while count > 1:
+        count //= 2
+        for lane in range(count):
+            for i in range(WIDTH):
+                sums[lane * WIDTH + i] = (sums[2 * lane * WIDTH + i]
+                                          + sums[(2 * lane + 1) * WIDTH + i])
+    for i in range(WIDTH):
+        total[i] = sums[i]
 
 
 cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, Panel* panel, Py_ssize_t first,
-                            bint keep) noexcept nogil:
-    """The sums of the exponentials of STRIP rows, from `first` on in the panel."""
-    cdef float high[LANES * STRIP]
-    cdef float low[LANES * STRIP]
-    cdef double total[LANES * STRIP]
-    cdef float shift[STRIP]
-    cdef float magic[STRIP]
-    cdef float least[STRIP]
-    cdef Py_ssize_t lanes = min(n, <Py_ssize_t> LANES), start, end, lane
-    cdef int r
-    for r in range(STRIP):
-        shift[r] = panel.shift[first + r]
-        magic[r] = panel.magic[first + r]
-        least[r] = panel.least[first + r]
-    if n > STRETCH:
-        memset(total, 0, sizeof(total))
-    for start in range(0, n, 256):
-        end = min(start + STRETCH, n)
-        for lane in range(lanes):
-            strip_lane(x, x_step, y, y_step, start + lane, end, shift, magic, least, keep,
-                       high + lane * STRIP, low + lane * STRIP)
+                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep,
+                            const char* soon, Py_ssize_t row, Py_ssize_t item) noexcept nogil:
+    """The sums of the exponentials of STRIP rows, from `first` on in the panel; `soon`: where
+    those begin that follow."""
+    cdef float high[STRIP]
+    cdef float low[STRIP]
+    cdef Taken taken
+    cdef Parts parts
+    cdef Py_ssize_t part, r, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        taken.shift = load_lanes(panel.shift + first + part)
+        taken.magic = load_lanes(panel.magic + first + part)
+        taken.least = load_lanes(panel.least + first + part)
         if n > STRETCH:
-            for lane in range(LANES * STRIP):
-                total[lane] += <double> high[lane] + low[lane]
-    while lanes > 1:
-        for lane in range(lanes // 2):
-            if n > STRETCH:
-                add_strip64(total + lane * STRIP, total + 2 * lane * STRIP,
-                            total + (2 * lane + 1) * STRIP)
-            else:
-                add_strip(high + lane * STRIP, high + 2 * lane * STRIP,
-                          high + (2 * lane + 1) * STRIP)
-                add_strip(low + lane * STRIP, low + 2 * lane * STRIP,
-                          low + (2 * lane + 1) * STRIP)
-        if lanes & 1:
-            memcpy(high + lanes // 2 * STRIP, high + (lanes - 1) * STRIP, STRIP * sizeof(float))
-            memcpy(low + lanes // 2 * STRIP, low + (lanes - 1) * STRIP, STRIP * sizeof(float))
-        lanes = (lanes + 1) // 2
-    if n > STRETCH:
-        for r in range(STRIP):
-            panel.sum[first + r] = total[r]
-    else:
+            long_strip(x + part, x_step, y + part, y_step, n, &taken, keep, &parts,
+                       panel.sum + first + part, soon + part * row, item)
+        else:
+            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts,
+                          soon + part * row, item)
+            store_lanes(high + part, sixteen(parts.high, every(HIGH)))
+            store_lanes(low + part, sixteen(parts.low, every(0)))
+    if n <= STRETCH:
         for r in range(STRIP):
             panel.sum[first + r] = <double> high[r] + low[r]
 
 
 cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
                              Py_ssize_t n, const Panel* panel, Py_ssize_t first) noexcept nogil:
-    cdef float high[STRIP]
-    cdef float low[STRIP]
-    cdef float value[STRIP]
-    cdef Py_ssize_t j
-    cdef int r
-    for r in range(STRIP):
-        high[r] = panel.high[first + r]
-        low[r] = panel.low[first + r]
-    for j in range(n):
-        for r in range(STRIP):
-            value[r] = muladdf(e[j * e_step + r], high[r], e[j * e_step + r] * low[r])
-        for r in range(STRIP):
-            y[j * y_step + r] = value[r]
+    cdef lanes high, low, value
+    cdef Py_ssize_t part, j, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        high = load_lanes(panel.high + first + part)
+        low = load_lanes(panel.low + first + part)
+        for j in range(n):
+            value = load_lanes(e + j * e_step + part)
+            store_lanes(y + j * y_step + part, fused(value, high, value * low))
 
 
 cdef inline void strip_subtract(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                                 Py_ssize_t n, const Panel* panel,
                                 Py_ssize_t first) noexcept nogil:
-    cdef float high[STRIP]
-    cdef float low[STRIP]
-    cdef float value[STRIP]
-    cdef Py_ssize_t j
-    cdef int r
-    for r in range(STRIP):
-        high[r] = panel.high[first + r]
-        low[r] = panel.low[first + r]
-    for j in range(n):
-        for r in range(STRIP):
-            value[r] = (x[j * x_step + r] - high[r]) - low[r]
-        for r in range(STRIP):
-            y[j * y_step + r] = value[r]
+    cdef lanes high, low
+    cdef Py_ssize_t part, j, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        high = load_lanes(panel.high + first + part)
+        low = load_lanes(panel.low + first + part)
+        for j in range(n):
+            store_lanes(y + j * y_step + part, (load_lanes(x + j * x_step + part) - high) - low)
 
 
 cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
@@ -747,6 +738,8 @@ cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
     cdef Py_ssize_t run = strips(rows), r, j
     if row == sizeof(float):
         for j in range(n):
+            for r in range(0, rows + 15, 16):
+                prefetch(<const float*> (x + (j + 4) * item) + r)
             memcpy(to + j * run, x + j * item, rows * sizeof(float))
     else:
         for r in range(rows):
@@ -793,6 +786,8 @@ cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) no
         most = min(<Py_ssize_t> PANEL, TILE // width_of(call.n))
     elif way == STRIPS:
         most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
+        if call.stream and call.y_row == sizeof(float):     # the next panel in whole lines
+            most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
     elif way == DIRECT:
         most = min(<Py_ssize_t> 64, left & -STRIP)
     elif way == PADDED:
@@ -837,7 +832,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
         limits(panel, take)
         for r in range(take):
             row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
-                     panel, r, keep)
+                     panel, r, keep, take * call.x_row // <Py_ssize_t> sizeof(float))
         sum_lanes(panel, take, LANES, True)
     else:
         if way == STRIPS:
@@ -854,7 +849,8 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             strip_tops(at + r, step, call.n, panel.m + r)
         limits(panel, strips(take))
         for r in range(0, strips(take), 32):
-            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep)
+            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep,
+                       x + (take + r) * call.x_row, call.x_row, call.x_item)
 
 
 cdef inline void split(const double* x, Py_ssize_t n, Panel* panel) noexcept nogil:
@@ -951,30 +947,47 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
 
 # softmax
 
+cdef inline void tops(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range((rows + 15) & -16):
+        panel.room[r] = panel.m[r] - panel.shift[r]
+    exponentials32(panel.room, rows, panel.magic, panel.least, panel.top)
+
+
 cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
     """From the sums: the maxima's exponentials, and all others as multiples of them."""
     cdef Py_ssize_t r
-    cdef float e, rest = 0
+    tops(panel, rows)
     for r in range((rows + 15) & -16):
-        e = exp_fast(panel.m[r] - panel.shift[r], panel.magic[r], panel.least[r], &rest)
-        panel.top[r] = <double> e + rest
         panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
 
 
-cdef inline void put_one(const Rows* call, Py_ssize_t r) noexcept nogil:
+cdef inline void put_one(char* y, Py_ssize_t item, Py_ssize_t n) noexcept nogil:
     """The winner of a row that is sure gets 1, not the neighbour that rounding may leave."""
     cdef Py_ssize_t j
-    cdef float* y
-    for j in range(call.n):
-        y = <float*> (call.y + r * call.y_row + j * call.y_item)
-        if y[0] > 0.5:
-            y[0] = 1
+    cdef float* at
+    for j in range(n):
+        at = <float*> (y + j * item)
+        if at[0] > 0.5:
+            at[0] = 1
+
+
+cdef inline void put_ones(char* y, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
+                          Py_ssize_t rows, Panel* panel) noexcept nogil:
+    cdef double sure = 2.0 ** -26       # others, below which the winner's share rounds to 1
+    cdef int found = 0
+    cdef Py_ssize_t r
+    tops(panel, rows)
+    for r in range(rows):
+        found |= 1 if panel.sum[r] - panel.top[r] < sure * panel.top[r] else 0
+    for r in range(rows if found else 0):
+        if panel.sum[r] - panel.top[r] < sure * panel.top[r]:
+            put_one(y + r * row, item, n)
 
 
 cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
     cdef Py_ssize_t done = 0, take, r
     cdef int way
-    cdef double sure = 2.0 ** -26       # a row's others, below which its winner's share rounds to 1
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
@@ -982,10 +995,7 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
         for r in range((take + 15) & -16):
             panel.factor[r] = 1 / panel.sum[r]
         scale_panel(call, done, take, way, panel)
-        ratios(panel, take)
-        for r in range(take):
-            if panel.others[r] < sure:
-                put_one(call, done + r)
+        put_ones(call.y + done * call.y_row, call.y_row, call.y_item, call.n, take, panel)
         done += take
 
 
@@ -998,33 +1008,40 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
     Where a row's maximum is all but the whole sum, taking it away again would cancel.
     """
     cdef float buffer[STRETCH]
+    cdef float differences[LANES]
+    cdef float magic[LANES]
+    cdef float least[LANES]
+    cdef double e[LANES]
     cdef double total[LANES]
     cdef double count[LANES]
-    cdef float m = panel.m[r], shift = panel.shift[r], magic = panel.magic[r]
-    cdef float least = panel.least[r], rest = 0, e
+    cdef float m = panel.m[r]
     cdef double more
-    cdef Py_ssize_t start = 0, taken, block, i, lanes = LANES
+    cdef Py_ssize_t start = 0, taken, block, i, half = LANES
     cdef const float* values
     cdef int j
     for j in range(LANES):
         total[j] = 0
     for j in range(LANES):
         count[j] = 0
+    for j in range(LANES):
+        magic[j] = panel.magic[r]
+        least[j] = panel.least[r]
     while start < n:
         taken = piece(n - start, step)
         values = load(x + start * step, step, taken, buffer, <float> -INFINITY)
         for block in range(padded(taken) // LANES):
             for j in range(LANES):
+                differences[j] = values[block * LANES + j] - panel.shift[r]
+            exponentials32(differences, LANES, magic, least, e)
+            for j in range(LANES):
                 i = block * LANES + j
-                e = exp_fast(values[i] - shift, magic, least, &rest)
-                more = <double> e + rest
-                more = 0 if values[i] == m else more
+                more = 0 if values[i] == m else e[j]
                 total[j] += more if values[i] > -INFINITY else 0
                 count[j] += 1 if values[i] == m else 0
         start += taken
-    while lanes > 1:
-        lanes //= 2
-        for j in range(lanes):
+    while half > 1:
+        half //= 2
+        for j in range(half):
             total[j] = total[2 * j] + total[2 * j + 1]
             count[j] = count[2 * j] + count[2 * j + 1]
     return total[0] / panel.top[r] + (count[0] - 1)
@@ -1032,8 +1049,8 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
 
 cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     """The same for the confident rows of a tile."""
-    cdef Py_ssize_t i, r, n = rows * width, lanes = width
-    cdef float e, rest = 0
+    cdef double e[TILE + 16]
+    cdef Py_ssize_t i, r, n = rows * width, count = width
     cdef double more
     cdef double* total = panel.total
     cdef double* folded = panel.room64
@@ -1043,15 +1060,16 @@ cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) no
     spread_out(panel.shift, rows, width, panel.room2, panel.room)
     spread_out(panel.m, rows, width, panel.room2, panel.low_sums)
     for i in range((n + 15) & -16):
-        e = exp_fast(panel.x[i] - panel.room[i], panel.spread[i], panel.spread2[i], &rest)
-        more = <double> e + rest
-        more = 0 if panel.x[i] == panel.low_sums[i] else more
+        panel.room[i] = panel.x[i] - panel.room[i]
+    exponentials32(panel.room, n, panel.spread, panel.spread2, e)
+    for i in range((n + 15) & -16):
+        more = 0 if panel.x[i] == panel.low_sums[i] else e[i]
         panel.total[i] = more if panel.x[i] > -INFINITY else 0
         panel.high_sums[i] = 1 if panel.x[i] == panel.low_sums[i] else 0
     fold(panel.high_sums, rows, width, panel.room, panel.low_sums, False)
-    while lanes > 1:
-        lanes //= 2
-        add_pairs64(total, rows * lanes, folded)
+    while count > 1:
+        count //= 2
+        add_pairs64(total, rows * count, folded)
         spare = total
         total = folded
         folded = spare
@@ -1062,16 +1080,18 @@ cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) no
 
 cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                       Panel* panel) noexcept nogil:
-    """From the sums: panel.log. Reads x again where a row is confident."""
+    """From the sums: panel.log. Reads x again where a row is confident: its sum is right to a few
+    times 2^-28, more in longer rows, of which the others are then a part."""
+    cdef double confidence = 0.125 if call.n <= 32 else 0.5
     cdef Py_ssize_t r
     cdef int confident = 0
     ratios(panel, take)
     for r in range(take):
-        confident |= 1 if panel.others[r] < 0.125 else 0
+        confident |= 1 if panel.others[r] < confidence else 0
     if confident and way == TILES:
         tile_others(panel, take, width_of(call.n))
     for r in range(take if way != TILES else 0):
-        if panel.others[r] < 0.125:
+        if panel.others[r] < confidence:
             panel.others[r] = others_of(call.x + (done + r) * call.x_row, call.x_item, call.n,
                                         panel, r)
     for r in range((take + 15) & -16):
@@ -1106,11 +1126,9 @@ cdef inline void odd_factor_row(const Rows* call, Py_ssize_t row, const Panel* p
                                 Py_ssize_t r, double factor) noexcept nogil:
     """The gradient of a row whose factor, divided by its sum, is no float."""
     cdef Py_ssize_t j
-    cdef float e, rest = 0
     for j in range(call.n):
-        e = exp_fast(entry(call, row, j) - panel.shift[r], panel.magic[r], panel.least[r], &rest)
         (<float*> (call.y + row * call.y_row + j * call.y_item))[0] = <float> (
-            (<double> e + rest) / panel.sum[r] * factor)
+            exponential_of(entry(call, row, j), panel, r) / panel.sum[r] * factor)
 
 
 cdef inline void target_entry(const CrossEntropy* call, Py_ssize_t row, const Panel* panel,
@@ -1118,11 +1136,10 @@ cdef inline void target_entry(const CrossEntropy* call, Py_ssize_t row, const Pa
     """p - 1 at the target is minus the share of all others: that does not cancel."""
     cdef const Rows* rows = &call.rows
     cdef Py_ssize_t target = call.target[row]
-    cdef float x = entry(rows, row, target), rest = 0, e
+    cdef float x = entry(rows, row, target)
     cdef double others = panel.others[r] * panel.top[r]
     if x != panel.m[r]:
-        e = exp_fast(x - panel.shift[r], panel.magic[r], panel.least[r], &rest)
-        others = panel.sum[r] - (<double> e + rest)
+        others = panel.sum[r] - exponential_of(x, panel, r)
     (<float*> (rows.y + row * rows.y_row + target * rows.y_item))[0] = <float> (
         -factor * (others / panel.sum[r]))
 
@@ -1167,7 +1184,8 @@ cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcep
 
 
 # Backward passes from the output: softmax y (g - sum(g y)), log_softmax g - e^y sum(g). A sum's
-# products are added up in float within a stretch, 16 to a partial sum, beyond it in double.
+# products are added up in float within a stretch, 16 to a partial sum, and so are these; beyond
+# it in double.
 
 cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
                                 Py_ssize_t rows, bint last, float* to) noexcept nogil:
@@ -1186,34 +1204,37 @@ cdef inline void pad_with_zeros(const char* x, Py_ssize_t row, Py_ssize_t item, 
 cdef inline void stretch_of_products(const float* y, const float* g, Py_ssize_t n,
                                      bint products, bint fresh, float* to) noexcept nogil:
     """Add g y, or g, to partial sums, or to none if `fresh`."""
-    cdef float sums[LANES]
-    cdef Py_ssize_t block, i
-    cdef int j
-    if fresh:
-        memset(sums, 0, sizeof(sums))
-    else:
-        memcpy(sums, to, sizeof(sums))
-    for block in range(n // LANES):
-        for j in range(LANES):
-            i = block * LANES + j
-            sums[j] = muladdf(g[i], y[i], sums[j]) if products else sums[j] + g[i]
-    memcpy(to, sums, sizeof(sums))
+    cdef lanes sum
+    cdef Py_ssize_t part, i, v
+    for v in range(LANES // WIDTH):
+        part = v * WIDTH
+        sum = every(0)
+        if not fresh:
+            sum = load_lanes(to + part)
+        for i in range(part, n, 16):
+            if products:
+                sum = fused(load_lanes(g + i), load_lanes(y + i), sum)
+            else:
+                sum = sum + load_lanes(g + i)
+        store_lanes(to + part, sum)
 
 
-cdef inline float exp_small(float y, float magic, float least) noexcept nogil:
-    cdef float rest = 0
-    return exp_fast(y, magic, least, &rest) * <float> 8.673617379884035e-19    # 2^-60
+cdef inline lanes slope(lanes y, lanes g, lanes sum, bint products) noexcept nogil:
+    cdef lanes power, c
+    if products:
+        return y * (g - sum)
+    c = exponential(y, every(12582912 + 8 * (127 + 60)), every(<float> -128.9240), &power)
+    c = fused(power, c, power) * every(<float> 8.673617379884035e-19)   # 2^-60
+    return fused(-c, sum, g)
 
 
 cdef inline void vector_product(const float* y, const float* g, Py_ssize_t n, float sum,
-                                bint products, float magic, float least,
-                                out_floats dx) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n & -LANES):
-        if products:
-            dx[i] = y[i] * (g[i] - sum)
-        else:
-            dx[i] = muladdf(-exp_small(y[i], magic, least), sum, g[i])
+                                bint products, float* dx) noexcept nogil:
+    """dx may be y or g."""
+    cdef Py_ssize_t i, v
+    for v in range((n & -LANES) // WIDTH):
+        i = v * WIDTH
+        store_lanes(dx + i, slope(load_lanes(y + i), load_lanes(g + i), every(sum), products))
 
 
 cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
@@ -1222,9 +1243,8 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
     cdef const char* y = call.x + r * call.x_row
     cdef const char* g = call.grad + r * call.grad_row
     cdef char* dx = call.y + r * call.y_row
-    cdef float magic = 12582912 + 127 + 60, least = -128.9240, sum
-    cdef Py_ssize_t start = 0, count, i, n = call.n
-    cdef bint in_place = dx == y or dx == g
+    cdef float sum
+    cdef Py_ssize_t start = 0, count, i, n = call.n, size = sizeof(float)
     cdef const float* values
     cdef const float* grads
     cdef float* to
@@ -1242,14 +1262,15 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
     fold64(panel, 1)
     sum = <float> panel.sum[0]
     start = 0
+    if call.x_item == size and call.grad_item == size and call.y_item == size:
+        start = n & -LANES
+        vector_product(<const float*> y, <const float*> g, start, sum, products, <float*> dx)
     while start < n:
         count = piece(n - start, call.x_item)
         values = load(y + start * call.x_item, call.x_item, count, panel.x, <float> 0)
         grads = load(g + start * call.grad_item, call.grad_item, count, panel.y, <float> 0)
-        to = panel.room
-        if not in_place:
-            to = room(dx + start * call.y_item, call.y_item, count, to)
-        vector_product(values, grads, padded(count), sum, products, magic, least, to)
+        to = room(dx + start * call.y_item, call.y_item, count, panel.room)
+        vector_product(values, grads, padded(count), sum, products, to)
         store(to, dx + start * call.y_item, call.y_item, count)
         start += count
 
@@ -1262,7 +1283,6 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     cdef char* dx = call.y + done * call.y_row
     cdef Py_ssize_t n = call.n, width = padded(n), y_step = width, g_step = width, r
     cdef Py_ssize_t size = sizeof(float), direct
-    cdef float magic = 12582912 + 127 + 60, least = -128.9240
     cdef bint last = done + rows + beyond(n) > call.rows
     cdef const float* values = panel.x
     cdef const float* grads = panel.y
@@ -1279,66 +1299,79 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     for r in range(rows):
         stretch_of_products(values + r * y_step, grads + r * g_step, width, products, True,
                             panel.high_sums + r * LANES)
-    for r in range(rows * LANES):
-        panel.total[r] = panel.high_sums[r]
-    fold64(panel, rows)
+    fold(panel.high_sums, rows, LANES, panel.room, panel.low, False)
     direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
     for r in range(rows):
         if r < direct:
-            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
-                           products, magic, least, <float*> (dx + r * call.y_row))
+            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
+                           products, <float*> (dx + r * call.y_row))
         else:
-            vector_product(values + r * y_step, grads + r * g_step, width, <float> panel.sum[r],
-                           products, magic, least, panel.room)
+            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
+                           products, panel.room)
             store(panel.room, dx + r * call.y_row, call.y_item, n)
 
 
-cdef inline void product_lane(const float* y, const float* g, Py_ssize_t step, Py_ssize_t lane,
-                              Py_ssize_t end, bint products, double* total) noexcept nogil:
-    cdef float sums[STRIP]
+cdef inline lanes product_lane(const float* y, const float* g, Py_ssize_t step, Py_ssize_t start,
+                               Py_ssize_t end, bint products, const Rows* soon) noexcept nogil:
+    cdef lanes sum = every(0)
     cdef Py_ssize_t j
-    cdef int r
-    for r in range(STRIP):
-        sums[r] = 0
-    for j in range(lane, end, 16):
-        for r in range(STRIP):
-            sums[r] = (muladdf(g[j * step + r], y[j * step + r], sums[r]) if products
-                       else sums[r] + g[j * step + r])
-    for r in range(STRIP):
-        total[r] += sums[r]
+    for j in range(start, end, 16):
+        prefetch(<const float*> (soon.x + j * soon.x_item))
+        prefetch(<const float*> (soon.grad + j * soon.grad_item))
+        if products:
+            sum = fused(load_lanes(g + j * step), load_lanes(y + j * step), sum)
+        else:
+            sum = sum + load_lanes(g + j * step)
+    return sum
+
+
+cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, Py_ssize_t n,
+                              bint products, const Rows* soon, float* sum) noexcept nogil:
+    """Of a vector of rows; `soon`: those that are wanted soon."""
+    cdef double total[LANES * 16]
+    cdef float sums[LANES * 16]
+    cdef Py_ssize_t start, lane, count = LANES, i
+    if n <= STRETCH:
+        for lane in range(LANES):
+            store_lanes(sums + lane * WIDTH,
+                        product_lane(y, g, step, lane, n, products, soon))
+        store_lanes(sum, sixteen(sums, every(0)))
+        return
+    memset(total, 0, sizeof(total))
+    for start in range(0, n, 256):
+        for lane in range(LANES):
+            store_lanes(sums, product_lane(y, g, step, start + lane, min(start + STRETCH, n),
+                                           products, soon))
+            for i in range(WIDTH):
+                total[lane * WIDTH + i] += sums[i]
+    while count > 1:
+        count //= 2
+        for lane in range(count):
+            for i in range(WIDTH):
+                total[lane * WIDTH + i] = (total[2 * lane * WIDTH + i]
+                                           + total[(2 * lane + 1) * WIDTH + i])
+    for i in range(WIDTH):
+        sum[i] = <float> total[i]
 
 
 cdef inline void product_strip(const float* y, float* g, Py_ssize_t step, Py_ssize_t n,
-                               bint products) noexcept nogil:
-    """The results take g's place."""
-    cdef double total[LANES * STRIP]
-    cdef float value[STRIP]
-    cdef float sum[STRIP]
-    cdef float magic = 12582912 + 127 + 60, least = -128.9240
-    cdef Py_ssize_t lanes = min(n, <Py_ssize_t> LANES), start, lane, j
-    cdef int r
-    memset(total, 0, sizeof(total))
-    for start in range(0, n, 256):
-        for lane in range(lanes):
-            product_lane(y, g, step, start + lane, min(start + STRETCH, n), products,
-                         total + lane * STRIP)
-    lanes = LANES
-    while lanes > 1:
-        lanes //= 2
-        for lane in range(lanes):
-            add_strip64(total + lane * STRIP, total + 2 * lane * STRIP,
-                        total + (2 * lane + 1) * STRIP)
-    for r in range(STRIP):
-        sum[r] = <float> total[r]
-    for j in range(n):
-        for r in range(STRIP):
-            if products:
-                value[r] = y[j * step + r] * (g[j * step + r] - sum[r])
-            else:
-                value[r] = muladdf(-exp_small(y[j * step + r], magic, least), sum[r],
-                                   g[j * step + r])
-        for r in range(STRIP):
-            g[j * step + r] = value[r]
+                               bint products, const Rows* call,
+                               Py_ssize_t following) noexcept nogil:
+    """The results take g's place. `following`: the row to ask for."""
+    cdef Rows soon = call[0]
+    cdef float sums[16]
+    cdef lanes sum
+    cdef Py_ssize_t part, j, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        soon.x = call.x + (following + part) * call.x_row
+        soon.grad = call.grad + (following + part) * call.grad_row
+        product_sums(y + part, g + part, step, n, products, &soon, sums)
+        sum = load_lanes(sums)
+        for j in range(n):
+            store_lanes(g + j * step + part, slope(load_lanes(y + j * step + part),
+                                                   load_lanes(g + j * step + part), sum,
+                                                   products))
 
 
 cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexcept nogil:
@@ -1353,7 +1386,8 @@ cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexc
             pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n, take,
                  panel.y)
             for r in range(0, strips(take), 32):
-                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products)
+                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products, call,
+                              done + take + r)
             unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
                    call.stream)
         elif call.n <= STRETCH:

@@ -24,6 +24,7 @@ from cyact._abi cimport (
     Span,
     X,
     Y,
+    itemsize,
     weighted_t,
 )
 from cyact._half cimport (
@@ -87,10 +88,6 @@ cdef extern from *:
     void stream_end "cyact_stream_end" () noexcept nogil
 
 
-cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
-    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
-
-
 cdef inline bint contiguous(const Operand* a, Py_ssize_t rows, Py_ssize_t n,
                             Py_ssize_t size) noexcept nogil:
     """Whether rows of n entries follow each other without a gap."""
@@ -141,6 +138,86 @@ cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ss
             (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
 
 
+# Rows without gaps inside, of which many are short: a call of memcpy would cost more than it
+# copies. Moves of one length overlap instead, as a row may be written twice but not overrun.
+
+cdef inline void move_two(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
+                          Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t first,
+                          Py_ssize_t last) noexcept nogil:
+    """Copy rows by two moves each, of lengths that are literals."""
+    cdef Py_ssize_t _
+    for _ in range(rows):
+        memcpy(y, x, first)
+        memcpy(y + bytes - last, x + bytes - last, last)
+        x += x_row
+        y += y_row
+
+
+cdef inline void move_ends(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
+                           Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t unit) noexcept nogil:
+    """Copy rows of `unit` to 2 `unit` bytes; the second move as short as it can be."""
+    if bytes <= unit + unit // 4:
+        move_two(x, x_row, y, y_row, rows, bytes, unit, unit // 4)
+    elif bytes <= unit + unit // 2:
+        move_two(x, x_row, y, y_row, rows, bytes, unit, unit // 2)
+    else:
+        move_two(x, x_row, y, y_row, rows, bytes, unit, unit)
+
+
+cdef inline void move_long(const char* x, char* y, Py_ssize_t bytes) noexcept nogil:
+    """Copy a row of at least 64 bytes."""
+    cdef Py_ssize_t done
+    for done in range(0, bytes - 63, 64):
+        memcpy(y + done, x + done, 64)
+    memcpy(y + bytes - 64, x + bytes - 64, 64)
+
+
+cdef inline void move_rows(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
+                           Py_ssize_t rows, Py_ssize_t bytes) noexcept nogil:
+    """Copy rows of `bytes` bytes, x_row and y_row bytes apart, between places that do not meet."""
+    cdef Py_ssize_t r
+    if rows == 1 or bytes > 2048:
+        for r in range(rows):
+            memcpy(y + r * y_row, x + r * x_row, bytes)
+    elif bytes >= 128:
+        for r in range(rows):
+            move_long(x + r * x_row, y + r * y_row, bytes)
+    elif bytes >= 64:
+        move_ends(x, x_row, y, y_row, rows, bytes, 64)
+    elif bytes >= 32:
+        move_ends(x, x_row, y, y_row, rows, bytes, 32)
+    elif bytes >= 16:
+        move_ends(x, x_row, y, y_row, rows, bytes, 16)
+    elif bytes >= 8:
+        move_ends(x, x_row, y, y_row, rows, bytes, 8)
+    elif bytes >= 4:
+        move_ends(x, x_row, y, y_row, rows, bytes, 4)
+    else:
+        move_ends(x, x_row, y, y_row, rows, bytes, 2)
+
+
+cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
+                        Py_ssize_t size) noexcept nogil:
+    """Bring rows of n items together in a contiguous buffer."""
+    cdef Py_ssize_t r
+    if a.step == size:
+        move_rows(x, a.row, to, n * size, rows, n * size)
+        return
+    for r in range(rows):
+        gather_row(x + r * a.row, a.step, to + r * n * size, n, size)
+
+
+cdef inline void scatter(const char* source, const Operand* a, char* y, Py_ssize_t rows,
+                         Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """The reverse of gather."""
+    cdef Py_ssize_t r
+    if a.step == size:
+        move_rows(source, n * size, y, a.row, rows, n * size)
+        return
+    for r in range(rows):
+        scatter_row(source + r * n * size, y + r * a.row, a.step, n, size)
+
+
 cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept nogil:
     """memcpy past the caches; only the unaligned ends go through them."""
     cdef Py_ssize_t head = (-<Py_ssize_t> y) & 63
@@ -165,6 +242,9 @@ cdef struct Block:
     Py_ssize_t n
     Py_ssize_t padded             # rows * n, up to a multiple of LANES
     bint packed                   # whether blocks of this span hold several rows
+    bint joined                   # whether rows have been joined, bias and weight repeated
+    Py_ssize_t column             # of its first entry, among
+    Py_ssize_t columns            # so many
 
 
 cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
@@ -174,33 +254,19 @@ cdef inline char* at(const Operand* a, const Block* b) noexcept nogil:
 cdef inline char* entries(const Operand* a, const Block* b, Py_ssize_t size,
                           char* buffer) noexcept nogil:
     """The block's entries in a row: in place if possible, else in the buffer, padded with 0."""
-    cdef Py_ssize_t count = b.rows * b.n, r
+    cdef Py_ssize_t count = b.rows * b.n
     cdef char* x = at(a, b)
     if contiguous(a, b.rows, b.n, size) and count == b.padded:
         return x
-    for r in range(b.rows):
-        gather_row(x + r * a.row, a.step, buffer + r * b.n * size, b.n, size)
+    gather(a, x, buffer, b.rows, b.n, size)
     memset(buffer + count * size, 0, (b.padded - count) * size)
-    return buffer
-
-
-cdef inline uint16* halves(const Operand* a, const Block* b, char* buffer) noexcept nogil:
-    """They go into the upper half of the buffer: so they can be widened into the lower."""
-    return <uint16*> entries(a, b, 2, buffer + TILE * 4)
-
-
-cdef inline char* load(const Operand* a, const Block* b, int dtype, char* buffer) noexcept nogil:
-    """The block's entries as kernels take them."""
-    if itemsize(dtype) > 2:
-        return entries(a, b, itemsize(dtype), buffer)
-    widen(halves(a, b, buffer), <float*> buffer, b.padded, dtype)
     return buffer
 
 
 cdef inline void store(const char* y, const Span* s, const Block* b) noexcept nogil:
     """The block's results, in the dtype of the array, to their places."""
     cdef const Operand* a = &s.at[Y]
-    cdef Py_ssize_t size = itemsize(s.dtype), r
+    cdef Py_ssize_t size = itemsize(s.dtype)
     cdef char* to = at(a, b)
     if contiguous(a, b.rows, b.n, size):
         if s.stream:
@@ -208,8 +274,7 @@ cdef inline void store(const char* y, const Span* s, const Block* b) noexcept no
         else:
             memcpy(to, y, b.rows * b.n * size)
         return
-    for r in range(b.rows):
-        scatter_row(y + r * b.n * size, to + r * a.row, a.step, b.n, size)
+    scatter(y, a, to, b.rows, b.n, size)
 
 
 # Arithmetic on n entries, n a multiple of LANES; of float32 unless `wide`
@@ -240,21 +305,33 @@ cdef inline void multiply(const char* a, const char* b, char* to, Py_ssize_t n,
 
 cdef inline void sum_rows(const Span* s, const Block* b, const char* y) noexcept nogil:
     """Add the block's rows to the sums: float32 in double, double with the rounding errors."""
-    cdef double* sums = s.sums + b.start
-    cdef double* rests = sums + s.rests
-    cdef double v, total, part
-    cdef Py_ssize_t r, j
-    for r in range(b.rows):
+    cdef Py_ssize_t start = 0, column = b.column, n
+    while start < b.rows * b.n:
+        n = min(b.columns - column, b.rows * b.n - start)
         if s.dtype == FLOAT64:
-            for j in range(b.n):
-                v = (<const double*> y)[r * b.n + j]
-                total = sums[j] + v
-                part = total - sums[j]
-                rests[j] += (sums[j] - (total - part)) + (v - part)
-                sums[j] = total
+            add_exactly(<const double*> y + start, n, s.sums + column,
+                        s.sums + s.rests + column)
         else:
-            for j in range(b.n):
-                sums[j] += (<const float*> y)[r * b.n + j]
+            add_up(<const float*> y + start, n, s.sums + column)
+        start += n
+        column = 0
+
+
+cdef inline void add_up(const float* y, Py_ssize_t n, double* sums) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        sums[j] += y[j]
+
+
+cdef inline void add_exactly(const double* y, Py_ssize_t n, double* sums,
+                             double* rests) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double total, part
+    for j in range(n):
+        total = sums[j] + y[j]
+        part = total - sums[j]
+        rests[j] += (sums[j] - (total - part)) + (y[j] - part)
+        sums[j] = total
 
 
 # Half types. A float32 result that is 1 ULP off rounds wrongly where a tie of the half type
@@ -329,11 +406,8 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
 # Spans
 
 cdef struct Tiles:
-    tile x
-    tile weight
-    tile bias
-    tile grad
-    tile factor
+    char* at[Y]                    # a block's operands; halves as such
+    tile of[Y][2]                    # with room for a weight or a bias that is repeated
     tile y
 
 
@@ -342,9 +416,8 @@ cdef inline bint packs(const Span* s) noexcept nogil:
     cdef Py_ssize_t size = itemsize(s.dtype)
     if s.n > TILE // 2:
         return False
-    return (s.n < 4 * LANES or (s.n < TILE // 4 and s.n & (LANES - 1))
-            or (contiguous(&s.at[X], s.rows, s.n, size)
-                and contiguous(&s.at[Y], s.rows, s.n, size)))
+    return (s.n <= TILE // 4 or (contiguous(&s.at[X], s.rows, s.n, size)
+                                 and contiguous(&s.at[Y], s.rows, s.n, size)))
 
 
 cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
@@ -355,42 +428,79 @@ cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
     return rows - rows % even if rows >= even else rows
 
 
+cdef inline bint stays(const Span* s, const Block* b, int k) noexcept nogil:
+    """Whether the first block's entries, the same for all, are still in their tile."""
+    if not (b.row > 0 and b.packed and s.at[k].row == 0) and not (
+            b.start > 0 and s.rows == 1 and s.at[k].step == 0):
+        return False
+    return not ((k == X and s.at[BIAS].data != NULL) or (k == GRAD and s.at[FACTOR].data != NULL))
+
+
+cdef inline void fetch(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
+    """Find a block's operands. A loop, for the code to be there but once."""
+    cdef Py_ssize_t size
+    cdef char* buffer
+    cdef int k
+    for k in range(Y):
+        tiles.at[k] = NULL
+        if s.at[k].data == NULL:
+            continue
+        size = itemsize(s.dtype)
+        buffer = tiles.of[k][0].bytes
+        if size == 2 and (k == WEIGHT or k == BIAS):
+            size = 4
+        elif size == 2:
+            buffer += TILE * 4    # halves: so they can be widened into the lower half
+        if b.joined and (k == WEIGHT or k == BIAS):
+            tiles.at[k] = buffer + b.column * size
+        elif stays(s, b, k):
+            tiles.at[k] = buffer
+        else:
+            tiles.at[k] = entries(&s.at[k], b, size, buffer)
+
+
+cdef inline char* wide(const Span* s, const Block* b, Tiles* tiles, int k) noexcept nogil:
+    """The block's entries as kernels take them."""
+    if itemsize(s.dtype) > 2:
+        return tiles.at[k]
+    widen(<const uint16*> tiles.at[k], <float*> tiles.of[k][0].bytes, b.padded, s.dtype)
+    return tiles.of[k][0].bytes
+
+
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
-    cdef bint wide = s.dtype == FLOAT64
     cdef bint half = itemsize(s.dtype) == 2 and s.at[Y].data != NULL   # whether to round to it
     cdef const char* x = NULL
-    cdef const char* w = NULL
     cdef const char* grad = NULL
     cdef const uint16* half_grad = NULL
     cdef char* y = tiles.y.bytes
     cdef char* place = NULL
-    cdef uint16* h = <uint16*> tiles.grad.bytes
+    cdef uint16* h = <uint16*> tiles.of[GRAD][0].bytes
+    fetch(s, b, tiles)
     if half and s.at[GRAD].data != NULL and s.at[FACTOR].data == NULL:
-        half_grad = halves(&s.at[GRAD], b, tiles.grad.bytes)
+        half_grad = <uint16*> tiles.at[GRAD]
     elif s.at[GRAD].data != NULL:
-        grad = load(&s.at[GRAD], b, s.dtype, tiles.grad.bytes)
+        grad = wide(s, b, tiles, GRAD)
         if s.at[FACTOR].data != NULL:
-            multiply(grad, load(&s.at[FACTOR], b, s.dtype, tiles.factor.bytes),
-                     tiles.grad.bytes, b.padded, wide)
-            grad = tiles.grad.bytes
+            multiply(grad, wide(s, b, tiles, FACTOR), tiles.of[GRAD][0].bytes, b.padded,
+                     s.dtype == FLOAT64)
+            grad = tiles.of[GRAD][0].bytes
     if (s.at[Y].data != NULL and not s.stream and b.rows * b.n == b.padded
             and contiguous(&s.at[Y], b.rows, b.n, itemsize(s.dtype))):
         place = at(&s.at[Y], b)   # no need for a buffer
         if half:
             h = <uint16*> place
-        elif place != at(&s.at[X], b) and place != grad:
+        elif place != tiles.at[X] and place != grad:
             y = place
     if s.known != NULL and half_grad != NULL:
-        slopes_of(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, half_grad, h,
-                  b.padded, s.dtype)
+        slopes_of(s.known, <uint16*> tiles.at[X], <float*> y, half_grad, h, b.padded, s.dtype)
     else:
-        x = evaluate(s, b, tiles, y, &w)
+        x = evaluate(s, b, tiles, y)
         if grad != NULL:
-            multiply(grad, y, y, b.padded, wide)
+            multiply(grad, y, y, b.padded, s.dtype == FLOAT64)
         if half_grad != NULL:
             product(half_grad, <float*> y, h, b.padded, s.dtype)
         elif half and grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
-            settle(s, x, w, y, h, b.padded)
+            settle(s, x, tiles.at[WEIGHT], y, h, b.padded)
         elif half:
             narrow(<const float*> y, h, b.padded, s.dtype)
     if s.sums != NULL:
@@ -401,75 +511,89 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
         store(<const char*> h if half else y, s, b)
 
 
-cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles, char* y,
-                                 const char** w) noexcept nogil:
-    """y = kernel(x + bias, weight); returns x + bias, and the weight in w."""
-    cdef int computed = FLOAT64 if s.dtype == FLOAT64 else FLOAT32
-    cdef bint stays = b.row > 0 and b.packed
+cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles,
+                                 char* y) noexcept nogil:
+    """y = kernel(x + bias, weight); returns x + bias."""
     cdef char* x
     if s.known != NULL:
-        slopes(s.known, halves(&s.at[X], b, tiles.x.bytes), <float*> y, b.padded, s.dtype)
+        slopes(s.known, <uint16*> tiles.at[X], <float*> y, b.padded, s.dtype)
         return NULL
-    x = load(&s.at[X], b, s.dtype, tiles.x.bytes)
+    x = wide(s, b, tiles, X)
     if s.at[BIAS].data != NULL:
-        add(x, parameter(&s.at[BIAS], b, computed, tiles.bias.bytes, stays), tiles.x.bytes,
-            b.padded, computed == FLOAT64)
-        x = tiles.x.bytes
+        add(x, tiles.at[BIAS], tiles.of[X][0].bytes, b.padded, s.dtype == FLOAT64)
+        x = tiles.of[X][0].bytes
     if s.weighted:
-        w[0] = parameter(&s.at[WEIGHT], b, computed, tiles.weight.bytes, stays)
-        (<weighted_t> s.kernel)(x, w[0], y, b.padded, s.p)
+        (<weighted_t> s.kernel)(x, tiles.at[WEIGHT], y, b.padded, s.p)
     else:
         s.kernel(x, y, b.padded, s.p)
     return x
 
 
-cdef inline const char* parameter(const Operand* a, const Block* b, int dtype, char* buffer,
-                                  bint stays) noexcept nogil:
-    """A bias or weight; where all rows share one, packed rows find it in the buffer."""
-    if stays and a.row == 0:
-        return buffer
-    return load(a, b, dtype, buffer)
+cdef inline Py_ssize_t next_piece(Py_ssize_t rest) noexcept nogil:
+    """How much of a row to take next: only the last piece is no multiple of LANES."""
+    return min(<Py_ssize_t> TILE, rest & -LANES) if rest >= LANES else rest
 
 
-cdef inline void span_in_tiles(const Span* s) noexcept nogil:
+# Rows side by side are one row, but for a bias or a weight that all of them share: this is
+# repeated, and a block starts anywhere in it.
+
+cdef inline bint side_by_side(const Operand* a, const Span* s) noexcept nogil:
+    return a.data == NULL or contiguous(a, s.rows, s.n, itemsize(s.dtype))
+
+
+cdef inline bint joins(const Span* s) noexcept nogil:
+    return (s.rows > 1 and s.n <= TILE and s.at[BIAS].row == 0 and s.at[WEIGHT].row == 0
+            and side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s)
+            and side_by_side(&s.at[GRAD], s) and side_by_side(&s.at[FACTOR], s))
+
+
+cdef inline void repeat(const Operand* a, Py_ssize_t n, Py_ssize_t count, char* to,
+                        Py_ssize_t size) noexcept nogil:
+    """Have an operand's n entries follow each other, again and again, up to `count`."""
+    if a.data == NULL:
+        return
+    gather_row(a.data, a.step, to, n, size)
+    while n < count:
+        memcpy(to + n * size, to, min(n, count - n) * size)
+        n += n
+
+
+cdef inline Span as_one_row(const Span* s, Tiles* tiles) noexcept nogil:
+    cdef Span whole = s[0]
+    cdef Py_ssize_t size = itemsize(FLOAT64 if s.dtype == FLOAT64 else FLOAT32)
+    cdef Py_ssize_t count = min(s.rows * s.n, s.n + TILE)
+    repeat(&s.at[BIAS], s.n, count, tiles.of[BIAS][0].bytes, size)
+    repeat(&s.at[WEIGHT], s.n, count, tiles.of[WEIGHT][0].bytes, size)
+    whole.n = s.rows * s.n
+    whole.rows = 1
+    return whole
+
+
+cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
     cdef Tiles tiles
     cdef Block b
-    cdef Py_ssize_t together = 1, rest
-    b.packed = packs(s)
-    if b.packed:
+    cdef Span s = whole[0]
+    cdef Py_ssize_t together = 1
+    b.columns = s.n
+    b.joined = joins(&s)
+    if b.joined:
+        s = as_one_row(whole, &tiles)
+    b.packed = packs(&s)
+    if b.packed and s.rows > 1:
         together = rows_in_block(s.n)
     b.row = 0
     while b.row < s.rows:
         b.start = 0
         b.rows = min(together, s.rows - b.row)
         while b.start < s.n:
-            b.n = s.n
-            if not b.packed:      # a row in pieces; only the last is no multiple of LANES
-                rest = s.n - b.start
-                b.n = min(<Py_ssize_t> TILE, rest & -LANES) if rest >= LANES else rest
+            b.n = s.n if b.packed else next_piece(s.n - b.start)
             b.padded = (b.rows * b.n + LANES - 1) & -LANES
-            run_block(s, &b, &tiles)
+            b.column = b.start % b.columns if b.joined else b.start
+            run_block(&s, &b, &tiles)
             b.start += b.n
         b.row += b.rows
     if s.stream:
         stream_end()
-
-
-cdef inline void part(const Span* whole, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    """Some elements of a span of one row by way of the tile buffers."""
-    cdef Span piece = whole[0]
-    piece.at[X].data += start * piece.at[X].step
-    piece.at[Y].data += start * piece.at[Y].step
-    piece.n = n
-    span_in_tiles(&piece)
-
-
-cdef inline bint needs_stages(const Span* s, Py_ssize_t size) noexcept nogil:
-    return (size == 2 or s.weighted or s.stream or s.sums != NULL or s.at[GRAD].data != NULL
-            or s.at[BIAS].data != NULL or s.at[X].data == s.at[Y].data
-            or s.at[Y].data == NULL
-            or not contiguous(&s.at[X], s.rows, s.n, size)
-            or not contiguous(&s.at[Y], s.rows, s.n, size))
 
 
 cdef inline bint alone(const Span* s) noexcept nogil:
@@ -515,27 +639,86 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
         stream_end()
 
 
+# Where nothing but x and a gradient enter, a kernel is run on long rows as they lie.
+
+cdef enum:
+    PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
+
+cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
+    cdef const char* y = s.at[Y].data
+    return (size > 2 and not s.weighted and not s.stream and s.sums == NULL
+            and s.at[FACTOR].data == NULL and s.at[BIAS].data == NULL
+            and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
+            and s.at[X].step == size and s.at[Y].step == size
+            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
+            and (s.rows == 1 or s.n > TILE // 4))
+
+
+cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,
+                     Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """n of the LANES results of x, all but the first `skip`."""
+    cdef double[LANES] result
+    s.kernel(x, result, LANES, s.p)
+    if grad != NULL:
+        multiply(<char*> result, grad, <char*> result, LANES, size == 8)
+    memcpy(y, <char*> result + skip * size, n * size)
+
+
+cdef inline void row_as_it_lies(const Span* s, const char* x, const char* grad, char* y,
+                                Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """The end of a row is computed as the end of a vector."""
+    cdef double[2 * LANES] padded
+    cdef Py_ssize_t rest = n & (LANES - 1), whole = n - rest, start = 0, count
+    while start < whole:
+        count = whole if grad == NULL else min(<Py_ssize_t> PRODUCTS, whole - start)
+        s.kernel(x + start * size, y + start * size, count, s.p)
+        if grad != NULL:
+            multiply(grad + start * size, y + start * size, y + start * size, count, size == 8)
+        start += count
+    if rest and whole:
+        few(s, x + (n - LANES) * size, NULL if grad == NULL else grad + (n - LANES) * size,
+            y + whole * size, LANES - rest, rest, size)
+    elif rest:
+        memset(padded, 0, sizeof(padded))
+        memcpy(padded, x, rest * size)
+        if grad != NULL:
+            memcpy(padded + LANES, grad, rest * size)
+        few(s, <char*> padded, NULL if grad == NULL else <char*> (padded + LANES), y, 0, rest,
+            size)
+
+
+cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil:
+    cdef bint joined = side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s) and side_by_side(
+        &s.at[GRAD], s)
+    cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
+    cdef Py_ssize_t _, head
+    cdef const char* x = s.at[X].data
+    cdef const char* grad = s.at[GRAD].data
+    cdef char* y = s.at[Y].data
+    for _ in range(rows):
+        head = 0
+        # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
+        # that straddle cache lines (10 % where the cache is the limit).
+        if n >= TILE:
+            head = ((-<Py_ssize_t> y) & 63) // size
+        if head:
+            few(s, x, grad, y, 0, head, size)
+        row_as_it_lies(s, x + head * size, NULL if grad == NULL else grad + head * size,
+                       y + head * size, n - head, size)
+        x += s.at[X].row
+        y += s.at[Y].row
+        if grad != NULL:
+            grad += s.at[GRAD].row
+
+
 cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
-    cdef Py_ssize_t size = itemsize(s.dtype), n = s.rows * s.n, head = 0, whole
+    cdef Py_ssize_t size = itemsize(s.dtype)
     if size == 2 and (s.known != NULL or s.copies) and alone(s):
         span_of_known(s)
-        status_set(status)
-        return
-    if needs_stages(s, size):
+    elif by_rows(s, size):
+        rows_as_they_lie(s, size)
+    else:
         span_in_tiles(s)
-        status_set(status)
-        return
-    # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
-    # that straddle cache lines (10 % where the cache is the limit).
-    if n >= TILE:
-        head = ((-<Py_ssize_t> s.at[Y].data) & 63) // size
-        if head:
-            part(s, 0, head)
-    whole = (n - head) & -LANES
-    if whole:
-        s.kernel(s.at[X].data + head * size, s.at[Y].data + head * size, whole, s.p)
-    if head + whole < n:
-        part(s, head + whole, n - head - whole)
     status_set(status)

@@ -50,7 +50,6 @@ _mish = Function("mish")
 _gelu = Choice("gelu", "approximate",
                none=Function("gelu"), tanh=Function("gelu", kernel="gelu_tanh"),
                sigmoid=Function("gelu", kernel="gelu_sigmoid"))
-_gelu_exact = _gelu.options["none"]
 _erf = Function("erf")
 _erfc = Function("erfc")
 _ndtr = Function("ndtr")
@@ -1052,8 +1051,6 @@ def gelu(
     >>> cyact.gelu([-10.0, -1.0, 1.0])
     array([-7.61985302e-23, -1.58655254e-01,  8.41344746e-01])
     """
-    if approximate == "none":               # without the detour of 40 ns
-        return _gelu_exact.value(x, bias, out, dtype)
     return _gelu.value(x, bias, out, dtype, approximate)
 
 

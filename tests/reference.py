@@ -14,6 +14,11 @@ from math import inf
 import numpy as np
 from mpmath import mp, mpf
 
+try:
+    from scipy import special
+except ImportError:
+    special = None
+
 MP = 160
 ZERO, HALF, ONE = mpf(0), mpf(1) / 2, mpf(1)
 QUICK = mpf(1.702)                 # gelu's sigmoid form has this float64
@@ -264,37 +269,48 @@ def _wide_sigmoid(z):
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def _each(function, x):
-    """A function of Python's math, of each element."""
+def _each(name, x):
+    """SciPy's erf or erfc, or Python's of each element: to about 1e-15 in float64."""
+    if special is not None:
+        return getattr(special, name)(x.astype(np.float64)).astype(x.dtype)
+    function = getattr(math, name)
     return np.fromiter(map(function, np.ravel(x)), x.dtype, x.size).reshape(x.shape)
 
 
 def _wide_normal_cdf(x):
-    return _each(math.erfc, -x / np.sqrt(x.dtype.type(2))) / 2
+    return _each("erfc", -x / np.sqrt(x.dtype.type(2))) / 2
 
 
 def _wide_normal_pdf(x):
     return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
 
 
+def _choose(condition, x, f, g):
+    """f(x) where the condition holds, else g(x): both only where some of both are needed."""
+    if condition.all():
+        return f(x)
+    return np.where(condition, f(x), g(x)) if condition.any() else g(x)
+
+
 def _wide_mills(a):
     """e^(a^2/2) Phi(-a) for a > 16, by its asymptotic series."""
-    terms = np.cumprod([-(2 * k - 1) / (a * a) for k in range(1, 20)], axis=0)
-    return (1 + terms[::-1].sum(axis=0)) / (a * np.sqrt(2 * np.pi))
+    z, total = 1 / (a * a), np.ones_like(a)
+    for k in range(19, 0, -1):
+        total = 1 - (2 * k - 1) * z * total
+    return total / (a * np.sqrt(2 * np.pi))
 
 
 def _wide_log_normal_cdf(x):
-    a = np.maximum(-x, 16)
-    near = np.maximum(x, -16)
-    cdf = np.where(near > 0, _wide_normal_cdf(-near), _wide_normal_cdf(near))
-    return np.where(x < -16, np.log(_wide_mills(a)) - x * x / 2,
-                    np.where(x > 0, np.log1p(-cdf), np.log(cdf)))
+    return _choose(x < -16, x,
+                   lambda x: np.log(_wide_mills(np.maximum(-x, 16))) - x * x / 2,
+                   lambda x: _choose(x > 0, x, lambda x: np.log1p(-_wide_normal_cdf(-x)),
+                                     lambda x: np.log(_wide_normal_cdf(x))))
 
 
 def _wide_log_normal_cdf_derivative(x):
-    near = np.maximum(x, -16)
-    return np.where(x < -16, 1 / (_wide_mills(np.maximum(-x, 16)) * np.sqrt(2 * np.pi)),
-                    _wide_normal_pdf(near) / _wide_normal_cdf(near))
+    return _choose(x < -16, x,
+                   lambda x: 1 / (_wide_mills(np.maximum(-x, 16)) * np.sqrt(2 * np.pi)),
+                   lambda x: _wide_normal_pdf(x) / _wide_normal_cdf(x))
 
 
 def _wide_bell(x):
@@ -303,13 +319,13 @@ def _wide_bell(x):
 
 def _wide_gelu_tanh_exponent(x):
     x = np.clip(x, -1000, 1000)
-    return 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (x + 0.044715 * x**3)
+    return 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (x + 0.044715 * (x * x * x))
 
 
 def _wide_gelu_tanh_derivative(x):
     z = _wide_gelu_tanh_exponent(x)
     x = np.clip(x, -1000, 1000)
-    slope = 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (1 + 3 * 0.044715 * x**2)
+    slope = 2 * np.sqrt(2 / x.dtype.type(np.pi)) * (1 + 3 * 0.044715 * (x * x))
     return _wide_sigmoid(z) * (1 + x * slope * _wide_sigmoid(-z))
 
 
@@ -405,13 +421,18 @@ with mp.workprec(MP):
 
 
 def _wide_tanh_shrink(x):
-    # Taylor's series up to 1, where it still gains 1.3 bits a term
-    z = np.minimum(x * x, 1)
-    series = np.zeros_like(x)
-    for c in reversed(_TANH):
-        high = x.dtype.type(float(c))
-        series = series * z - (high + x.dtype.type(float(c - mpf(float(c)))))
-    return np.where(np.abs(x) < 1, x * (z * series), x - np.tanh(x))
+    # Taylor's series while it gains 1.3 bits a term; 3.3 where a few bits may cancel
+    end, terms = (0.5, 16) if x.dtype == np.float64 else (1, 60)
+
+    def series(x):
+        z = np.minimum(x * x, end)
+        total = np.zeros_like(x)
+        for c in reversed(_TANH[:terms]):
+            high = x.dtype.type(float(c))
+            total = total * z - (high + x.dtype.type(float(c - mpf(float(c)))))
+        return x * (z * total)
+
+    return _choose(np.abs(x) < end, x, series, lambda x: x - np.tanh(x))
 
 
 def _wide_sech(x):
@@ -452,10 +473,13 @@ def _wide_logit_derivative(x, eps=None):
 
 
 def _wide_hard_sigmoid(x, alpha, beta):
-    """alpha in two parts, so that for float32 x the products are exact, as is what cancels."""
-    x = x.astype(np.longdouble)
+    """alpha in two parts, so that for float32 x the products are exact, and so is their sum."""
     high = float(np.float32(alpha))
-    return np.clip((beta + high * x) + (alpha - high) * x, 0, 1)
+    product = high * x
+    total = beta + product
+    part = total - product
+    rest = (beta - part) + (product - (total - part))
+    return np.clip(total + (rest + (alpha - high) * x), 0, 1)
 
 
 def _wide_hard_sigmoid_derivative(x, alpha, beta):
@@ -468,27 +492,31 @@ def _between(low, high):
     return lambda x: ((low < x) & (x < high)).astype(x.dtype)
 
 
-# Square roots are taken in longdouble: there no parameter makes x^2 overflow.
+# Where parameters make x^2 overflow or vanish, square roots are taken in longdouble.
+
+def _roomy(x, parameter):
+    return x if 1e-100 < parameter < 1e100 else x.astype(np.longdouble)
+
 
 def _wide_squareplus(x, b):
-    x = x.astype(np.longdouble)
+    x = _roomy(x, b)
     r = np.sqrt(x * x + b)
     return np.where(x < 0, b / (2 * (r - x)), (x + r) / 2)
 
 
 def _wide_squareplus_derivative(x, b):
-    x = x.astype(np.longdouble)
+    x = _roomy(x, b)
     r = np.sqrt(x * x + b)
     return np.where(r == 0, 0.5, np.where(x < 0, b / (2 * r * (r - x)), (1 + x / r) / 2))
 
 
 def _wide_isru(x, alpha):
-    x = x.astype(np.longdouble)
+    x = _roomy(x, alpha)
     return x / np.sqrt(1 + alpha * x * x)
 
 
 def _wide_isru_derivative(x, alpha):
-    v = 1 + alpha * x.astype(np.longdouble) ** 2
+    v = 1 + alpha * _roomy(x, alpha) ** 2
     return 1 / (v * np.sqrt(v))
 
 
@@ -662,10 +690,10 @@ REFERENCES = {
         lambda x: x * _wide_sigmoid(_wide_gelu_tanh_exponent(x)), _wide_gelu_tanh_derivative,
         points=(-0.7524614220710162,), interior_zero=True, in_longdouble=lambda: False),
     ("erf",): Reference(
-        mp.erf, _bell, lambda x: _each(math.erf, x), _wide_bell,
+        mp.erf, _bell, lambda x: _each("erf", x), _wide_bell,
         points=(-0.875, 0.875, 3.93, 5.9), in_longdouble=lambda: False),
     ("erfc",): Reference(
-        _erfc, lambda x: -_bell(x), lambda x: _each(math.erfc, x), lambda x: -_wide_bell(x),
+        _erfc, lambda x: -_bell(x), lambda x: _each("erfc", x), lambda x: -_wide_bell(x),
         in_longdouble=lambda: False),
     ("ndtr",): Reference(
         _normal_cdf, _normal_pdf, _wide_normal_cdf, _wide_normal_pdf,
@@ -854,40 +882,63 @@ CROSSING = {np.float32: 2.0**-40, np.float64: 2.0**-14}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 
+def least(case, what, dtype):
+    """Where true values are smaller than this, errors are measured in its units."""
+    if what == "value":
+        return CROSSING[dtype] * case.reference.terms(*case.numbers)
+    return INTERIOR_ZERO[dtype] if case.reference.interior_zero else 0.0
+
+
 def in_wider(function, x, numbers):
     """A NumPy formula in the type that is one wider than x's."""
     with np.errstate(all="ignore"):
         return function(x.astype(WIDER[x.dtype.type]), *numbers)
 
 
-def ulps(y, true, floor=0.0):
-    """|y - true| in units in the last place of max(|true|, floor) in y's dtype.
+def ulps(y, true, floor=0.0, dtype=None):
+    """|y - true| in units in the last place of max(|true|, floor) in y's dtype, or in `dtype`.
 
     Subnormal results are measured in the smallest subnormal. An infinite y stands for the
     power of two above the largest number, and a finite one is infinitely wrong where the true
     value lies beyond that. NaN is right where both are NaN, and nowhere else.
     """
-    y = np.asarray(y)
-    info = np.finfo(y.dtype)
-    true = np.asarray(true)
+    y, true = np.asarray(y), np.asarray(true)
+    digits, lowest, highest = FORMATS[np.dtype(dtype or y.dtype).name]
     kind = true.dtype.type
-    limit = np.ldexp(kind(1), info.maxexp)
+    limit, least = np.ldexp(kind(1), highest), max(floor, 2.0**lowest)
+    wide = y.astype(kind)
     with np.errstate(all="ignore"):
-        measure = np.clip(np.abs(true), max(floor, float(info.tiny)), limit)
-        _, exponent = np.frexp(measure)
-        unit = np.ldexp(kind(1), exponent - 1 - info.nmant)
-        error = np.abs(np.clip(y.astype(kind), -limit, limit) - np.clip(true, -limit, limit)) / unit
-    error = np.where((np.abs(true) >= limit) & np.isfinite(y), np.inf, error)
-    return np.where(np.isnan(y) | np.isnan(true),
-                    np.where(np.isnan(y) & np.isnan(true), 0, np.inf), error).astype(np.float64)
+        size = np.maximum(np.abs(true), least)
+        error = np.abs(wide - true) / _unit(size, digits)
+        ordinary = size.max(initial=0) < limit and error.max(initial=0) < np.inf
+        if not ordinary:                 # something is infinite or NaN
+            error = np.abs(np.clip(wide, -limit, limit) - np.clip(true, -limit, limit))
+            error /= _unit(np.minimum(size, limit), digits)
+            error = np.where((np.abs(true) >= limit) & np.isfinite(wide), np.inf, error)
+            error = np.where(np.isnan(wide) | np.isnan(true),
+                             np.where(np.isnan(wide) & np.isnan(true), 0, np.inf), error)
+    return error.astype(np.float64, copy=False)
+
+
+# Digits after the first, smallest normal and power of two above the largest number
+FORMATS = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128), "float32": (23, -126, 128),
+           "float64": (52, -1022, 1024)}
+
+
+def _unit(size, digits):
+    """The last of so many binary digits after the first, of each positive number."""
+    if size.dtype == np.float64 and digits < 52:
+        powers = size.view(np.int64) & 0x7FF0000000000000
+        return powers.view(np.float64) * 2.0**-digits
+    return np.ldexp(size.dtype.type(1), np.frexp(size)[1] - 1 - digits)
 
 
 def mp_ulps(y, true, floor=0.0, dtype=None):
     """The same against a list of mpmath numbers; y may be wider than the dtype that counts."""
-    info = np.finfo(dtype or np.asarray(y).dtype)
+    digits, lowest, highest = FORMATS[np.dtype(dtype or np.asarray(y).dtype).name]
     errors = np.zeros(len(y))
     with mp.workprec(2 * MP):
-        limit, least = mp.ldexp(ONE, int(info.maxexp)), max(mpf(floor), mpf(float(info.tiny)))
+        limit, least = mp.ldexp(ONE, highest), max(mpf(floor), mp.ldexp(ONE, lowest))
         for i, (v, t) in enumerate(zip(y, true, strict=True)):
             if np.isnan(v) or mp.isnan(t):
                 errors[i] = 0 if np.isnan(v) and mp.isnan(t) else np.inf
@@ -897,7 +948,7 @@ def mp_ulps(y, true, floor=0.0, dtype=None):
                 errors[i] = 0 if abs(v) >= limit and mp.sign(v) == mp.sign(t) else np.inf
             else:
                 exponent = mp.frexp(max(abs(t), least))[1] - 1
-                errors[i] = mp.ldexp(abs(v - t), int(info.nmant) - exponent)
+                errors[i] = mp.ldexp(abs(v - t), digits - exponent)
     return errors
 
 

@@ -27,7 +27,7 @@ def load(name):
 
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
-rows = load("rows")
+pages, rows = load("pages"), load("rows")
 
 
 def test_the_unit_changes_at_powers_of_two_and_stops_at_the_smallest_subnormal():
@@ -267,6 +267,24 @@ def test_row_backward_passes_compute_the_vector_product(function, name, axis):
     check_values(name, f"backward.{function}", formula, case, 1e-5)
 
 
+@pytest.mark.parametrize("shape", [(6, 10), (2, 5, 3, 4)])
+@pytest.mark.parametrize("function", catalog.LOSSES)
+def test_contenders_compute_the_same_losses_and_gradients(function, shape):
+    arrays = measure.make_arrays(measure.Case("rows", function, shape, axis=1))
+    ours, *others = contenders.installed(["cyact", "NumPy", "torch"])[0]
+    expected = None
+    for contender in (ours, *others):
+        with contender.threads(1):
+            bound = contender.bind(function, arrays, True, 1)
+            if bound is None:
+                continue
+            loss, grad = eval(bound.statement, dict(bound.names))
+        if expected is None:
+            expected = float(loss), grad
+        np.testing.assert_allclose(float(loss), expected[0], rtol=1e-5)
+        np.testing.assert_allclose(np.asarray(grad), expected[1], rtol=2e-4, atol=1e-8)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_measures_errors_of_every_kind_of_row(dtype):
     found, _ = contenders.installed(["cyact", "NumPy"])
@@ -290,3 +308,45 @@ def test_rows_check_fails_when_a_bar_is_missed_or_nothing_was_measured():
     for key in good:
         assert not rows.check(timed, {"float32": good | {key: 2.1}})[1]
     assert not rows.check(timed, {"float32": {}})[1]
+
+
+# The page of elementwise functions
+
+def timed(function, size, ours, torch, section="elementwise"):
+    timings = {name: measure.Timing("", [seconds, 2 * seconds])
+               for name, seconds in (("cyact", ours), ("torch", torch)) if seconds}
+    timings["cyact"].ulp = 0.5
+    return measure.Case(section, function, (size,)), timings
+
+
+def test_the_page_lists_where_pytorch_is_faster():
+    results = [timed("gelu", 1 << 14, 2e-5, 1e-5), timed("gelu", 1 << 20, 1e-3, 2e-3),
+               timed("relu", 1 << 14, 1e-5, 2e-5), timed("prelu", 1 << 14, 1e-5, None)]
+    assert [line.split("|")[1].strip() for line in pages.exceptions(results)[2:]] == ["gelu, 16K"]
+    assert pages.exceptions(results[1:]) == ["Nowhere."]
+    assert pages.half_exceptions([("float16", results)]) == ["- float16: gelu 16K 0.50x."]
+
+
+def test_a_line_of_the_page_has_both_times_of_each_size():
+    lines = pages.lines_of([timed("gelu", 1 << 14, 2e-5, 1e-5), timed("gelu", 1 << 20, 1e-3, 2e-3)])
+    assert lines[2].split() == ["gelu", "1.22", "0.610", "0.50x", "0.954", "1.91", "2.00x",
+                                "0.500", "-"]
+    assert lines[-1].split()[-2:] == ["0.50x", "2.00x"]
+
+
+def test_only_what_lies_between_the_marks_is_replaced():
+    page = f"before\n{pages.BEGIN}\nold\n{pages.END}\nafter\n"
+    assert pages.replaced(page, "new") == "before\nnew\nafter\n"
+    with pytest.raises(SystemExit, match="no place"):
+        pages.replaced("a page", "new")
+
+
+@pytest.mark.parametrize("change", ["computed", "with_bias"])
+def test_changed_statements_compute_what_they_are_said_to(change):
+    case = measure.Case("elementwise", "relu", (1024,), "float16")
+    arrays = measure.make_arrays(case)
+    ours = contenders.installed(["cyact"])[0][0]
+    bound = getattr(pages, change)("cyact", ours.offer("relu", arrays, False, 1))
+    exact = np.maximum(arrays.x if change == "computed" else
+                       arrays.x.reshape(2, 512) + np.linspace(-1, 1, 512), 0)
+    np.testing.assert_allclose(bound.result(), exact, rtol=2e-3, atol=2e-3)

@@ -82,6 +82,11 @@ def test_long_rows_are_within_two_ulps(n, dtype):
         assert ulps(cyact.logsumexp(x), true).max() <= 2
 
 
+def winner(rng, n, share):
+    """One entry, and others whose exponentials are much the same and add up to a share of it."""
+    return np.append(np.log(share / max(n - 1, 1)) + 0.01 * rng.standard_normal(n - 1), 0)
+
+
 ROWS = {
     "flat": lambda rng, n: np.full(n, 1.7),
     "flat but one": lambda rng, n: np.append(np.full(n - 1, -0.3), 2.9),
@@ -92,6 +97,8 @@ ROWS = {
     "falling": lambda rng, n: -np.sort(10 * rng.standard_normal(n)),
     "far out": lambda rng, n: rng.standard_normal(n) - 1000,
     "just below 256": lambda rng, n: 255.9 + rng.uniform(-200, 0, n),
+    "an eighth for the others": lambda rng, n: winner(rng, n, 0.126),
+    "a half for the others": lambda rng, n: winner(rng, n, 0.501),
 }
 LENGTHS = [2, 3, 10, 16, 100, 256, 257, 1000, 5000]
 LONG = [32_000, 2**20]

@@ -1,16 +1,22 @@
-"""Make the polynomials of cyact/_rowmath.pxd and print their errors.
+"""Make the polynomials of cyact/_rowmath.pxd and _rowlanes.pxd, and print their errors.
 
 Each is the Chebyshev interpolant of a smooth function, computed by mpmath with 60 digits and
 rounded to double: within a factor of two of the best polynomial of its degree, which is far
-inside what the callers need. Run it with mpmath installed: python tools/constants_rows.py
+inside what the callers need. Needs mpmath: python tools/constants_rows.py; with --check, fails
+unless each constant stands in one of these files.
 """
 
+import re
 import struct
+import sys
+from pathlib import Path
 
 import mpmath as mp
 
 mp.mp.dps = 60
 LN2 = mp.log(2)
+SOURCES = [Path(__file__).parents[1] / "cyact" / name for name in ("_rowmath.pxd", "_rowlanes.pxd")]
+made, words = [], []
 
 
 def interpolate(f, low, high, degree):
@@ -39,7 +45,12 @@ def worst(error, low, high):
 def show(name, coefficients, error):
     print(f"{name}: relative error 2^{mp.nstr(error, 4)}")
     for i, c in enumerate(coefficients):
-        print(f"    {name}{i} = {c!r}")
+        tell(f"    {name}{i}", c)
+
+
+def tell(name, x):
+    print(f"{name} = {float(x)!r}")
+    made.append(float(x))
 
 
 def horner(coefficients, x):
@@ -59,8 +70,9 @@ def main():
     show("EXP_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
 
+    edge = LN2 / 16 + mp.mpf(2) ** -20
     tail = interpolate(lambda r: (mp.expm1(r) - r) / r**2 if abs(r) > 1e-12 else half,
-                       -edge, edge, 4)
+                       -edge, edge, 2)
     tail = [float(to_float32(c)) for c in tail]
     show("EXPF_", tail,
          worst(lambda r: (1 + r + r * r * horner(tail, r)) / mp.exp(r) - 1, -edge, edge))
@@ -76,12 +88,33 @@ def main():
         lambda z: z * (horner(log, z) - series(z)) / (2 + z * series(z)), mp.mpf(0), top))
 
     high = mp.floor(LN2 * mp.mpf(2) ** 41) / mp.mpf(2) ** 41
-    print("LN2_HI (41 bits: times an 11-bit integer is exact) =", repr(float(high)))
-    print("LN2_LO =", repr(float(LN2 - high)))
-    print("LOG2E =", repr(float(1 / LN2)))
-    high = mp.floor(LN2 * mp.mpf(2) ** 15) / mp.mpf(2) ** 15
-    print("LN2_HI (15 bits, for float) =", repr(float(high)))
-    print("LN2_LO =", repr(to_float32(float(LN2 - high))))
+    tell("LN2_HI (41 bits: times an 11-bit integer is exact)", high)
+    tell("LN2_LO", LN2 - high)
+    tell("LOG2E", 1 / LN2)
+    tell("8 LOG2E (float)", to_float32(float(8 / LN2)))
+    high = to_float32(float(LN2 / 8))
+    tell("LN2/8 (float)", high)
+    tell("what is missing of it", to_float32(float(LN2 / 8 - mp.mpf(high))))
+    for k in range(8):
+        exact = mp.power(2, mp.mpf(k) / 8)
+        power = to_float32(float(exact))
+        bits = struct.unpack("I", struct.pack("f", power))[0] - (127 << 23) - (k << 20)
+        words.append(bits % 2**32)
+        print(f"2^({k}/8): {words[-1]:#010x}")
+        tell("    shift", to_float32(float(mp.log(exact / power))))
+    if "--check" in sys.argv:
+        check()
+
+
+def check():
+    """Each is in one of the sources, as it is or in the fewer digits of a float32."""
+    text = "".join(source.read_text() for source in SOURCES)
+    there = {abs(float(n)) for n in re.findall(r"\d+\.\d+(?:e[-+]?\d+)?", text)}
+    there |= {to_float32(x) for x in there if x < 3e38}
+    missing = [x for x in made if abs(x) not in there]
+    missing += [f"{x:#010x}" for x in words if x and f"{x:#010x}u" not in text]
+    if missing:
+        sys.exit(f"not in {', '.join(source.name for source in SOURCES)}: {missing}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 `fit` minimises max |f(x) - P(x)/Q(x)| / |weight(x)| over an interval by the Remez exchange
 algorithm; for rationals the bilinear equations of each exchange are solved by Newton's method. Used
-by constants.py.
+by constants32.py.
 """
 
 from mpmath import cos, linspace, lu_solve, matrix, mp, mpf, pi
