@@ -22,7 +22,7 @@ GIVEN_OUTPUT = ["sigmoid", "tanh"]      # whose backward passes PyTorch computes
 # Why PyTorch is faster: instructions are those of the loops' machine code for 16 elements at
 # AVX-512, of cyact by objdump (the product with the gradient takes 6 more), of PyTorch 2.13 by
 # objdump of the addresses that perf finds hot.
-CHEAP = "about ten instructions for 16 elements; at 1M both mostly wait for memory"
+CHEAP = "4 to 10 instructions for 16 elements; at 1M both mostly wait for memory"
 REASONS = {
     ("backward", "silu"): "61 instructions, PyTorch 53, 35 of them a call of SLEEF's exp",
     ("backward", "gelu"): "83 instructions in double; PyTorch's is oneDNN's, in float, generated "
