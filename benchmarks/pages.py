@@ -6,6 +6,7 @@ with a list of where PyTorch is faster, between the two marks of the page.
 """
 
 import argparse
+import dataclasses
 import re
 import sys
 from itertools import groupby
@@ -16,19 +17,20 @@ from .__main__ import use_installed_cyact
 BEGIN, END = "<!-- begin: written by python -m benchmarks.pages -->", "<!-- end -->"
 SIZES = 16 << 10, 1 << 20
 CALL_BAR = 0.8          # of np.exp's time
+GIVEN_OUTPUT = ["sigmoid", "tanh"]      # whose backward passes PyTorch computes from f(x)
 
 # Why PyTorch is faster: instructions are those of the loops' machine code for 16 elements at
 # AVX-512, of cyact by objdump (the product with the gradient takes 6 more), of PyTorch 2.13 by
 # objdump of the addresses that perf finds hot.
-MEMORY = "both wait for memory: about ten instructions for 16 elements"
+CHEAP = "4 to 10 instructions for 16 elements; at 1M both mostly wait for memory"
 REASONS = {
     ("backward", "silu"): "61 instructions, PyTorch 53, 35 of them a call of SLEEF's exp",
     ("backward", "gelu"): "83 instructions in double; PyTorch's is oneDNN's, in float, generated "
                           "at run time",
-    ("backward", "sigmoid"): "47 instructions from x; PyTorch has f(x) already and takes 6; from "
-                             "`output=` cyact takes 6, too",
-    ("backward", "tanh"): "48 instructions from x; PyTorch has f(x) already; from `output=` cyact "
-                          "takes 6",
+    ("backward", "sigmoid"): "47 instructions from x; PyTorch is given f(x) and takes 6: see the "
+                             "table of passes from the output",
+    ("backward", "tanh"): "48 instructions from x; PyTorch is given f(x): see the table of passes "
+                          "from the output",
     ("backward", "log_sigmoid"): "45 instructions from x; PyTorch 16, for its forward pass has "
                                  "stored e^-|x| in an array",
     ("backward", "elu"): "42 instructions",
@@ -84,6 +86,16 @@ def with_bias(name, bound):
     return bound._replace(statement=f"torch.add(a, b, out=x); {bound.statement}", names=names)
 
 
+def from_output(name, bound):
+    """Cyact's backward pass from f(x), which PyTorch's are given anyhow."""
+    if name != "cyact":
+        return bound
+    names = bound.names
+    function = re.search(r"backward\.(\w+)", bound.statement)[1]
+    return bound._replace(statement=bound.statement.replace("(g, x", "(g, output=s"),
+                          names=names | {"s": getattr(names["cyact"], function)(names["x"])})
+
+
 def unchanged(name, bound):
     del name
     return bound
@@ -102,14 +114,19 @@ def measured(options, contenders, progress):
                    ("values before they are known", computed, SIZES[:1]),
                    ("values with bias=", with_bias, SIZES))
                for dtype in halves]
+    tables += [(f"{dtype}, backward passes from the output", "backward", dtype, SIZES, from_output)
+               for dtype in ["float32", *halves]]
     errors = measure.Errors(contenders)
     found = []
     for title, what, dtype, sizes, change in progress(tables):
         results = []
-        for case in measure.plan([what], options.functions, [], sizes, [dtype], [1], [False]):
+        functions = [f for f in options.functions if change is not from_output or f in GIVEN_OUTPUT]
+        for case in measure.plan([what], functions, [], sizes, [dtype], [1], [False]):
             timings = measure.run_case(case, contenders, (options.rounds, 5 * options.rounds),
                                        options.seconds, change)
-            if dtype == "float32":
+            if change is from_output:
+                case = dataclasses.replace(case, function=f"{case.function} from f(x)")
+            elif dtype == "float32":
                 for name, (largest, _) in errors.of(case).items():
                     if name in timings:
                         timings[name].ulp = largest
@@ -192,7 +209,7 @@ def exceptions(results):
             continue
         ours, torch = timings["cyact"], timings["torch"]
         what = "backward of " if case.section == "backward" else ""
-        why = REASONS.get((case.section, case.function), MEMORY)
+        why = REASONS.get((case.section, case.function), CHEAP)
         lines.append(
             f"| {what}{case.function}, {report.size_name(case.size)} "
             f"| {report.short(nanoseconds(case, ours))} "

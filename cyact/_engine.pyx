@@ -468,7 +468,7 @@ cdef enum:
     HALVES = 65536
     REMEMBERED = 16           # functions, with their parameters; 256 KB each at most
 
-cdef double KNOWN_COST = 0.2  # nanoseconds an element
+cdef double KNOWN_COST = 0.1875  # nanoseconds an element
 
 cdef struct Memory:
     const Op* op

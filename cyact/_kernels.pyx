@@ -1646,7 +1646,7 @@ cdef int add(const char* name, int nparams, double cost,
     KERNELS.count += 1
     op.name = name
     op.nparams = nparams
-    op.cost = cost
+    op.cost = <int> (64 * cost + 0.5) / 64.0        # see choose() in _threads.pyx
     op.kernels[VALUE][FLOAT32] = <kernel_t> value32
     op.kernels[VALUE][FLOAT64] = <kernel_t> value64
     op.kernels[DERIVATIVE][FLOAT32] = <kernel_t> derivative32

@@ -139,7 +139,7 @@ cdef dict POINTWISE = {
     "binary_cross_entropy": (BINARY_CROSS_ENTROPY, 1.5),
     "binary_cross_entropy_with_logits": (BINARY_CROSS_ENTROPY_WITH_LOGITS, 1.0),
     "kl_div": (KL_DIV, 1.0),
-    "kl_div of logarithms": (KL_DIV_LOG_TARGET, 0.8),
+    "kl_div of logarithms": (KL_DIV_LOG_TARGET, 0.75),
 }
 
 
@@ -633,7 +633,7 @@ def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, do
     call.x_item = g.rows.x_item
     call.y_row = g.rows.y_row
     call.y_item = g.rows.y_item
-    work = 5.0 * len(loss) + (0 if y is None else 0.1 * cnp.PyArray_SIZE(x))
+    work = 5.0 * len(loss) + (0 if y is None else 0.125 * cnp.PyArray_SIZE(x))
     with nogil:
         nll_blocks(&g, &call, target, class_weights, scale, loss,
                    min(rows_a_piece(&g.rows), g.rows.rows), _threads.choose(work))

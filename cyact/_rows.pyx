@@ -1197,9 +1197,9 @@ ROW_OPS[0] = RowOp(name=b"softmax", cost=0.5, value=run_softmax, backward=softma
                    from_output=softmax_from_output)
 ROW_OPS[1] = RowOp(name=b"log_softmax", cost=0.5, value=run_log_softmax,
                    backward=log_softmax_backward, from_output=log_softmax_from_output)
-ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.8, value=run_logsumexp,
+ROW_OPS[2] = RowOp(name=b"logsumexp", cost=0.75, value=run_logsumexp,
                    backward=logsumexp_backward, from_output=NULL)
-ROW_OPS[3] = RowOp(name=b"logmeanexp", cost=0.8, value=run_logmeanexp,
+ROW_OPS[3] = RowOp(name=b"logmeanexp", cost=0.75, value=run_logmeanexp,
                    backward=logsumexp_backward, from_output=NULL)
 ROW_KERNELS.ops.abi = ABI
 ROW_KERNELS.ops.count = 4

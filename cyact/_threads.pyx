@@ -43,10 +43,10 @@ cdef extern from *:
 
 cdef enum:
     LARGEST = 1024   # more threads than any machine has; OpenMP ends the process beyond its limit
-
-# A thread has to have this much to do to be worth waking. Measured break-even between one and
-# two threads is 2,000 to 256,000 elements, by OpenMP's wait policy: be conservative.
-cdef double GRAIN = 25_000.0
+    # A thread has to have this much to do, in nanoseconds, to be worth waking. Measured break-even
+    # between one and two threads is 2,000 to 256,000 elements, by OpenMP's wait policy: be
+    # conservative.
+    GRAIN = 25_000
 
 cdef int preferred = 0      # set_num_threads
 cdef int quota = 0          # the control group's, 0 when there is none
@@ -65,12 +65,15 @@ cdef int limit() noexcept nogil:
 
 
 cdef int choose(double nanoseconds) noexcept nogil:
-    """Threads for a call that takes one thread about this long."""
-    cdef double useful = nanoseconds / GRAIN
+    """Threads for a call that takes one thread about this long.
+
+    Costs are whole 64ths, so that sizes times costs are exact, and so is this: a call leaves
+    the status flag of inexact results as it was.
+    """
+    cdef long long useful = <long long> (64 * nanoseconds) // (64 * GRAIN)
     if useful < 2:
         return 1
-    cdef int n = limit()
-    return n if n < useful else <int> useful
+    return <int> min(<long long> limit(), useful)
 
 
 cdef int checked(str function, n) except -1:
