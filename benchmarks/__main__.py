@@ -29,6 +29,16 @@ def use_installed_cyact():
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)] + here[:1]
 
 
+def progress_bar():
+    """tqdm, or where it is missing a stand-in that shows nothing."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        def tqdm(iterable, **_):
+            return iterable
+    return tqdm
+
+
 def size(text):
     match = re.fullmatch(r"(\d+)([KMkm]?)", text)
     number = match and int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2].lower()]
@@ -117,11 +127,7 @@ def cases_of(options):
 def main(argv=None):
     use_installed_cyact()
     options = arguments(argv)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        def tqdm(iterable, **_):
-            return iterable
+    tqdm = progress_bar()
     from . import contenders, measure, report
 
     if options.check and not options.contenders:

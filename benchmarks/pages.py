@@ -12,7 +12,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from .__main__ import use_installed_cyact
+from .__main__ import progress_bar, use_installed_cyact
 
 BEGIN, END = "<!-- begin: written by python -m benchmarks.pages -->", "<!-- end -->"
 SIZES = 16 << 10, 1 << 20
@@ -289,11 +289,7 @@ def replaced(page, text):
 def main(argv=None):
     use_installed_cyact()
     options = arguments(argv)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        def tqdm(iterable, **_):
-            return iterable
+    tqdm = progress_bar()
     from . import contenders, report
 
     found, missing = contenders.installed(["cyact", "torch"])

@@ -41,6 +41,7 @@ from cyact._abi cimport (
     Copy,
     LossKernels,
     Pointwise,
+    itemsize,
     loss_kernel_t,
 )
 # Written so, Cython sees that this module is out of date when one of those is changed.
@@ -123,11 +124,6 @@ cdef void copy_items(const char* x, Py_ssize_t step, int dtype, real* to,
         cast(x, step, to, n, <long long> 0)
     else:
         cast(x, step, to, n, <unsigned long long> 0)
-
-
-cdef inline Py_ssize_t itemsize(int dtype) noexcept nogil:
-    """Of a float dtype."""
-    return 4 if dtype == FLOAT32 else 8 if dtype == FLOAT64 else 2
 
 
 # One element's loss and gradient. What the loops pass in besides the entries: literal bounds

@@ -24,11 +24,14 @@ from cyact._abi cimport (
     FLOAT32,
     FLOAT64,
     LANES,
+    MAX_DIMENSIONS,
+    MAX_PARAMETERS,
     Packing,
     RowKernels,
     RowOp,
     RowOps,
     Rows,
+    itemsize,
     row_kernel_t,
 )
 from cyact._engine cimport STREAM, dtype_of
@@ -51,8 +54,6 @@ ctypedef fused stored:
     unsigned short
 
 cdef enum:
-    MAX_PARAMETERS = 5
-    MAX_DIMENSIONS = 64        # NumPy's own limit
     BLOCK = 16384              # elements a thread takes at a time, in whole rows
     LONGEST = 65536            # a row of more does not stay in the cache beside its results
 
@@ -269,13 +270,13 @@ cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil
 
 cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
     """Whether the cache cannot keep so many results, and does not hold their memory already."""
-    cdef Py_ssize_t size = 8 if g.rows.dtype == FLOAT64 else 4
+    cdef Py_ssize_t size = itemsize(g.rows.dtype)
     return 2 * count * size > STREAM and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
 
 
 cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
     """Whether rows follow each other, and stay in the cache beside their results."""
-    cdef Py_ssize_t size = 8 if g.rows.dtype == FLOAT64 else 4
+    cdef Py_ssize_t size = itemsize(g.rows.dtype)
     return (g.rows.n <= LONGEST and task.y_items == g.rows.n and g.rows.x_item == size
             and g.rows.y_item == size and g.rows.y_row == g.rows.n * size)
 

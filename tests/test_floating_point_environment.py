@@ -91,19 +91,23 @@ def calls(case, x):
 DIRECT = [*DTYPES, *HALVES]
 
 
+def assert_flags_stay(cpu, call, what):
+    call()                                # what is imported or made once
+    for flags in (0, cpu.all_flags()):
+        cpu.set_flags(flags)
+        call()
+        found = cpu.flags()
+        cpu.set_flags(0)
+        assert found & cpu.all_flags() == flags, (what, flags, found)
+
+
 @pytest.mark.parametrize("dtype", DIRECT, ids=lambda d: d.__name__)
 @pytest.mark.parametrize("case", KERNELS, ids=str)
 def test_status_flags_are_left_as_found(case, dtype, cpu):
     with np.errstate(all="ignore"):
         x = sample(dtype, 300)
         for what, call in calls(case, x):
-            call()                                # what is imported or made once
-            for flags in (0, cpu.all_flags()):
-                cpu.set_flags(flags)
-                call()
-                found = cpu.flags()
-                cpu.set_flags(0)
-                assert found & cpu.all_flags() == flags, (what, flags, found)
+            assert_flags_stay(cpu, call, what)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
@@ -115,13 +119,7 @@ def test_status_flags_are_left_as_found_by_rows(name, dtype, cpu):
         grad = np.ones_like(y)
         for call in (lambda: getattr(cyact, name)(x), lambda: getattr(cyact, name)(x, axis=0),
                      lambda: getattr(cyact.backward, name)(grad, x)):
-            call()                                # what is imported or made once
-            for flags in (0, cpu.all_flags()):
-                cpu.set_flags(flags)
-                call()
-                found = cpu.flags()
-                cpu.set_flags(0)
-                assert found & cpu.all_flags() == flags, (flags, found)
+            assert_flags_stay(cpu, call, name)
 
 
 # Flush to zero
