@@ -21,6 +21,8 @@ LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
 # What takes longest to compile comes first: the last to be done then is short.
 PER_LEVEL = ["_rows", "_kernels", "_sparse", "_losses"]
 SHARED = ["_engine", "_row_engine", "_loss_engine", "_threads", "_cpu"]
+# Python as it stands, compiled: a call of few elements saves an eighth of its time.
+PYTHON = ["elementwise"]
 
 # No -ffast-math, not even in part: it reassociates the rounding tricks away, drops NaN
 # handling and switches subnormals off for the whole process at link time. Contraction is
@@ -44,6 +46,11 @@ DIRECTIVES = {
     "initializedcheck": False,
     "freethreading_compatible": True,
 }
+PYTHON_DIRECTIVES = {
+    "language_level": 3,
+    "annotation_typing": False,
+    "freethreading_compatible": True,
+}
 
 
 def flags(msvc, level):
@@ -61,7 +68,8 @@ def placeholders():
     """Name every module, so that metadata and sdists need neither Cython nor NumPy."""
     modules = [(f"{name}_{level}", name) for name in PER_LEVEL for level in LEVELS]
     modules += [(name, name) for name in SHARED]
-    return [Extension(f"cyact.{module}", [f"cyact/{name}.pyx"]) for module, name in modules]
+    return [Extension(f"cyact.{module}", [f"cyact/{name}.pyx"]) for module, name in modules] + [
+        Extension(f"cyact.{name}", [f"cyact/{name}.py"]) for name in PYTHON]
 
 
 class BuildExt(build_ext):
@@ -144,7 +152,7 @@ def translate(extension):
     level = extension.name.rpartition("_")[2]
     folder = Path("build", "cython", level if level in LEVELS else "shared")
     cythonize([Extension(extension.name, [str(source)])], build_dir=str(folder), quiet=True,
-              compiler_directives=DIRECTIVES)
+              compiler_directives=PYTHON_DIRECTIVES if source.suffix == ".py" else DIRECTIVES)
     translated = folder / source.with_suffix(".c")
     text = restricted(translated.read_text(encoding="utf-8"), RESTRICTED.get(source.stem, []))
     compiled = translated.with_name(f"{source.stem}_.c")

@@ -4,8 +4,8 @@ A docstring in elementwise.py holds ``{x}``, ``{keywords}``, ``{returns}`` and `
 where these belong, and ``{error}`` for the error bound, with what was measured of it.
 """
 
+import inspect
 import re
-import sys
 from typing import TypeVar
 
 from cyact._errors import ERRORS, INTERIOR_ZERO
@@ -278,9 +278,7 @@ def fill(block: list[str]) -> list[str]:
 def documented(function: F) -> F:
     """Put the shared parts into a function's docstring."""
     if function.__doc__:                    # python -OO drops it
-        doc = function.__doc__
-        if sys.version_info < (3, 13):      # which takes the indentation off by itself
-            doc = "\n".join(line.removeprefix("    ") for line in doc.split("\n"))
+        doc = inspect.cleandoc(function.__doc__)    # which Python 3.13 has done, Cython not
         for name, text in PARTS.items():
             doc = doc.replace(f"{{{name}}}", text)
         code = function.__code__
