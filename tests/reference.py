@@ -33,6 +33,13 @@ def precisely(function):
     return run
 
 
+def true_values(function, x, numbers):
+    """The same of each number of an array."""
+    with mp.workprec(MP):
+        numbers = [mpf(v) for v in numbers]
+        return [function(mpf(v), *numbers) for v in np.asarray(x, np.float64).tolist()]
+
+
 # mpmath building blocks, without cancellation
 
 def _sigmoid(z):
@@ -938,22 +945,28 @@ def mp_ulps(y, true, floor=0.0, dtype=None):
     digits, lowest, highest = FORMATS[np.dtype(dtype or np.asarray(y).dtype).name]
     errors = np.zeros(len(y))
     with mp.workprec(2 * MP):
-        limit, least = mp.ldexp(ONE, highest), max(mpf(floor), mp.ldexp(ONE, lowest))
-        for i, (v, t) in enumerate(zip(y, true, strict=True)):
-            if np.isnan(v) or mp.isnan(t):
-                errors[i] = 0 if np.isnan(v) and mp.isnan(t) else np.inf
-                continue
-            v = exactly(v) if np.isfinite(v) else limit * int(np.sign(v))
-            if abs(t) >= limit:
+        limit, least = mp.ldexp(ONE, highest), mp.mag(max(mpf(floor), mp.ldexp(ONE, lowest)))
+        for i, (v, t) in enumerate(zip(exactly(y), true, strict=True)):
+            if mp.isnan(v) or mp.isnan(t):
+                errors[i] = 0 if mp.isnan(v) and mp.isnan(t) else np.inf
+            elif abs(t) >= limit:
                 errors[i] = 0 if abs(v) >= limit and mp.sign(v) == mp.sign(t) else np.inf
             else:
-                exponent = mp.frexp(max(abs(t), least))[1] - 1
-                errors[i] = mp.ldexp(abs(v - t), digits - exponent)
+                v = max(min(v, limit), -limit)
+                errors[i] = mp.ldexp(abs(v - t), digits + 1 - max(mp.mag(t), least))
     return errors
 
 
-def exactly(v):
-    """A finite NumPy float, longdouble too, as an mpmath number."""
-    fraction, exponent = np.frexp(v)
-    high = float(fraction)
-    return mp.ldexp(mpf(high) + mpf(float(fraction - type(v)(high))), int(exponent))
+def exactly(y):
+    """NumPy floats, longdouble too, as mpmath numbers."""
+    y = np.asarray(y)
+    if y.dtype != np.longdouble:
+        return map(mpf, y.astype(np.float64).tolist())
+    fractions, exponents = np.frexp(y)
+    high = fractions.astype(np.float64)
+    low = np.subtract(fractions, high, out=np.zeros_like(y), where=np.isfinite(y))
+    return map(longdouble, high.tolist(), low.astype(np.float64).tolist(), exponents.tolist())
+
+
+def longdouble(high, low, exponent):
+    return mp.ldexp(mpf(high) + mpf(low), exponent)

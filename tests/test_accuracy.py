@@ -13,7 +13,7 @@ import pytest
 import reference
 from cases import DTYPES, ELEMENTWISE, inputs
 from mpmath import mp
-from reference import BOUND, in_wider, least, mp_ulps, precisely, ulps
+from reference import BOUND, in_wider, least, mp_ulps, true_values, ulps
 
 pytestmark = pytest.mark.levels
 
@@ -38,11 +38,6 @@ def seed(case, dtype):
 
 def points(case, dtype, count):
     return inputs(dtype, count, case.reference.interesting(*case.numbers), seed(case, dtype))
-
-
-def true_values(function, x, numbers):
-    function = precisely(function)
-    return [function(float(v), *numbers) for v in x]
 
 
 @by_dtype

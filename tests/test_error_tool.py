@@ -231,8 +231,7 @@ class TestWhatIsCommitted:
                     row = known[tool.key("cyact", case, what, dtype)]
                     x = np.array([float.fromhex(v) for v in row["worst"]], dtype)
                     y = getattr(case, what)(x)
-                    true = [reference.precisely(getattr(case.reference, what))(float(v),
-                            *case.numbers) for v in x]
+                    true = reference.true_values(getattr(case.reference, what), x, case.numbers)
                     floor = reference.least(case, what, x.dtype.type)
                     errors = reference.mp_ulps(y, true, floor)
                     assert math.isclose(errors.max(), row["error"], abs_tol=0.3)

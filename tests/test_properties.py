@@ -7,7 +7,7 @@ from cases import KERNELS, REDUCING, ROWS, Case, same_bits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference import BOUND, CROSSING, INTERIOR_ZERO, mp_ulps, precisely, ulps
+from reference import BOUND, CROSSING, INTERIOR_ZERO, mp_ulps, true_values, ulps
 
 import cyact
 
@@ -118,10 +118,10 @@ def test_values_and_derivatives_for_any_parameters(name, data):
     dtype = data.draw(floats)
     case = Case(name, data.draw(parameters(name)))
     x = np.array(data.draw(st.lists(numbers(dtype), min_size=1, max_size=8)), dtype)
-    true = [precisely(case.reference.value)(float(v), *case.numbers) for v in x]
+    true = true_values(case.reference.value, x, case.numbers)
     floor = CROSSING[dtype] * case.reference.terms(*case.numbers)
     assert mp_ulps(case.value(x), true, floor).max() <= BOUND[dtype]
-    true = [precisely(case.reference.derivative)(float(v), *case.numbers) for v in x]
+    true = true_values(case.reference.derivative, x, case.numbers)
     floor = INTERIOR_ZERO[dtype] * case.reference.interior_zero
     assert mp_ulps(case.derivative(x), true, floor).max() <= BOUND[dtype]
 
