@@ -4,8 +4,8 @@ A docstring in elementwise.py holds ``{x}``, ``{keywords}``, ``{returns}`` and `
 where these belong, and ``{error}`` for the error bound, with what was measured of it.
 """
 
-import inspect
 import re
+import textwrap
 from typing import TypeVar
 
 from cyact._errors import ERRORS, INTERIOR_ZERO
@@ -278,7 +278,8 @@ def fill(block: list[str]) -> list[str]:
 def documented(function: F) -> F:
     """Put the shared parts into a function's docstring."""
     if function.__doc__:                    # python -OO drops it
-        doc = inspect.cleandoc(function.__doc__)    # which Python 3.13 has done, Cython not
+        first, _, rest = function.__doc__.partition("\n")
+        doc = f"{first}\n{textwrap.dedent(rest)}"       # Python 3.13 has done so, Cython not
         for name, text in PARTS.items():
             doc = doc.replace(f"{{{name}}}", text)
         code = function.__code__
