@@ -23,24 +23,25 @@ def _is(x, module, *classes):
     return module is not None and isinstance(x, tuple(getattr(module, c) for c in classes))
 
 
-def along_axis(function, x, axis, out, dtype, /, *params, keepdims=False, **arrays):
+def along_axis(function, x, axis, out, dtype, where, bias, /, *params, **options):
     """``function.value`` for any array type; with `out` given, the result is that ndarray."""
     if type(x) is np.ndarray or out is not None:
-        return function.value(x, axis, out, dtype, *params, keepdims=keepdims, **arrays)
-    if "added" not in arrays and _is_split(function, x, axis):
-        _check(function, function.name, x, params, **arrays)
+        return function.value(x, axis, out, dtype, where, bias, *params, **options)
+    arrays = {"where": where, "bias": bias, "added": options.get("added")}
+    keepdims = options.get("keepdims", False)
+    if arrays["added"] is None and _is_split(function, x, axis):
+        _check(function, function.name, x, params, where, bias)
         return _lazy_rows.value(function.name, x, _axes(function.name, x, axis), dtype, *params,
-                                keepdims=keepdims, **arrays)
+                                keepdims=keepdims, where=where, bias=bias)
     run = partial(_value, function.name, dtype, params, keepdims)
     return _wrapped(run, function, x, arrays, axis, function.reduces, keepdims)
 
 
-def backward(function, grad, x, output, axis, out, /, *params, where=None, bias=None):
+def backward(function, grad, x, output, axis, out, where, bias, /, *params):
     """``function.backward`` for any array type; the result has the type of x (or output)."""
     given = x if output is None else output
     if type(given) is np.ndarray or given is None or out is not None:
-        return function.backward(_plain(grad), x, output, axis, out, *params, where=where,
-                                 bias=bias)
+        return function.backward(_plain(grad), x, output, axis, out, where, bias, *params)
     arrays = {"grad": grad, "where": where, "bias": bias}
     if _is_split(function, given, axis):
         return _split_backward(function, given, output is not None, axis, params, **arrays)
@@ -90,13 +91,14 @@ def _check(function, name, x, params, where=None, bias=None):
 
 # Module-level and called with plain arguments, so that Dask can send them to other processes.
 
-def _value(name, dtype, params, keepdims, x, axis, **arrays):
-    return _function(name).value(x, axis, None, dtype, *params, keepdims=keepdims, **arrays)
+def _value(name, dtype, params, keepdims, x, axis, where=None, bias=None, added=None):
+    return _function(name).value(x, axis, None, dtype, where, bias, *params, keepdims=keepdims,
+                                 added=added)
 
 
-def _gradient(name, from_output, params, x, axis, grad, **arrays):
+def _gradient(name, from_output, params, x, axis, grad, where=None, bias=None):
     x, output = (None, x) if from_output else (x, None)
-    return _function(name).gradient(grad, x, output, axis, None, *params, **arrays)
+    return _function(name).gradient(grad, x, output, axis, None, where, bias, *params)
 
 
 def _function(name):

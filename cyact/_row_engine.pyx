@@ -48,6 +48,9 @@ from cyact._engine import (
 
 cnp.import_array()
 
+cdef extern from "numpy/arrayobject.h":
+    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, void*, int)
+
 ctypedef fused stored:
     float
     double
@@ -513,6 +516,11 @@ cdef inline bint ready(cnp.ndarray x) noexcept:
     return cnp.PyArray_ISBEHAVED_RO(x) and dtype_of(x) >= 0
 
 
+cdef inline cnp.ndarray alike(cnp.ndarray x):
+    """np.empty_like(x), at once."""
+    return PyArray_NewLikeArray(x, cnp.NPY_KEEPORDER, NULL, 0)
+
+
 cpdef object mask_array(str function, where, shape):
     """`where` as an array of x's shape."""
     if where is None:
@@ -616,8 +624,7 @@ cdef class RowFunction:
         task.blank = self.blank
         return 0
 
-    def value(self, x, axis, out, dtype, *params, where=None, bias=None, added=None,
-              bint keepdims=False):
+    def value(self, x, axis, out, dtype, where, bias, *params, added=None, bint keepdims=False):
         """f along axis; a function that reduces drops the axis unless keepdims.
 
         `added`: instead of a bias, an array of x's shape, of the dtype computed in.
@@ -628,8 +635,12 @@ cdef class RowFunction:
         self.begin(&task, self.op.value, p, params)
         x = working(self.name, x, dtype)
         numbers = axis_numbers(self.name, x, axis, self.several)
-        mask = mask_array(self.name, where, x.shape)
+        mask = None if where is None else mask_array(self.name, where, x.shape)
         bias = spread(self.name, bias, x) if added is None else added
+        if out is None and not self.reduces and type(numbers) is int:
+            y = alike(x)
+            self.run(&task, p, numbers, x, y, mask, bias)
+            return y
         shape = kept = x.shape
         if self.reduces:
             kept = without(shape, numbers, True)
@@ -660,12 +671,12 @@ cdef class RowFunction:
         over_rows(task, axis, x, y, None, mask, bias)
         return 0
 
-    def backward(self, grad, x, output, axis, out, *params, where=None, bias=None):
+    def backward(self, grad, x, output, axis, out, where, bias, *params):
         """The gradient with respect to x; with `bias`, its too."""
-        dx = self.gradient(grad, x, output, axis, out, *params, where=where, bias=bias)
+        dx = self.gradient(grad, x, output, axis, out, where, bias, *params)
         return dx if bias is None else (dx, bias_gradient(dx, np.asarray(bias)))
 
-    def gradient(self, grad, x, output, axis, out, *params, where=None, bias=None):
+    def gradient(self, grad, x, output, axis, out, where, bias, *params):
         """The gradient with respect to x, from x or from the output."""
         cdef Pass task
         cdef double p[MAX_PARAMETERS]
@@ -685,9 +696,11 @@ cdef class RowFunction:
             task.hidden = self.blank
         grad = as_array(function, grad)
         x = as_array(function, x if output is None else output)
-        dtype = np.result_type(result_dtype(function, grad.dtype), result_dtype(function, x.dtype))
-        x = working(function, x, dtype)
-        grad = working(function, grad, dtype)
+        if not (ready(x) and ready(grad) and dtype_of(x) == dtype_of(grad)):
+            dtype = np.result_type(result_dtype(function, grad.dtype),
+                                   result_dtype(function, x.dtype))
+            x = working(function, x, dtype)
+            grad = working(function, grad, dtype)
         numbers = axis_numbers(function, x, axis, self.several)
         wanted = x.shape
         if self.reduces:
@@ -699,12 +712,13 @@ cdef class RowFunction:
         if grad.shape != wanted:
             raise ValueError(f"{function}: grad must have the shape of the result {wanted}, "
                              f"got {grad.shape}")
-        mask, added = mask_array(function, where, x.shape), spread(function, bias, x)
+        mask = None if where is None else mask_array(function, where, x.shape)
+        added = spread(function, bias, x)
         if output is not None:
             added = None              # it is in the output
         if type(numbers) is not int:
             if out is not None:
-                check_out(function, out, x.shape, dtype)
+                check_out(function, out, x.shape, x.dtype)
             joined = Joined(x.shape, numbers)
             x, grad = joined.rows(x), joined.rows(grad)
             y = np.empty_like(x)
@@ -730,10 +744,10 @@ cdef class RowFunction:
         return y
 
 
-cpdef tuple without(shape, numbers, bint keepdims):
+cpdef tuple without(tuple shape, numbers, bint keepdims):
     """The shape of a result that has one entry for each row."""
     if type(numbers) is int:
-        numbers = (numbers,)
+        return shape[:numbers] + ((1,) if keepdims else ()) + shape[numbers + 1:]
     if keepdims:
         return tuple([1 if i in numbers else length for i, length in enumerate(shape)])
     return tuple([length for i, length in enumerate(shape) if i not in numbers])
@@ -750,7 +764,7 @@ cdef tuple destination(str function, x, out, shape, kept):
     """The array to return, and the one to compute into (seen as `kept`): its view if it can be."""
     if out is None:
         if shape == x.shape:
-            out = np.empty_like(x)
+            out = alike(x)
             return out, out
         out = np.empty(shape, x.dtype)
     else:
@@ -767,6 +781,6 @@ cdef tuple destination(str function, x, out, shape, kept):
 
 cdef object finish(result, y, bint fresh):
     """`result` with y in it; a NumPy scalar for 0-d, unless the caller gave the array."""
-    if result is not y and not np.may_share_memory(result, y):
+    if result is not y and y.base is not result and not np.may_share_memory(result, y):
         np.copyto(result, y.reshape(result.shape), casting="same_kind")
     return result[()] if fresh and result.ndim == 0 else result

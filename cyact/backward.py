@@ -37,8 +37,7 @@ def softmax(
     >>> cyact.backward.softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
-    return _interop.backward(_softmax, grad, x, output, axis, out, temperature, where=where,
-                             bias=bias)
+    return _interop.backward(_softmax, grad, x, output, axis, out, where, bias, temperature)
 
 
 @documented
@@ -57,8 +56,7 @@ def log_softmax(
     >>> cyact.backward.log_softmax([1.0, 0.0], [0.0, 0.0])
     array([ 0.5, -0.5])
     """
-    return _interop.backward(_log_softmax, grad, x, output, axis, out, temperature, where=where,
-                             bias=bias)
+    return _interop.backward(_log_softmax, grad, x, output, axis, out, where, bias, temperature)
 
 
 @documented
@@ -77,7 +75,7 @@ def softmin(
     >>> cyact.backward.softmin([1.0, 0.0], [0.0, 0.0])
     array([-0.25,  0.25])
     """
-    return _interop.backward(_softmin, grad, x, output, axis, out, where=where, bias=bias)
+    return _interop.backward(_softmin, grad, x, output, axis, out, where, bias)
 
 
 @documented
@@ -108,7 +106,7 @@ def logsumexp(
     """
     if b is not None:
         return sparse.logsumexp_backward_of_weighted(grad, x, b, axis, where, bias, out)
-    return _interop.backward(_logsumexp, grad, x, None, axis, out, where=where, bias=bias)
+    return _interop.backward(_logsumexp, grad, x, None, axis, out, where, bias)
 
 
 @documented
@@ -127,7 +125,7 @@ def logmeanexp(
     >>> cyact.backward.logmeanexp(2.0, [0.0, 0.0])
     array([1., 1.])
     """
-    return _interop.backward(_logmeanexp, grad, x, None, axis, out, where=where, bias=bias)
+    return _interop.backward(_logmeanexp, grad, x, None, axis, out, where, bias)
 
 
 @documented
@@ -145,7 +143,7 @@ def hardmax(
     >>> cyact.backward.hardmax([1.0, 1.0], [0.0, 2.0])
     array([0., 0.])
     """
-    return _interop.backward(sparse._hardmax, grad, x, None, axis, out, where=where, bias=bias)
+    return _interop.backward(sparse._hardmax, grad, x, None, axis, out, where, bias)
 
 
 @documented
@@ -166,8 +164,7 @@ def sparsemax(
     >>> cyact.backward.sparsemax([1.0, 0.0, 5.0], [1.0, 0.5, -1.0])
     array([ 0.5, -0.5,  0. ])
     """
-    return _interop.backward(sparse._sparsemax, grad, x, output, axis, out, where=where,
-                             bias=bias)
+    return _interop.backward(sparse._sparsemax, grad, x, output, axis, out, where, bias)
 
 
 @documented
@@ -188,7 +185,7 @@ def entmax15(
     >>> cyact.backward.entmax15([1.0, 0.0, 5.0], [0.0, 0.0, -3.0]).round(4)
     array([ 0.3536, -0.3536,  0.    ])
     """
-    return _interop.backward(sparse._entmax15, grad, x, output, axis, out, where=where, bias=bias)
+    return _interop.backward(sparse._entmax15, grad, x, output, axis, out, where, bias)
 
 
 @documented
@@ -233,8 +230,8 @@ def gumbel_softmax(
     >>> cyact.backward.gumbel_softmax([1.0, 0.0], output=[0.5, 0.5])
     array([ 0.25, -0.25])
     """
-    return _interop.backward(sampling._gumbel_softmax, grad, None, output, axis, out, tau,
-                             where=where, bias=bias)
+    return _interop.backward(sampling._gumbel_softmax, grad, None, output, axis, out, where,
+                             bias, tau)
 
 
 @documented
@@ -256,8 +253,7 @@ def entmax(
     >>> cyact.backward.entmax([1.0, 0.0, 5.0], [0.0, 0.0, -9.0], 1.75).round(4)
     array([ 0.4204, -0.4204,  0.    ])
     """
-    return _interop.backward(sparse._entmax, grad, x, output, axis, out, alpha, where=where,
-                             bias=bias)
+    return _interop.backward(sparse._entmax, grad, x, output, axis, out, where, bias, alpha)
 
 
 @documented

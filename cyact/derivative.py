@@ -286,7 +286,7 @@ def _probabilities(function, row_function, x, axis, where, bias, dtype, *params)
     if bias is not None:                # rounded as the function rounds it
         wide = np.float64 if dtype == np.float64 else np.float32
         x = elementwise.identity(x, bias=bias, dtype=wide)
-    p = row_function.value(x, axes[0], None, np.float64, *params, where=where)
+    p = row_function.value(x, axes[0], None, np.float64, where, None, *params)
     return np.ascontiguousarray(np.moveaxis(p, axes[0], -1)), dtype
 
 

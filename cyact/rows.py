@@ -63,7 +63,7 @@ def softmax(
     >>> cyact.softmax([1.0, 7.0, 1.0], where=[True, False, True])
     array([0.5, 0. , 0.5])
     """
-    return _interop.along_axis(_softmax, x, axis, out, dtype, temperature, where=where, bias=bias)
+    return _interop.along_axis(_softmax, x, axis, out, dtype, where, bias, temperature)
 
 
 @documented
@@ -102,8 +102,7 @@ def log_softmax(
     >>> cyact.log_softmax([0.0, -20.0])
     array([-2.06115362e-09, -2.00000000e+01])
     """
-    return _interop.along_axis(_log_softmax, x, axis, out, dtype, temperature, where=where,
-                               bias=bias)
+    return _interop.along_axis(_log_softmax, x, axis, out, dtype, where, bias, temperature)
 
 
 @documented
@@ -133,7 +132,7 @@ def softmin(
     >>> cyact.softmin([-0.5, 1.2, -0.1, 2.4]).round(2)
     array([0.52, 0.1 , 0.35, 0.03])
     """
-    return _interop.along_axis(_softmin, x, axis, out, dtype, where=where, bias=bias)
+    return _interop.along_axis(_softmin, x, axis, out, dtype, where, bias)
 
 
 @documented
@@ -185,8 +184,7 @@ def logsumexp(
     if b is not None or return_sign:
         return sparse.logsumexp_of_weighted(x, 1.0 if b is None else b, axis, keepdims,
                                             return_sign, where, bias, out, dtype)
-    return _interop.along_axis(_logsumexp, x, axis, out, dtype, keepdims=keepdims, where=where,
-                               bias=bias)
+    return _interop.along_axis(_logsumexp, x, axis, out, dtype, where, bias, keepdims=keepdims)
 
 
 @documented
@@ -215,5 +213,4 @@ def logmeanexp(
     >>> float(cyact.logmeanexp([1000.0, 1000.0]))
     1000.0
     """
-    return _interop.along_axis(_logmeanexp, x, axis, out, dtype, keepdims=keepdims, where=where,
-                               bias=bias)
+    return _interop.along_axis(_logmeanexp, x, axis, out, dtype, where, bias, keepdims=keepdims)

@@ -78,7 +78,7 @@ def gumbel_softmax(
     drawn = _generator(name, rng).gumbel(size=x.shape)
     noise = np.add(drawn, noise, dtype=np.float64 if computed == np.float64 else np.float32,
                    casting="same_kind")
-    soft = _interop.along_axis(_gumbel_softmax, x, axis, None if hard else out, dtype, tau,
-                               where=where, added=noise)
+    soft = _interop.along_axis(_gumbel_softmax, x, axis, None if hard else out, dtype, where,
+                               None, tau, added=noise)
     y = hardmax(soft, axis, where=where, out=out) if hard else soft
     return (y, soft) if return_soft else y

@@ -51,7 +51,7 @@ def hardmax(
     >>> cyact.hardmax([0.5, 2.0, -1.0, 2.0])
     array([0., 1., 0., 0.])
     """
-    return _interop.along_axis(_hardmax, x, axis, out, dtype, where=where, bias=bias)
+    return _interop.along_axis(_hardmax, x, axis, out, dtype, where, bias)
 
 
 @documented
@@ -88,7 +88,7 @@ def sparsemax(
     >>> cyact.sparsemax([1.0, 0.5, -1.0])
     array([0.75, 0.25, 0.  ])
     """
-    return _interop.along_axis(_sparsemax, x, axis, out, dtype, where=where, bias=bias)
+    return _interop.along_axis(_sparsemax, x, axis, out, dtype, where, bias)
 
 
 @documented
@@ -124,7 +124,7 @@ def entmax15(
     >>> cyact.entmax15([1.0, 0.0, -1.0]).round(4)
     array([0.8307, 0.1693, 0.    ])
     """
-    return _interop.along_axis(_entmax15, x, axis, out, dtype, where=where, bias=bias)
+    return _interop.along_axis(_entmax15, x, axis, out, dtype, where, bias)
 
 
 class _Entmax:
@@ -151,17 +151,17 @@ class _Entmax:
             return self._sparsemax, ()
         return self._other, (alpha,)
 
-    def value(self, x, axis, out, dtype, alpha, **arrays):
+    def value(self, x, axis, out, dtype, where, bias, alpha, **options):
         function, params = self._kernels("entmax", alpha)
-        return function.value(x, axis, out, dtype, *params, **arrays)
+        return function.value(x, axis, out, dtype, where, bias, *params, **options)
 
-    def backward(self, grad, x, output, axis, out, alpha, **arrays):
+    def backward(self, grad, x, output, axis, out, where, bias, alpha):
         function, params = self._kernels("backward.entmax", alpha)
-        return function.backward(grad, x, output, axis, out, *params, **arrays)
+        return function.backward(grad, x, output, axis, out, where, bias, *params)
 
-    def gradient(self, grad, x, output, axis, out, alpha, **arrays):
+    def gradient(self, grad, x, output, axis, out, where, bias, alpha):
         function, params = self._kernels("backward.entmax", alpha)
-        return function.gradient(grad, x, output, axis, out, *params, **arrays)
+        return function.gradient(grad, x, output, axis, out, where, bias, *params)
 
 
 _entmax = _Entmax()
@@ -206,7 +206,7 @@ def entmax(
     >>> cyact.entmax([1.0, 0.0, -1.0], 1.25).round(4)
     array([0.7507, 0.2148, 0.0345])
     """
-    return _interop.along_axis(_entmax, x, axis, out, dtype, alpha, where=where, bias=bias)
+    return _interop.along_axis(_entmax, x, axis, out, dtype, where, bias, alpha)
 
 
 # maxout: the axis is split in two, of which the second is reduced. Splitting is a view.
@@ -269,7 +269,7 @@ def maxout(
     array([ 3., -2.])
     """
     x, axis, _, where = _runs("maxout", x, pieces, axis, where)
-    return _interop.along_axis(_maxout, x, axis + 1, out, dtype, where=where)
+    return _interop.along_axis(_maxout, x, axis + 1, out, dtype, where, None)
 
 
 def _maxout_backward(grad, x, pieces, axis, where, out):
@@ -283,7 +283,7 @@ def _maxout_backward(grad, x, pieces, axis, where, out):
                                result_dtype(name, x.dtype))
         check_out(name, out, np.shape(whole), dtype)
         split = _split(out, pieces, axis)
-    dx = _interop.backward(_maxout, grad, x, None, axis + 1, split, where=where)
+    dx = _interop.backward(_maxout, grad, x, None, axis + 1, split, where, None)
     return dx.reshape(np.shape(whole)) if out is None else out
 
 
