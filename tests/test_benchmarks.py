@@ -27,7 +27,7 @@ def load(name):
 
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
-pages, rows = load("pages"), load("rows")
+pages, readme, rows = load("pages"), load("readme"), load("rows")
 
 
 def test_the_unit_changes_at_powers_of_two_and_stops_at_the_smallest_subnormal():
@@ -350,3 +350,33 @@ def test_changed_statements_compute_what_they_are_said_to(change):
     exact = np.maximum(arrays.x if change == "computed" else
                        arrays.x.reshape(2, 512) + np.linspace(-1, 1, 512), 0)
     np.testing.assert_allclose(bound.result(), exact, rtol=2e-3, atol=2e-3)
+
+
+def test_the_readme_gets_the_tables_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = [result(1.5), result(0.5, section="rows", fresh=True), result(3.0, size=1 << 20)]
+    facts = {"machine": "a machine", "cores": 2, "system": "Linux", "python": "3.12", "commit": "c",
+             "versions": {"NumPy": "2.0", "cyact": "1", "torch": "2.5+cpu"}, "notes": [],
+             "environment": {}, "cyact": {"level": "v3"}}
+    report.write_json(tmp_path / "results.json", facts, results)
+    (tmp_path / "chart.png").write_bytes(b"picture")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "benchmarks.md").write_text("before\n```text\nold\n```\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    readme.main(["results.json"])
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| gelu, 16K elements | **1.00 · 0.500** | 1.50 · 1.50 | – | – | – |" in text
+    assert "| softmax, 16384 | 1.00 · 0.500 | **0.500 · 1.50** | – | – | – |" in text
+    assert "| 1M elements, one thread, `out=` | 3.00× (3.00–3.00) | – | – | – | – |" in text
+    assert "a machine, 2 cores, level v3, Python 3.12, NumPy 2.0, PyTorch 2.5." in text
+    page = (tmp_path / "docs" / "benchmarks.md").read_text()
+    assert page.startswith("before\n```text\na machine, 2 cores")
+    assert page.endswith("\n```\nafter\n")
+    assert (tmp_path / "docs" / "benchmarks.png").read_bytes() == b"picture"
+    (tmp_path / "README.md").write_text("no marks")
+    with pytest.raises(SystemExit, match="no text between"):
+        readme.main(["results.json"])
+    assert (tmp_path / "docs" / "benchmarks.md").read_text() == page
