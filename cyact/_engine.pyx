@@ -1270,7 +1270,8 @@ cdef class Function:
             if other.shape != x.shape:
                 raise ValueError(f"{function}: {name} and x must have equal shapes, "
                                  f"got {other.shape} and {x.shape}")
-        if out is not None:
+        if out is not None and not (takes(out, x) and takes(out, grad)
+                                    and (factor is None or takes(out, factor))):
             check_out(function, out, x.shape,
                       np.result_type(*[result_dtype(function, a.dtype)
                                        for a in (x, *others.values())]))

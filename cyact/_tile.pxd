@@ -138,6 +138,10 @@ cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ss
             (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
 
 
+cdef enum:
+    PAGE = 4096                   # or more: what memory is mapped in
+
+
 # Rows without gaps inside, of which many are short: a call of memcpy would cost more than it
 # copies. Moves of one length overlap instead, as a row may be written twice but not overrun.
 
@@ -196,12 +200,45 @@ cdef inline void move_rows(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t 
         move_ends(x, x_row, y, y_row, rows, bytes, 2)
 
 
+# Into a buffer one move a row is enough: it is overrun into the place of the next row, which then
+# overwrites that. What is read too much lies between two rows, of which one is less than a page
+# away: memory that is there.
+
+cdef inline void move_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
+                           Py_ssize_t rows, Py_ssize_t unit) noexcept nogil:
+    """Bring rows of at most `unit` bytes, a literal, together in a buffer."""
+    cdef Py_ssize_t _
+    for _ in range(rows - 1):
+        memcpy(to, x, unit)
+        x += x_row
+        to += bytes
+    memcpy(to, x, bytes)
+
+
+cdef inline void bring_together(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t rows,
+                                Py_ssize_t bytes) noexcept nogil:
+    """Copy rows of `bytes` bytes, x_row bytes apart, side by side into a buffer."""
+    cdef Py_ssize_t unit = 8
+    while unit < bytes:
+        unit += unit
+    if rows == 1 or unit > 64 or unit > x_row + bytes or x_row > PAGE:
+        move_rows(x, x_row, to, bytes, rows, bytes)
+    elif unit == 8:
+        move_over(x, x_row, to, bytes, rows, 8)
+    elif unit == 16:
+        move_over(x, x_row, to, bytes, rows, 16)
+    elif unit == 32:
+        move_over(x, x_row, to, bytes, rows, 32)
+    else:
+        move_over(x, x_row, to, bytes, rows, 64)
+
+
 cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
                         Py_ssize_t size) noexcept nogil:
     """Bring rows of n items together in a contiguous buffer."""
     cdef Py_ssize_t r
     if a.step == size:
-        move_rows(x, a.row, to, n * size, rows, n * size)
+        bring_together(x, a.row, to, rows, n * size)
         return
     for r in range(rows):
         gather_row(x + r * a.row, a.step, to + r * n * size, n, size)
@@ -412,12 +449,16 @@ cdef struct Tiles:
 
 
 cdef inline bint packs(const Span* s) noexcept nogil:
-    """Whether blocks hold several rows: short ones, and those that need not be copied for it."""
+    """Whether blocks hold several rows: short ones, and those that need not be copied for it.
+
+    A row with a bias by itself is a block and, where it is not whole vectors, a second one.
+    """
     cdef Py_ssize_t size = itemsize(s.dtype)
     if s.n > TILE // 2:
         return False
-    return (s.n <= TILE // 4 or (contiguous(&s.at[X], s.rows, s.n, size)
-                                 and contiguous(&s.at[Y], s.rows, s.n, size)))
+    return (s.n <= TILE // 4 or s.at[BIAS].data != NULL
+            or (contiguous(&s.at[X], s.rows, s.n, size)
+                and contiguous(&s.at[Y], s.rows, s.n, size)))
 
 
 cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
@@ -643,6 +684,7 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
 
 cdef enum:
     PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
+    AS_THEY_LIE = 192             # or a third, in whole vectors: shorter rows are packed sooner
 
 cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
     cdef const char* y = s.at[Y].data
@@ -651,7 +693,8 @@ cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
             and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
             and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
-            and (s.rows == 1 or s.n > TILE // 4))
+            and (s.rows == 1 or s.n >= AS_THEY_LIE
+                 or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)))
 
 
 cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,
