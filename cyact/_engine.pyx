@@ -434,7 +434,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     cdef int k
     for k in range(OPERANDS):     # not by memset, whose `rep stos` takes 5 ns to start
         span.at[k] = Operand(NULL, 0, 0)
-    span.known = NULL
+    span.known = span.soon = NULL
     span.stream = False
     span.n = span.rests = 0
     span.sums = NULL
@@ -541,7 +541,13 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
     if m.full and m.known.way != UNKNOWN:
         m.users += 1
         span.known = &m.known
+    elif slot == VALUE and not slopes and is_usual(op, span.p):
+        span.soon = op.soon[span.dtype]
     return m
+
+
+cdef inline bint is_usual(const Op* op, const double* p) noexcept:
+    return op.nparams == 0 or memcmp(op.usual, p, op.nparams * sizeof(double)) == 0
 
 
 cdef inline int half_of(int order) noexcept nogil:
@@ -613,6 +619,8 @@ cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
     if known.way == RAMP and slope != 0:
         known.shift = m.p[1] / slope
         known.top = 1 / slope
+        if is_usual(m.op, m.p):
+            known.corner = m.op.soon[m.dtype].corner
     elif known.way == GATED:          # hard_swish has no parameters
         slope = 1.0 / 6
         known.shift = 3

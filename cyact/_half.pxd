@@ -74,6 +74,8 @@ cdef extern from *:
       #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
       #define cyact_less(v, w, yes, no) \
           _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
+      #define cyact_equal(v, w, yes, no) \
+          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_EQ_OQ), no, yes)
     /* Where words go: into the upper halves of words twice as long, or back from there */
     static CYTHON_INLINE __m512i cyact_upper(int back) {
         const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -118,6 +120,7 @@ cdef extern from *:
       #define cyact_fill(x) _mm256_set1_ps(x)
       #define cyact_fused(u, v, w) _mm256_fmadd_ps(u, v, w)
       #define cyact_less(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_LT_OQ))
+      #define cyact_equal(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_EQ_OQ))
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m128i u = _mm_loadu_si128((const void *)h);
         return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
@@ -148,6 +151,18 @@ cdef extern from *:
             for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(h[i]);
         else
             for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
+    #endif
+    }
+    /* x = h + b */
+    static CYTHON_INLINE void cyact_widen_and_add(const uint16_t *h, const float *b, float *x,
+                                                  Py_ssize_t n, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        for (i = 0; i < n; i += CYACT_WIDTH)
+            cyact_store(x + i, cyact_plus(cyact_get(h + i, bfloat), cyact_load(b + i)));
+    #else
+        cyact_widen(h, x, n, bfloat);
+        for (i = 0; i < n; i++) x[i] += b[i];
     #endif
     }
     static CYTHON_INLINE void cyact_narrow(const float *x, uint16_t *h, Py_ssize_t n, int bfloat) {
@@ -235,20 +250,22 @@ cdef extern from *:
         }
     #endif
     }
-    /* y = slope clip(x + shift, 0, top), times x if gated; slope[0] where x is negative */
+    /* y = slope clip(x + shift, 0, top), times x if gated, else `corner` where x = -shift;
+       slope[0] where x is negative */
     static CYTHON_INLINE void cyact_ramp(const uint16_t *x, uint16_t *y, Py_ssize_t n,
-                                         const float *slope, float shift, float top, int gated,
-                                         int bfloat) {
+                                         const float *slope, float shift, float top, float corner,
+                                         int gated, int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
         const cyact_floats left = cyact_fill(slope[0]), right = cyact_fill(slope[1]);
         const cyact_floats by = cyact_fill(shift), to = cyact_fill(top), zero = cyact_fill(0);
-        const cyact_floats end = cyact_fill(-shift);
+        const cyact_floats end = cyact_fill(-shift), there = cyact_fill(corner);
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
             cyact_floats r = cyact_least(to, cyact_largest(zero, cyact_plus(v, by)));
             r = cyact_times(r, gated ? right : cyact_less(v, zero, left, right));
             if (gated) r = cyact_times(cyact_largest(end, v), r);   /* no 0 times infinity */
+            else r = cyact_equal(v, end, there, r);
             cyact_put(y + i, r, bfloat);
         }
     #else
@@ -261,7 +278,7 @@ cdef extern from *:
                 r = v[i] + shift;
                 r = r < 0 ? 0 : r;
                 r = (r > top ? top : r) * (v[i] < 0 ? slope[0] : slope[1]);
-                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : r;
+                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : v[i] == -shift ? corner : r;
             }
             cyact_narrow(v, y + start, count, bfloat);
         }
@@ -372,7 +389,7 @@ cdef extern from *:
         float y = (float)x;
         uint32_t u = cyact_half_bits(y);
         double off = y == x ? -rest : y - x;     /* by how much y is too large */
-        if (off == 0 || x != x || x == 0) return y;
+        if (off == 0 || x - x != 0 || x == 0) return y;
         if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
     }
@@ -465,6 +482,8 @@ cdef extern from *:
         const uint16* flip, uint16 infinity, uint16 quiet) noexcept nogil
     void c_widen "cyact_widen" (const uint16* h, float* x, Py_ssize_t n,
                                 bint bfloat) noexcept nogil
+    void c_widen_and_add "cyact_widen_and_add" (const uint16* h, const float* b, float* x,
+                                                Py_ssize_t n, bint bfloat) noexcept nogil
     void c_narrow "cyact_narrow" (const float* x, uint16* h, Py_ssize_t n,
                                   bint bfloat) noexcept nogil
     void c_product "cyact_product" (const uint16* grad, float* x, uint16* h, Py_ssize_t n,
@@ -472,7 +491,8 @@ cdef extern from *:
     void c_bend "cyact_bend" (const uint16* x, uint16* y, Py_ssize_t n, float slope,
                               bint bfloat) noexcept nogil
     void c_ramp "cyact_ramp" (const uint16* x, uint16* y, Py_ssize_t n, const float* slope,
-                              float shift, float top, bint gated, bint bfloat) noexcept nogil
+                              float shift, float top, float corner, bint gated,
+                              bint bfloat) noexcept nogil
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
     void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
@@ -494,6 +514,15 @@ cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexc
         c_widen(h, x, n & -LANES, True)
     else:
         c_widen(h, x, n & -LANES, False)
+
+
+cdef inline void widen_and_add(const uint16* h, const float* b, float* x, Py_ssize_t n,
+                               int dtype) noexcept nogil:
+    """x = h + b."""
+    if dtype == BFLOAT16:
+        c_widen_and_add(h, b, x, n & -LANES, True)
+    else:
+        c_widen_and_add(h, b, x, n & -LANES, False)
 
 
 cdef inline void narrow(const float* x, uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
@@ -560,13 +589,13 @@ cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssiz
     elif known.way == SHRUNK:
         c_shrink(x, y, n, known.top, False)
     elif known.way == RAMP and dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, False, True)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, True)
     elif known.way == RAMP:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, False, False)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, False)
     elif dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, True, True)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, True)
     else:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, True, False)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, False)
 
 
 cdef inline bint any_rare(const uint16* x, Py_ssize_t n, uint16 rare) noexcept nogil:

@@ -13,6 +13,8 @@ from cyact._abi cimport (
     BFLOAT16,
     BIAS,
     BLOCKS,
+    EXACT,
+    EXACT_OF_HALVES,
     FACTOR,
     FLOAT32,
     FLOAT64,
@@ -28,6 +30,8 @@ from cyact._abi cimport (
     weighted_t,
 )
 from cyact._half cimport (
+    any_rare,
+    compute,
     narrow,
     neighbour,
     product,
@@ -38,6 +42,7 @@ from cyact._half cimport (
     slopes_of,
     uint16,
     widen,
+    widen_and_add,
 )
 
 cdef extern from *:
@@ -440,6 +445,22 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
     narrow(odd, h, LANES, s.dtype)
 
 
+cdef inline void soon(const Span* s, const uint16* x, uint16* h, Py_ssize_t n) noexcept nogil:
+    """h = f(x) by the formula that is right for all but a few; these in double. h may be x."""
+    cdef uint16[TILE] copy
+    cdef float[LANES] few
+    cdef Py_ssize_t block
+    if not any_rare(x, n, s.soon.rare):
+        compute(s.soon, x, h, n, s.dtype)
+        return
+    memcpy(copy, x, n * sizeof(uint16))
+    compute(s.soon, copy, h, n, s.dtype)
+    for block in range(n // LANES):
+        if any_rare(copy + block * LANES, LANES, s.soon.rare):
+            widen(copy + block * LANES, few, LANES, s.dtype)
+            compute_again(s, few, NULL, h + block * LANES)
+
+
 # Spans
 
 cdef struct Tiles:
@@ -532,7 +553,9 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             h = <uint16*> place
         elif place != tiles.at[X] and place != grad:
             y = place
-    if s.known != NULL and half_grad != NULL:
+    if s.soon != NULL:
+        soon(s, <uint16*> tiles.at[X], h, b.padded)
+    elif s.known != NULL and half_grad != NULL:
         slopes_of(s.known, <uint16*> tiles.at[X], <float*> y, half_grad, h, b.padded, s.dtype)
     else:
         x = evaluate(s, b, tiles, y)
@@ -540,7 +563,8 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             multiply(grad, y, y, b.padded, s.dtype == FLOAT64)
         if half_grad != NULL:
             product(half_grad, <float*> y, h, b.padded, s.dtype)
-        elif half and grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
+        elif half and grad == NULL and s.exact < (
+                EXACT if s.at[BIAS].data != NULL else EXACT_OF_HALVES):
             settle(s, x, tiles.at[WEIGHT], y, h, b.padded)
         elif half:
             narrow(<const float*> y, h, b.padded, s.dtype)
@@ -559,10 +583,15 @@ cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles,
     if s.known != NULL:
         slopes(s.known, <uint16*> tiles.at[X], <float*> y, b.padded, s.dtype)
         return NULL
-    x = wide(s, b, tiles, X)
-    if s.at[BIAS].data != NULL:
-        add(x, tiles.at[BIAS], tiles.of[X][0].bytes, b.padded, s.dtype == FLOAT64)
+    if s.at[BIAS].data == NULL:
+        x = wide(s, b, tiles, X)
+    else:
         x = tiles.of[X][0].bytes
+        if itemsize(s.dtype) == 2:
+            widen_and_add(<const uint16*> tiles.at[X], <const float*> tiles.at[BIAS], <float*> x,
+                          b.padded, s.dtype)
+        else:
+            add(tiles.at[X], tiles.at[BIAS], x, b.padded, s.dtype == FLOAT64)
     if s.weighted:
         (<weighted_t> s.kernel)(x, tiles.at[WEIGHT], y, b.padded, s.p)
     else:
