@@ -366,11 +366,11 @@ cdef extern from *:
         for (i = 0; i < n; i += 16) {
             __m512 v = _mm512_loadu_ps(x + i);
             __m512i u = _mm512_castps_si512(v);
-            __mmask16 small = _mm512_cmplt_epu32_mask(
+            __mmask16 large = _mm512_cmpge_epu32_mask(
                 _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
-            __mmask16 near = _mm512_testn_epi32_mask(_mm512_add_epi32(u, shift), above);
+            __mmask16 far = _mm512_mask_test_epi32_mask(large, _mm512_add_epi32(u, shift), above);
             cyact_put(h + i, v, bfloat);
-            if (__builtin_expect((small | near) != 0, 0)
+            if (__builtin_expect(far != 0xffff, 0)
                     && cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
                 found[count++] = (short)i;
         }
