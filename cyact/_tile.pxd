@@ -275,6 +275,10 @@ cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept 
     memcpy(y + done, source + done, bytes - done)
 
 
+cdef enum:
+    AS_THEY_LIE = 192             # rows of so many entries; shorter ones are brought together
+
+
 # A block: some whole rows, or a piece of one, of at most TILE entries.
 
 cdef struct Block:
@@ -679,13 +683,29 @@ cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t 
         memcpy(y, x, 2 * n)
 
 
-cdef inline void span_of_known(const Span* s) noexcept nogil:
-    """Half types whose results are known already, or are x itself: no arithmetic."""
+cdef inline void known_in_blocks(const Span* s) noexcept nogil:
+    """Short rows, several at a time."""
     cdef tile buffer
-    cdef bint joined = (contiguous(&s.at[X], s.rows, s.n, 2)
-                        and contiguous(&s.at[Y], s.rows, s.n, 2))
+    cdef Py_ssize_t together = rows_in_block(s.n), row = 0, rows, count
+    cdef char* y
+    cdef char* to
+    while row < s.rows:
+        rows = min(together, s.rows - row)
+        count = rows * s.n
+        gather(&s.at[X], s.at[X].data + row * s.at[X].row, buffer.bytes, rows, s.n, 2)
+        y = s.at[Y].data + row * s.at[Y].row
+        to = y if contiguous(&s.at[Y], rows, s.n, 2) and not s.stream else buffer.bytes
+        known_halves(s, buffer.bytes, to, count)
+        if to != y and contiguous(&s.at[Y], rows, s.n, 2):
+            stream(to, y, 2 * count)
+        elif to != y:
+            scatter(to, &s.at[Y], y, rows, s.n, 2)
+        row += rows
+
+
+cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    cdef tile buffer
     cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2 and not s.stream
-    cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
     cdef Py_ssize_t row, start, count
     cdef const char* x
     cdef char* y
@@ -705,6 +725,16 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
             else:
                 scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
             start += count
+
+
+cdef inline void span_of_known(const Span* s) noexcept nogil:
+    """Half types whose results are known already, or are x itself: no arithmetic."""
+    if contiguous(&s.at[X], s.rows, s.n, 2) and contiguous(&s.at[Y], s.rows, s.n, 2):
+        known_by_rows(s, 1, s.rows * s.n)
+    elif s.rows > 1 and s.n < AS_THEY_LIE:
+        known_in_blocks(s)
+    else:
+        known_by_rows(s, s.rows, s.n)
     if s.stream:
         stream_end()
 
@@ -713,7 +743,6 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
 
 cdef enum:
     PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
-    AS_THEY_LIE = 192             # or a third, in whole vectors: shorter rows are packed sooner
 
 cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
     cdef const char* y = s.at[Y].data
@@ -722,7 +751,7 @@ cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
             and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
             and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
-            and (s.rows == 1 or s.n >= AS_THEY_LIE
+            and (s.rows == 1 or s.n >= AS_THEY_LIE      # or a third, in whole vectors
                  or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)))
 
 
