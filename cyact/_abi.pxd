@@ -87,6 +87,7 @@ cdef struct Op:
     bint weighted                 # its kernels are weighted_t
     int exact                     # f and f' in float32: EXACT of what
     bint copies                   # f(x) = x
+    bint keeps                    # f(x) = x for positive x
     int simple                    # the way in which halves may be had, or LOOKED_UP
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
@@ -121,6 +122,7 @@ cdef struct Span:
     bint weighted
     int exact
     bint copies
+    bint keeps
     const Known* known            # of half types, or NULL: kernel(x) in float if there is GRAD
     const Known* soon             # the way to have all halves but a few, or NULL
     int dtype                     # of the arrays

@@ -445,6 +445,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.weighted = op.weighted
     span.exact = op.exact
     span.copies = op.copies and slot == VALUE
+    span.keeps = op.keeps
     span.dtype = dtype
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32

@@ -316,9 +316,11 @@ cdef extern from *:
        `dropped`: from tie - width to tie + width - 1, a sum has zeros above the low bits.
        float16's subnormal numbers are multiples of 2^-24: there a tie is a fraction of 1/2,
        and `limit` a little less; `subnormal` is twice the bits of the smallest normal number,
-       or 0 where there is no such thing. */
-    static CYTHON_INLINE int cyact_near_tie(const float *x, uint32_t tie, uint32_t dropped,
-                                            uint32_t width, uint32_t subnormal, float limit) {
+       or 0 where there is no such thing. What is had of a positive `from` has no error; `from` may
+       be NULL. */
+    static CYTHON_INLINE int cyact_near_tie(const float *x, const float *from, uint32_t tie,
+                                            uint32_t dropped, uint32_t width, uint32_t subnormal,
+                                            float limit) {
         const uint32_t above = dropped & ~(2 * width - 1);
     #if CYACT_WIDTH == 16
         __m512i u = _mm512_loadu_si512(x);
@@ -338,6 +340,8 @@ cdef extern from *:
             k |= _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e), _mm512_set1_ps(limit),
                                          _CMP_GT_OQ);
         }
+        if (from)
+            k &= ~_mm512_cmp_ps_mask(_mm512_loadu_ps(from), _mm512_setzero_ps(), _CMP_GT_OQ);
         return k != 0;
     #else
         uint32_t near = 0;
@@ -348,6 +352,8 @@ cdef extern from *:
             float d = v - ((v + 12582912.0f) - 12582912.0f);
             uint32_t far = cyact_half_float(cyact_half_bits(d) & 0x7fffffffu) > limit ? 0u : 1u;
             uint32_t rest = (u + width - tie) & above;
+            rest = from && from[i] > 0 ? 1u : rest;
+            far = from && from[i] > 0 ? 1u : far;
             near |= (2 * u - 1u < subnormal ? far : rest) == 0 ? 1u : 0u;
         }
         return near != 0;
@@ -355,8 +361,9 @@ cdef extern from *:
     }
     /* Round n floats to halves, and list the blocks of 16 in which near_tie finds something. */
     static CYTHON_INLINE int cyact_round_and_list(
-            const float *x, uint16_t *h, Py_ssize_t n, int bfloat, uint32_t tie,
-            uint32_t dropped, uint32_t width, uint32_t subnormal, float limit, short *found) {
+            const float *x, const float *from, uint16_t *h, Py_ssize_t n, int bfloat,
+            uint32_t tie, uint32_t dropped, uint32_t width, uint32_t subnormal, float limit,
+            short *found) {
         Py_ssize_t i;
         int count = 0;
     #if CYACT_WIDTH == 16
@@ -370,14 +377,19 @@ cdef extern from *:
                 _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
             __mmask16 far = _mm512_mask_test_epi32_mask(large, _mm512_add_epi32(u, shift), above);
             cyact_put(h + i, v, bfloat);
+            if (from)
+                far |= _mm512_cmp_ps_mask(_mm512_loadu_ps(from + i), _mm512_setzero_ps(),
+                                          _CMP_GT_OQ);
             if (__builtin_expect(far != 0xffff, 0)
-                    && cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+                    && cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width,
+                                      subnormal, limit))
                 found[count++] = (short)i;
         }
     #else
         cyact_narrow(x, h, n, bfloat);
         for (i = 0; i < n; i += 16)
-            if (cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+            if (cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width, subnormal,
+                               limit))
                 found[count++] = (short)i;
     #endif
         return count;
@@ -392,6 +404,31 @@ cdef extern from *:
         if (off == 0 || x - x != 0 || x == 0) return y;
         if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
+    }
+    /* The same of n, without branches: bits cut off the doubles. Not where a float is subnormal,
+       which the conversion would round. */
+    static CYTHON_INLINE void cyact_round_all_to_odd(const double *x, const double *rest, float *y,
+                                                     Py_ssize_t n) {
+        const uint64_t cut = 0x1fffffffu, size = 0x7fffffffffffffffu;
+        const uint64_t least = 0x3810000000000000u;             /* of 2^-126 */
+        uint64_t small = 0;
+        Py_ssize_t i;
+        for (i = 0; i < n; i++) {
+            uint64_t u, r, s, low, odd, less;
+            double v;
+            memcpy(&u, x + i, 8);
+            memcpy(&r, rest + i, 8);
+            low = u & cut;
+            less = (low == 0) & ((r & size) != 0) & ((r ^ u) >> 63);
+            odd = (low != 0) | ((r & size) != 0);
+            s = ((u - low) - (less << 29)) | (odd << 29);
+            s = ((u & size) == 0) | ((u & size) >= 0x7ff0000000000000u) ? u : s;
+            small |= ((u & size) - 1 < least - 1);
+            memcpy(&v, &s, 8);
+            y[i] = (float)v;
+        }
+        if (small)
+            for (i = 0; i < n; i++) y[i] = cyact_round_to_odd(x[i], rest[i]);
     }
     /* Where a half stands among all others: -0 before 0, NaN outside the infinities */
     static CYTHON_INLINE int16_t cyact_order(uint16_t h) {
@@ -473,7 +510,8 @@ cdef extern from *:
     uint16 to_half "cyact_to_half" (float x) noexcept nogil
     float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
-    float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
+    void round_to_odd "cyact_round_all_to_odd" (const double* x, const double* rest, float* y,
+                                                Py_ssize_t n) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
     void look_up "cyact_look_up" (const uint16* results, const uint16* x, uint16* y,
                                   Py_ssize_t n) noexcept nogil
@@ -501,9 +539,9 @@ cdef extern from *:
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
-        const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
-        unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
-        short* found) noexcept nogil
+        const float* x, const float* given, uint16* h, Py_ssize_t n, bint bfloat,
+        unsigned int tie, unsigned int dropped, unsigned int width, unsigned int subnormal,
+        float limit, short* found) noexcept nogil
 
 
 # In two branches, so that neither asks again for each vector

@@ -1575,11 +1575,29 @@ cdef void above_half_x(const double* x, double* y, Py_ssize_t n, const double* p
         y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else 0
 
 
+cdef void gelu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """The same; and x where that is large, of which a little is missing."""
+    cdef Py_ssize_t i
+    cdef double large
+    for i in range(n & -LANES):
+        large = -1 if x[i] > 6 else 0
+        y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else large
+
+
 cdef void silu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double beta = p[0], large
+    for i in range(n & -LANES):
+        large = -1 if beta * x[i] > 30 and x[i] > 0 else 0
+        y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else large
+
+
+cdef void softplus_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """x + e^(-beta x) / beta: for large x the exponential is lost."""
     cdef Py_ssize_t i
     cdef double beta = p[0]
     for i in range(n & -LANES):
-        y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else 0
+        y[i] = 1 if beta * x[i] > 30 else 0
 
 
 cdef void leaky_relu_rest(const double* x, double* y, Py_ssize_t n,
@@ -1748,21 +1766,25 @@ add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)
 last_is(BENT)
+OPS[KERNELS.count - 1].keeps = True
 OPS[KERNELS.count - 1].usual[0] = 0.01
 last_is_soon(FLOAT16, 0.01, 1, 1)
 last_is_soon(BFLOAT16, 0.01, 0, 0, 0, 0, 0x161)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
+OPS[KERNELS.count - 1].keeps = True
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
 last_is_exact()
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 rest_of_last(elu_rest)
+OPS[KERNELS.count - 1].keeps = True
 add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
+OPS[KERNELS.count - 1].keeps = True
 add(b"selu", 0, 0.4, selu, selu, selu_d, selu_d, selu_y, selu_y)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
-rest_of_last(above_half_x)
+rest_of_last(gelu_rest)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
-rest_of_last(above_half_x)
+rest_of_last(gelu_rest)
 add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
 rest_of_last(above_half_x)
 add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
@@ -1788,11 +1810,13 @@ last_is_soon(BFLOAT16, 1.0 / 6, 0, 0, 3, 6, 0xff)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
+rest_of_last(softplus_rest)
 add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
 add(b"squareplus", 1, 1.2, squareplus, squareplus, squareplus_d, squareplus_d)
 add(b"algebraic_sigmoid", 1, 1.2, algebraic_sigmoid, algebraic_sigmoid,
     algebraic_sigmoid_d, algebraic_sigmoid_d)
 add(b"isrlu", 1, 1.2, isrlu, isrlu, isrlu_d, isrlu_d)
+OPS[KERNELS.count - 1].keeps = True
 add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
 add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)
 add(b"erf", 0, 0.6, erf, erf, erf_d, erf_d)

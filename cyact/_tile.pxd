@@ -7,7 +7,7 @@ Work is done in tiles that live in L1; where no stage is needed the kernel runs 
 themselves.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from cyact._abi cimport (
     BFLOAT16,
@@ -397,7 +397,7 @@ cdef inline void settle(const Span* s, const char* x, const char* w, const char*
     if s.dtype == BFLOAT16:
         small = 0 if s.slack == 0 else small
         limit = -1
-    count = round_and_list(<const float*> y, h, n, s.dtype == BFLOAT16, (dropped + 1) // 2,
+    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n, s.dtype == BFLOAT16, (dropped + 1) // 2,
                            dropped, width, small, limit, found)
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
@@ -412,7 +412,6 @@ cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
     cdef uint16[LANES] below
     cdef uint16[LANES] above
     cdef float slack = <float> s.slack
-    cdef unsigned int differ = 0
     cdef int i
     for i in range(LANES):
         low[i] = high[i] = y[i]
@@ -421,9 +420,7 @@ cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
             high[i] = neighbour(y[i], 1) + slack
     narrow(low, below, LANES, s.dtype)
     narrow(high, above, LANES, s.dtype)
-    for i in range(LANES):
-        differ |= below[i] ^ above[i]
-    return differ != 0
+    return memcmp(below, above, sizeof(below)) != 0
 
 
 cdef inline void compute_again(const Span* s, const float* x, const float* w,
@@ -438,14 +435,14 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
     for j in range(LANES):
         wide_x[j] = x[j]
         wide_w[j] = 0 if w == NULL else w[j]
+        rest[j] = 0
     if s.weighted:
         (<weighted_t> s.wide)(wide_x, wide_w, wide_y, LANES, s.p)
     else:
         s.wide(wide_x, wide_y, LANES, s.p)
     if s.rest != NULL:
         s.rest(wide_x, rest, LANES, s.p)
-    for j in range(LANES):
-        odd[j] = round_to_odd(wide_y[j], 0 if s.rest == NULL else rest[j])
+    round_to_odd(wide_y, rest, odd, LANES)
     narrow(odd, h, LANES, s.dtype)
 
 
