@@ -397,8 +397,9 @@ cdef inline void settle(const Span* s, const char* x, const char* w, const char*
     if s.dtype == BFLOAT16:
         small = 0 if s.slack == 0 else small
         limit = -1
-    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n, s.dtype == BFLOAT16, (dropped + 1) // 2,
-                           dropped, width, small, limit, found)
+    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n,
+                           s.dtype == BFLOAT16, (dropped + 1) // 2, dropped, width, small, limit,
+                           found)
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
             compute_again(s, <const float*> x + found[i],
