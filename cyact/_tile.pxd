@@ -213,7 +213,14 @@ cdef inline void move_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t
                            Py_ssize_t rows, Py_ssize_t unit) noexcept nogil:
     """Bring rows of at most `unit` bytes, a literal, together in a buffer."""
     cdef Py_ssize_t _
-    for _ in range(rows - 1):
+    for _ in range((rows - 1) // 4):     # unrolled: so short a loop hangs on how it is aligned
+        memcpy(to, x, unit)
+        memcpy(to + bytes, x + x_row, unit)
+        memcpy(to + 2 * bytes, x + 2 * x_row, unit)
+        memcpy(to + 3 * bytes, x + 3 * x_row, unit)
+        x += 4 * x_row
+        to += 4 * bytes
+    for _ in range((rows - 1) % 4):
         memcpy(to, x, unit)
         x += x_row
         to += bytes
@@ -226,16 +233,14 @@ cdef inline void bring_together(const char* x, Py_ssize_t x_row, char* to, Py_ss
     cdef Py_ssize_t unit = 8
     while unit < bytes:
         unit += unit
-    if rows == 1 or unit > 64 or unit > x_row + bytes or x_row > PAGE:
+    if rows == 1 or unit > 32 or unit > x_row + bytes or x_row > PAGE:
         move_rows(x, x_row, to, bytes, rows, bytes)
     elif unit == 8:
         move_over(x, x_row, to, bytes, rows, 8)
     elif unit == 16:
         move_over(x, x_row, to, bytes, rows, 16)
-    elif unit == 32:
-        move_over(x, x_row, to, bytes, rows, 32)
     else:
-        move_over(x, x_row, to, bytes, rows, 64)
+        move_over(x, x_row, to, bytes, rows, 32)
 
 
 cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
