@@ -67,6 +67,7 @@ class Timing:
     high: float = 1.0
     ulp: float | None = None    # largest error, over data and tails
     ulp_data: float | None = None
+    instructions: float | None = None   # for 16 elements
 
     @property
     def spread(self):

@@ -17,25 +17,20 @@ from .__main__ import progress_bar, use_installed_cyact
 BEGIN, END = "<!-- begin: written by python -m benchmarks.pages -->", "<!-- end -->"
 SIZES = 16 << 10, 1 << 20
 CALL_BAR = 0.8          # of np.exp's time
-GIVEN_OUTPUT = ["sigmoid", "tanh"]      # whose backward passes PyTorch computes from f(x)
+# f' from f(x): what PyTorch computes the backward passes of these from
+GIVEN_OUTPUT = {"sigmoid": lambda s: s * (1 - s), "tanh": lambda s: 1 - s * s}
 
-# Why PyTorch is faster: instructions are those of the loops' machine code for 16 elements at
-# AVX-512, of cyact by objdump (the product with the gradient takes 6 more), of PyTorch 2.13 by
-# objdump of the addresses that perf finds hot.
-CHEAP = "4 to 10 instructions for 16 elements; at 1M both mostly wait for memory"
+# What the counts of instructions do not say of why PyTorch is faster
+FEW = 20
+CHEAP = "both mostly wait for memory"
+FROM_X = "PyTorch is given f(x): see the passes from the output"
 REASONS = {
-    ("backward", "silu"): "61 instructions, PyTorch 53, 35 of them a call of SLEEF's exp",
-    ("backward", "gelu"): "83 instructions in double; PyTorch's is oneDNN's, in float, generated "
-                          "at run time",
-    ("backward", "sigmoid"): "47 instructions from x; PyTorch is given f(x) and takes 6: see the "
-                             "table of passes from the output",
-    ("backward", "tanh"): "48 instructions from x; PyTorch is given f(x): see the table of passes "
-                          "from the output",
-    ("backward", "log_sigmoid"): "45 instructions from x; PyTorch 16, for its forward pass has "
-                                 "stored e^-|x| in an array",
-    ("backward", "elu"): "42 instructions",
-    ("backward", "logit"): "22 instructions, which carry the rounding error of x (1 - x)",
-    ("elementwise", "hard_swish"): "19 instructions: rounded once; PyTorch's overflows",
+    ("backward", "gelu"): "PyTorch's is oneDNN's, generated at run time",
+    ("backward", "sigmoid"): FROM_X,
+    ("backward", "tanh"): FROM_X,
+    ("backward", "log_sigmoid"): "PyTorch's forward pass has stored e^-\\|x\\| in an array",
+    ("backward", "logit"): "carries the rounding error of x (1 - x)",
+    ("elementwise", "hard_swish"): "rounded once; PyTorch's overflows",
 }
 
 
@@ -117,22 +112,61 @@ def measured(options, contenders, progress):
     tables += [(f"{dtype}, backward passes from the output", "backward", dtype, SIZES, from_output)
                for dtype in ["float32", *halves]]
     errors = measure.Errors(contenders)
-    found = []
+    found, slower = [], {}
     for title, what, dtype, sizes, change in progress(tables):
         results = []
         functions = [f for f in options.functions if change is not from_output or f in GIVEN_OUTPUT]
         for case in measure.plan([what], functions, [], sizes, [dtype], [1], [False]):
             timings = measure.run_case(case, contenders, (options.rounds, 5 * options.rounds),
                                        options.seconds, change)
+            largest = (errors_of(case, contenders, change) if change in (with_bias, from_output)
+                       else {name: error for name, (error, _) in errors.of(case).items()})
+            for name in timings:
+                timings[name].ulp = largest.get(name)
+            if is_slower(timings):
+                same = dataclasses.replace(case, shape=(1,)), change.__name__
+                slower.setdefault(same, []).append(timings)
             if change is from_output:
                 case = dataclasses.replace(case, function=f"{case.function} from f(x)")
-            elif dtype == "float32":
-                for name, (largest, _) in errors.of(case).items():
-                    if name in timings:
-                        timings[name].ulp = largest
             results.append((case, timings))
         found.append((title, results))
+    count_instructions(slower)
     return found
+
+
+def errors_of(case, contenders, change):
+    """Largest errors on the data that is timed, where a change puts in more or other than x."""
+    import numpy as np
+
+    from . import accuracy, measure
+
+    function = measure.by_name(case.function)
+    found = {}
+    for contender in contenders:
+        arrays = measure.make_arrays(dataclasses.replace(case, shape=SIZES[:1]))
+        with contender.threads(1), np.errstate(all="ignore"):
+            bound = contender.offer(case.key, arrays, False, 1)
+            if bound is None:
+                continue
+            bound = change(contender.name, bound)
+            if change is from_output:
+                exact = GIVEN_OUTPUT[case.function](np.array(bound.names["s"].tolist()))
+            else:
+                x = arrays.x.astype(np.float64).reshape(bound.names["y"].shape)
+                exact = function.value(accuracy.WIDE, x + np.array(bound.names["b"].tolist()))
+            exact = accuracy.reference(exact, arrays.x.dtype)
+            found[contender.name] = float(accuracy.ulp_error(bound.result(), exact).max())
+    return found
+
+
+def count_instructions(questions):
+    """Fill in the instructions of those timings: {(case, name of a change): [timings]}."""
+    from . import instructions
+
+    for question, counts in instructions.counts(list(questions)).items():
+        for timings in questions[question]:
+            for name, count in counts.items():
+                timings[name].instructions = count
 
 
 def measured_calls(options, contenders):
@@ -198,41 +232,36 @@ def lines_of(results):
     return [text.rstrip() for text in [*lines, line]]
 
 
-def exceptions(results):
-    """Where PyTorch is faster in float32, as the rows of a Markdown table."""
+def exceptions(tables, titled=False):
+    """Where PyTorch is faster, as the rows of a Markdown table; with the tables' titles or not."""
     from . import report
 
-    lines = ["| | cyact, ns | PyTorch, ns | ratio | ULP of cyact | of PyTorch | why |",
-             "|---|---|---|---|---|---|---|"]
-    for case, timings in results:
-        if not is_slower(timings):
-            continue
-        ours, torch = timings["cyact"], timings["torch"]
-        what = "backward of " if case.section == "backward" else ""
-        why = REASONS.get((case.section, case.function), CHEAP)
-        lines.append(
-            f"| {what}{case.function}, {report.size_name(case.size)} "
-            f"| {report.short(nanoseconds(case, ours))} "
-            f"| {report.short(nanoseconds(case, torch))} | {report.times(ratio(timings))} "
-            f"| {report.short(ours.ulp)} | {report.short(torch.ulp)} | {why} |")
+    lines = ["| | cyact, ns | PyTorch, ns | ratio | ULP of cyact | of PyTorch "
+             "| instructions of cyact | of PyTorch | |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for title, results in tables:
+        for case, timings in results:
+            if not is_slower(timings):
+                continue
+            ours, torch = timings["cyact"], timings["torch"]
+            what = f"{title}: " if titled else "backward of " if case.section == "backward" else ""
+            cells = [f"{what}{case.function}, {report.size_name(case.size)}",
+                     report.short(nanoseconds(case, ours)),
+                     report.short(nanoseconds(case, torch)), report.times(ratio(timings)),
+                     report.short(ours.ulp), report.short(torch.ulp), whole(ours.instructions),
+                     whole(torch.instructions), reason(case, ours)]
+            lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
     return lines if len(lines) > 2 else ["Nowhere."]
 
 
-def half_exceptions(tables):
-    """The same for half types: a line a table, functions with their ratios."""
-    from . import report
+def whole(number):
+    return "-" if number is None else f"{number:.0f}"
 
-    lines = []
-    for title, results in tables:
-        found = {}
-        for case, timings in results:
-            if is_slower(timings):
-                found.setdefault(case.function, []).append(
-                    f"{report.size_name(case.size)} {report.times(ratio(timings))}")
-        if found:
-            names = "; ".join(f"{name} {', '.join(ratios)}" for name, ratios in found.items())
-            lines.append(f"- {title}: {names}.")
-    return lines or ["Nowhere."]
+
+def reason(case, ours):
+    few = ours.instructions is not None and ours.instructions <= FEW
+    return REASONS.get((case.section, case.function),
+                       CHEAP if few and case.size == max(SIZES) else "")
 
 
 def dear_calls(calls):
@@ -260,16 +289,18 @@ def section(facts, busy, tables, calls):
     from . import report
 
     compared = [t for _, results in tables for _, t in results if "torch" in t]
-    single = [result for title, results in tables if "float32" in title for result in results]
-    halves = [(title, results) for title, results in tables if "float32" not in title]
+    single = [table for table in tables if "float32" in table[0]]
+    halves = [table for table in tables if "float32" not in table[0]]
     parts = [
         BEGIN, f"```text\n{report.head(facts)}\n{busy}\n```",
         "### Where PyTorch is faster, and why",
         f"{sum(map(is_slower, compared))} of {len(compared)} comparisons have a ratio below "
-        f"{report.LOSS}. In float32:",
+        f"{report.LOSS}. Instructions are executed ones for 16 elements, of cyact's level and "
+        f"PyTorch's, counted by [benchmarks/instructions.py](../benchmarks/instructions.py). "
+        f"In float32:",
         "\n".join(exceptions(single)),
-        "In half types:",
-        "\n".join(half_exceptions(halves)),
+        "In half types, errors in ULP of the half type:",
+        "\n".join(exceptions(halves, titled=True)),
         f"Of small calls (16 elements, a fresh result) these take more than {CALL_BAR} of "
         f"`np.exp`'s time: {dear_calls(calls)}."]
     for title, results in tables:

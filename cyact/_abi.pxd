@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 6
+    ABI = 7
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -42,27 +42,9 @@ cdef enum:
     FROM_OUTPUT = 2  # f'(x) from f(x); NULL where f' is no function of f(x)
     SLOTS = 3
 
-cdef struct Op:
-    const char* name
-    int nparams
-    bint weighted                 # its kernels are weighted_t
-    bint exact                    # of a half, f and f' are exact in float32
-    bint copies                   # f(x) = x
-    int simple                    # the way in which halves may be had, or LOOKED_UP
-    double cost                   # rough nanoseconds an element, to choose a thread count
-    kernel_t kernels[SLOTS][DTYPES]
-    kernel_t rest                 # in double: the sign of what f(x) is above the double result
-
-# The arrays of a call, in the order in which ufuncs take them:
-# y = (grad * factor) * kernel(x + bias, weight), each of them but x and y optional.
 cdef enum:
-    GRAD = 0
-    FACTOR = 1
-    X = 2
-    WEIGHT = 3
-    BIAS = 4
-    Y = 5
-    OPERANDS = 6
+    EXACT_OF_HALVES = 1
+    EXACT = 2                     # of any float
 
 # How the results of an op for all 65,536 halves can be had without computing them again.
 cdef enum:
@@ -96,7 +78,33 @@ cdef struct Known:
     float slope[2]                # for negative x and for others
     float shift
     float top
+    float corner                  # f(-shift) of a RAMP
     float coefficients[7]         # of LINE to PARABOLA: first, last, low, high, a, b, c
+
+cdef struct Op:
+    const char* name
+    int nparams
+    bint weighted                 # its kernels are weighted_t
+    int exact                     # f and f' in float32: EXACT of what
+    bint copies                   # f(x) = x
+    bint keeps                    # f(x) = x for positive x
+    int simple                    # the way in which halves may be had, or LOOKED_UP
+    double cost                   # rough nanoseconds an element, to choose a thread count
+    kernel_t kernels[SLOTS][DTYPES]
+    kernel_t rest                 # in double: the sign of what f(x) is above the double result
+    double usual[MAX_PARAMETERS]  # with these parameters
+    const Known* soon[ARRAY_DTYPES]   # halves are had in this way before they are known; or NULL
+
+# The arrays of a call, in the order in which ufuncs take them:
+# y = (grad * factor) * kernel(x + bias, weight), each of them but x and y optional.
+cdef enum:
+    GRAD = 0
+    FACTOR = 1
+    X = 2
+    WEIGHT = 3
+    BIAS = 4
+    Y = 5
+    OPERANDS = 6
 
 # Steps are in bytes: `step` from an element to the next, `row` from a row to the next.
 cdef struct Operand:
@@ -112,9 +120,11 @@ cdef struct Span:
     kernel_t rest                 # for where even that is a tie, though f(x) is none; or NULL
     const double* p
     bint weighted
-    bint exact
+    int exact
     bint copies
+    bint keeps
     const Known* known            # of half types, or NULL: kernel(x) in float if there is GRAD
+    const Known* soon             # the way to have all halves but a few, or NULL
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     bint stream                   # store past the caches

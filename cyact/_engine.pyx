@@ -434,7 +434,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     cdef int k
     for k in range(OPERANDS):     # not by memset, whose `rep stos` takes 5 ns to start
         span.at[k] = Operand(NULL, 0, 0)
-    span.known = NULL
+    span.known = span.soon = NULL
     span.stream = False
     span.n = span.rests = 0
     span.sums = NULL
@@ -445,6 +445,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.weighted = op.weighted
     span.exact = op.exact
     span.copies = op.copies and slot == VALUE
+    span.keeps = op.keeps
     span.dtype = dtype
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32
@@ -541,7 +542,13 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
     if m.full and m.known.way != UNKNOWN:
         m.users += 1
         span.known = &m.known
+    elif slot == VALUE and not slopes and is_usual(op, span.p):
+        span.soon = op.soon[span.dtype]
     return m
+
+
+cdef inline bint is_usual(const Op* op, const double* p) noexcept:
+    return op.nparams == 0 or memcmp(op.usual, p, op.nparams * sizeof(double)) == 0
 
 
 cdef inline int half_of(int order) noexcept nogil:
@@ -613,6 +620,8 @@ cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
     if known.way == RAMP and slope != 0:
         known.shift = m.p[1] / slope
         known.top = 1 / slope
+        if is_usual(m.op, m.p):
+            known.corner = m.op.soon[m.dtype].corner
     elif known.way == GATED:          # hard_swish has no parameters
         slope = 1.0 / 6
         known.shift = 3
@@ -1270,7 +1279,8 @@ cdef class Function:
             if other.shape != x.shape:
                 raise ValueError(f"{function}: {name} and x must have equal shapes, "
                                  f"got {other.shape} and {x.shape}")
-        if out is not None:
+        if out is not None and not (takes(out, x) and takes(out, grad)
+                                    and (factor is None or takes(out, factor))):
             check_out(function, out, x.shape,
                       np.result_type(*[result_dtype(function, a.dtype)
                                        for a in (x, *others.values())]))

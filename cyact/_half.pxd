@@ -74,6 +74,8 @@ cdef extern from *:
       #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
       #define cyact_less(v, w, yes, no) \
           _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
+      #define cyact_equal(v, w, yes, no) \
+          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_EQ_OQ), no, yes)
     /* Where words go: into the upper halves of words twice as long, or back from there */
     static CYTHON_INLINE __m512i cyact_upper(int back) {
         const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -118,6 +120,7 @@ cdef extern from *:
       #define cyact_fill(x) _mm256_set1_ps(x)
       #define cyact_fused(u, v, w) _mm256_fmadd_ps(u, v, w)
       #define cyact_less(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_LT_OQ))
+      #define cyact_equal(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_EQ_OQ))
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m128i u = _mm_loadu_si128((const void *)h);
         return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
@@ -148,6 +151,18 @@ cdef extern from *:
             for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(h[i]);
         else
             for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
+    #endif
+    }
+    /* x = h + b */
+    static CYTHON_INLINE void cyact_widen_and_add(const uint16_t *h, const float *b, float *x,
+                                                  Py_ssize_t n, int bfloat) {
+        Py_ssize_t i;
+    #if defined(CYACT_WIDTH)
+        for (i = 0; i < n; i += CYACT_WIDTH)
+            cyact_store(x + i, cyact_plus(cyact_get(h + i, bfloat), cyact_load(b + i)));
+    #else
+        cyact_widen(h, x, n, bfloat);
+        for (i = 0; i < n; i++) x[i] += b[i];
     #endif
     }
     static CYTHON_INLINE void cyact_narrow(const float *x, uint16_t *h, Py_ssize_t n, int bfloat) {
@@ -235,20 +250,22 @@ cdef extern from *:
         }
     #endif
     }
-    /* y = slope clip(x + shift, 0, top), times x if gated; slope[0] where x is negative */
+    /* y = slope clip(x + shift, 0, top), times x if gated, else `corner` where x = -shift;
+       slope[0] where x is negative */
     static CYTHON_INLINE void cyact_ramp(const uint16_t *x, uint16_t *y, Py_ssize_t n,
-                                         const float *slope, float shift, float top, int gated,
-                                         int bfloat) {
+                                         const float *slope, float shift, float top, float corner,
+                                         int gated, int bfloat) {
         Py_ssize_t i;
     #if defined(CYACT_WIDTH)
         const cyact_floats left = cyact_fill(slope[0]), right = cyact_fill(slope[1]);
         const cyact_floats by = cyact_fill(shift), to = cyact_fill(top), zero = cyact_fill(0);
-        const cyact_floats end = cyact_fill(-shift);
+        const cyact_floats end = cyact_fill(-shift), there = cyact_fill(corner);
         for (i = 0; i < n; i += CYACT_WIDTH) {
             cyact_floats v = cyact_get(x + i, bfloat);
             cyact_floats r = cyact_least(to, cyact_largest(zero, cyact_plus(v, by)));
             r = cyact_times(r, gated ? right : cyact_less(v, zero, left, right));
             if (gated) r = cyact_times(cyact_largest(end, v), r);   /* no 0 times infinity */
+            else r = cyact_equal(v, end, there, r);
             cyact_put(y + i, r, bfloat);
         }
     #else
@@ -261,7 +278,7 @@ cdef extern from *:
                 r = v[i] + shift;
                 r = r < 0 ? 0 : r;
                 r = (r > top ? top : r) * (v[i] < 0 ? slope[0] : slope[1]);
-                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : r;
+                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : v[i] == -shift ? corner : r;
             }
             cyact_narrow(v, y + start, count, bfloat);
         }
@@ -299,9 +316,11 @@ cdef extern from *:
        `dropped`: from tie - width to tie + width - 1, a sum has zeros above the low bits.
        float16's subnormal numbers are multiples of 2^-24: there a tie is a fraction of 1/2,
        and `limit` a little less; `subnormal` is twice the bits of the smallest normal number,
-       or 0 where there is no such thing. */
-    static CYTHON_INLINE int cyact_near_tie(const float *x, uint32_t tie, uint32_t dropped,
-                                            uint32_t width, uint32_t subnormal, float limit) {
+       or 0 where there is no such thing. What is had of a positive `from` has no error; `from` may
+       be NULL. */
+    static CYTHON_INLINE int cyact_near_tie(const float *x, const float *from, uint32_t tie,
+                                            uint32_t dropped, uint32_t width, uint32_t subnormal,
+                                            float limit) {
         const uint32_t above = dropped & ~(2 * width - 1);
     #if CYACT_WIDTH == 16
         __m512i u = _mm512_loadu_si512(x);
@@ -321,6 +340,8 @@ cdef extern from *:
             k |= _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e), _mm512_set1_ps(limit),
                                          _CMP_GT_OQ);
         }
+        if (from)
+            k &= ~_mm512_cmp_ps_mask(_mm512_loadu_ps(from), _mm512_setzero_ps(), _CMP_GT_OQ);
         return k != 0;
     #else
         uint32_t near = 0;
@@ -331,6 +352,8 @@ cdef extern from *:
             float d = v - ((v + 12582912.0f) - 12582912.0f);
             uint32_t far = cyact_half_float(cyact_half_bits(d) & 0x7fffffffu) > limit ? 0u : 1u;
             uint32_t rest = (u + width - tie) & above;
+            rest = from && from[i] > 0 ? 1u : rest;
+            far = from && from[i] > 0 ? 1u : far;
             near |= (2 * u - 1u < subnormal ? far : rest) == 0 ? 1u : 0u;
         }
         return near != 0;
@@ -338,8 +361,9 @@ cdef extern from *:
     }
     /* Round n floats to halves, and list the blocks of 16 in which near_tie finds something. */
     static CYTHON_INLINE int cyact_round_and_list(
-            const float *x, uint16_t *h, Py_ssize_t n, int bfloat, uint32_t tie,
-            uint32_t dropped, uint32_t width, uint32_t subnormal, float limit, short *found) {
+            const float *x, const float *from, uint16_t *h, Py_ssize_t n, int bfloat,
+            uint32_t tie, uint32_t dropped, uint32_t width, uint32_t subnormal, float limit,
+            short *found) {
         Py_ssize_t i;
         int count = 0;
     #if CYACT_WIDTH == 16
@@ -349,18 +373,23 @@ cdef extern from *:
         for (i = 0; i < n; i += 16) {
             __m512 v = _mm512_loadu_ps(x + i);
             __m512i u = _mm512_castps_si512(v);
-            __mmask16 small = _mm512_cmplt_epu32_mask(
+            __mmask16 large = _mm512_cmpge_epu32_mask(
                 _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
-            __mmask16 near = _mm512_testn_epi32_mask(_mm512_add_epi32(u, shift), above);
+            __mmask16 far = _mm512_mask_test_epi32_mask(large, _mm512_add_epi32(u, shift), above);
             cyact_put(h + i, v, bfloat);
-            if (__builtin_expect((small | near) != 0, 0)
-                    && cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+            if (from)
+                far |= _mm512_cmp_ps_mask(_mm512_loadu_ps(from + i), _mm512_setzero_ps(),
+                                          _CMP_GT_OQ);
+            if (__builtin_expect(far != 0xffff, 0)
+                    && cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width,
+                                      subnormal, limit))
                 found[count++] = (short)i;
         }
     #else
         cyact_narrow(x, h, n, bfloat);
         for (i = 0; i < n; i += 16)
-            if (cyact_near_tie(x + i, tie, dropped, width, subnormal, limit))
+            if (cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width, subnormal,
+                               limit))
                 found[count++] = (short)i;
     #endif
         return count;
@@ -372,9 +401,34 @@ cdef extern from *:
         float y = (float)x;
         uint32_t u = cyact_half_bits(y);
         double off = y == x ? -rest : y - x;     /* by how much y is too large */
-        if (off == 0 || x != x || x == 0) return y;
+        if (off == 0 || x - x != 0 || x == 0) return y;
         if (x < 0 ? off < 0 : off > 0) u -= 1;
         return cyact_half_float(u | 1u);
+    }
+    /* The same of n, without branches: bits cut off the doubles. Not where a float is subnormal,
+       which the conversion would round. */
+    static CYTHON_INLINE void cyact_round_all_to_odd(const double *x, const double *rest, float *y,
+                                                     Py_ssize_t n) {
+        const uint64_t cut = 0x1fffffffu, size = 0x7fffffffffffffffu;
+        const uint64_t least = 0x3810000000000000u;             /* of 2^-126 */
+        uint64_t small = 0;
+        Py_ssize_t i;
+        for (i = 0; i < n; i++) {
+            uint64_t u, r, s, low, odd, less;
+            double v;
+            memcpy(&u, x + i, 8);
+            memcpy(&r, rest + i, 8);
+            low = u & cut;
+            less = (low == 0) & ((r & size) != 0) & ((r ^ u) >> 63);
+            odd = (low != 0) | ((r & size) != 0);
+            s = ((u - low) - (less << 29)) | (odd << 29);
+            s = ((u & size) == 0) | ((u & size) >= 0x7ff0000000000000u) ? u : s;
+            small |= ((u & size) - 1 < least - 1);
+            memcpy(&v, &s, 8);
+            y[i] = (float)v;
+        }
+        if (small)
+            for (i = 0; i < n; i++) y[i] = cyact_round_to_odd(x[i], rest[i]);
     }
     /* Where a half stands among all others: -0 before 0, NaN outside the infinities */
     static CYTHON_INLINE int16_t cyact_order(uint16_t h) {
@@ -456,7 +510,8 @@ cdef extern from *:
     uint16 to_half "cyact_to_half" (float x) noexcept nogil
     float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
     uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
-    float round_to_odd "cyact_round_to_odd" (double x, double rest) noexcept nogil
+    void round_to_odd "cyact_round_all_to_odd" (const double* x, const double* rest, float* y,
+                                                Py_ssize_t n) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
     void look_up "cyact_look_up" (const uint16* results, const uint16* x, uint16* y,
                                   Py_ssize_t n) noexcept nogil
@@ -465,6 +520,8 @@ cdef extern from *:
         const uint16* flip, uint16 infinity, uint16 quiet) noexcept nogil
     void c_widen "cyact_widen" (const uint16* h, float* x, Py_ssize_t n,
                                 bint bfloat) noexcept nogil
+    void c_widen_and_add "cyact_widen_and_add" (const uint16* h, const float* b, float* x,
+                                                Py_ssize_t n, bint bfloat) noexcept nogil
     void c_narrow "cyact_narrow" (const float* x, uint16* h, Py_ssize_t n,
                                   bint bfloat) noexcept nogil
     void c_product "cyact_product" (const uint16* grad, float* x, uint16* h, Py_ssize_t n,
@@ -472,7 +529,8 @@ cdef extern from *:
     void c_bend "cyact_bend" (const uint16* x, uint16* y, Py_ssize_t n, float slope,
                               bint bfloat) noexcept nogil
     void c_ramp "cyact_ramp" (const uint16* x, uint16* y, Py_ssize_t n, const float* slope,
-                              float shift, float top, bint gated, bint bfloat) noexcept nogil
+                              float shift, float top, float corner, bint gated,
+                              bint bfloat) noexcept nogil
     void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
                                   bint bfloat) noexcept nogil
     void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
@@ -481,9 +539,9 @@ cdef extern from *:
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
-        const float* x, uint16* h, Py_ssize_t n, bint bfloat, unsigned int tie,
-        unsigned int dropped, unsigned int width, unsigned int subnormal, float limit,
-        short* found) noexcept nogil
+        const float* x, const float* given, uint16* h, Py_ssize_t n, bint bfloat,
+        unsigned int tie, unsigned int dropped, unsigned int width, unsigned int subnormal,
+        float limit, short* found) noexcept nogil
 
 
 # In two branches, so that neither asks again for each vector
@@ -494,6 +552,15 @@ cdef inline void widen(const uint16* h, float* x, Py_ssize_t n, int dtype) noexc
         c_widen(h, x, n & -LANES, True)
     else:
         c_widen(h, x, n & -LANES, False)
+
+
+cdef inline void widen_and_add(const uint16* h, const float* b, float* x, Py_ssize_t n,
+                               int dtype) noexcept nogil:
+    """x = h + b."""
+    if dtype == BFLOAT16:
+        c_widen_and_add(h, b, x, n & -LANES, True)
+    else:
+        c_widen_and_add(h, b, x, n & -LANES, False)
 
 
 cdef inline void narrow(const float* x, uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
@@ -560,13 +627,13 @@ cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssiz
     elif known.way == SHRUNK:
         c_shrink(x, y, n, known.top, False)
     elif known.way == RAMP and dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, False, True)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, True)
     elif known.way == RAMP:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, False, False)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, False)
     elif dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, True, True)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, True)
     else:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, True, False)
+        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, False)
 
 
 cdef inline bint any_rare(const uint16* x, Py_ssize_t n, uint16 rare) noexcept nogil:

@@ -15,7 +15,11 @@ from libc.math cimport INFINITY, NAN, sqrt
 from cyact._abi cimport (
     ABI,
     BENT,
+    BFLOAT16,
     DERIVATIVE,
+    EXACT,
+    EXACT_OF_HALVES,
+    FLOAT16,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
@@ -1571,11 +1575,29 @@ cdef void above_half_x(const double* x, double* y, Py_ssize_t n, const double* p
         y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else 0
 
 
+cdef void gelu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """The same; and x where that is large, of which a little is missing."""
+    cdef Py_ssize_t i
+    cdef double large
+    for i in range(n & -LANES):
+        large = -1 if x[i] > 6 else 0
+        y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else large
+
+
 cdef void silu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double beta = p[0], large
+    for i in range(n & -LANES):
+        large = -1 if beta * x[i] > 30 and x[i] > 0 else 0
+        y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else large
+
+
+cdef void softplus_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+    """x + e^(-beta x) / beta: for large x the exponential is lost."""
     cdef Py_ssize_t i
     cdef double beta = p[0]
     for i in range(n & -LANES):
-        y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else 0
+        y[i] = 1 if beta * x[i] > 30 else 0
 
 
 cdef void leaky_relu_rest(const double* x, double* y, Py_ssize_t n,
@@ -1625,6 +1647,8 @@ cdef enum:
     CAPACITY = 128
 
 cdef Op OPS[CAPACITY]
+cdef Known SOON[CAPACITY]
+cdef int SOON_COUNT = 0
 cdef Kernels KERNELS
 
 # Given where one of these is wanted, a fused kernel picks its instance itself.
@@ -1664,15 +1688,40 @@ cdef int add_weighted(const char* name, double cost,
                <kernel32_t> derivative32, <kernel64_t> derivative64)
 
 
-cdef int last_is_exact() except -1:
-    """Say of the function just added that, of half types, it and its derivative are exact."""
-    OPS[KERNELS.count - 1].exact = True
+cdef int last_is_exact(int of=EXACT) except -1:
+    """Say of the function just added that it and its derivative are exact in float32."""
+    OPS[KERNELS.count - 1].exact = of
     return 0
 
 
 cdef int last_is(int simple) except -1:
     """Tell the formula that may be enough for halves of the function just added."""
     OPS[KERNELS.count - 1].simple = simple
+    return 0
+
+
+cdef int last_is_soon(int dtype, double slope, int left, int right, double shift=0, double top=0,
+                      unsigned short rare=0, double corner=0) except -1:
+    """Tell how all halves but a few are had by that formula, with what `usual` parameters.
+
+    The slopes are so many floats beside the given one: for negative x, and for others. Where that
+    is right tests/test_half.py tells, with all halves.
+    """
+    global SOON_COUNT
+    if SOON_COUNT == CAPACITY:
+        raise SystemError("raise CAPACITY in _kernels.pyx")
+    cdef Op* op = &OPS[KERNELS.count - 1]
+    cdef Known* known = &SOON[SOON_COUNT]
+    SOON_COUNT += 1
+    known.way = op.simple
+    known.infinity = 0x7f80 if dtype == BFLOAT16 else 0x7c00
+    known.rare = rare
+    known.slope[0] = m32.from_bits32(m32.bits32(<float> slope) + left)
+    known.slope[1] = m32.from_bits32(m32.bits32(<float> slope) + right)
+    known.shift = shift
+    known.top = top
+    known.corner = corner
+    op.soon[dtype] = known
     return 0
 
 
@@ -1712,23 +1761,30 @@ add(b"relu6", 0, 0.1, relu6, relu6, relu6_d, relu6_d)
 last_is_exact()
 add(b"relu_k", 1, 0.1, relu_k, relu_k, relu_k_d, relu_k_d)
 add(b"squared_relu", 0, 0.1, squared_relu, squared_relu, squared_relu_d, squared_relu_d)
-last_is_exact()
+last_is_exact(EXACT_OF_HALVES)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)
 last_is(BENT)
+OPS[KERNELS.count - 1].keeps = True
+OPS[KERNELS.count - 1].usual[0] = 0.01
+last_is_soon(FLOAT16, 0.01, 1, 1)
+last_is_soon(BFLOAT16, 0.01, 0, 0, 0, 0, 0x161)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
+OPS[KERNELS.count - 1].keeps = True
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
 add(b"thresholded_relu", 1, 0.1, thresholded_relu, thresholded_relu, threshold_d, threshold_d)
 last_is_exact()
 add(b"elu", 1, 0.4, elu, elu, elu_d, elu_d, elu_y, elu_y)
 rest_of_last(elu_rest)
+OPS[KERNELS.count - 1].keeps = True
 add(b"celu", 1, 0.4, celu, celu, celu_d, celu_d, celu_y, celu_y)
+OPS[KERNELS.count - 1].keeps = True
 add(b"selu", 0, 0.4, selu, selu, selu_d, selu_d, selu_y, selu_y)
 add(b"gelu", 0, 0.9, gelu, gelu, gelu_d, gelu_d)
-rest_of_last(above_half_x)
+rest_of_last(gelu_rest)
 add(b"gelu_tanh", 0, 0.75, gelu_tanh, gelu_tanh, gelu_tanh_d, gelu_tanh_d)
-rest_of_last(above_half_x)
+rest_of_last(gelu_rest)
 add(b"gelu_sigmoid", 0, 0.6, gelu_sigmoid, gelu_sigmoid, gelu_sigmoid_d, gelu_sigmoid_d)
 rest_of_last(above_half_x)
 add(b"silu", 1, 0.6, silu, silu, silu_d, silu_d)
@@ -1743,17 +1799,24 @@ add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
 rest_of_last(hard_sigmoid_rest)
 last_is(RAMP)
+OPS[KERNELS.count - 1].usual[:2] = [1.0 / 6, 0.5]
+last_is_soon(FLOAT16, 1.0 / 6, 1, -1, 3, 6)
+last_is_soon(BFLOAT16, 1.0 / 6, 1, -1, 3, 6, 0, 2.0**-55)     # 1/6 is no double
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 rest_of_last(above_half_x)
 last_is(GATED)
+last_is_soon(FLOAT16, 1.0 / 6, 0, 0, 3, 6, 1)
+last_is_soon(BFLOAT16, 1.0 / 6, 0, 0, 3, 6, 0xff)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
+rest_of_last(softplus_rest)
 add(b"softsign", 0, 0.2, softsign, softsign, softsign_d, softsign_d)
 add(b"squareplus", 1, 1.2, squareplus, squareplus, squareplus_d, squareplus_d)
 add(b"algebraic_sigmoid", 1, 1.2, algebraic_sigmoid, algebraic_sigmoid,
     algebraic_sigmoid_d, algebraic_sigmoid_d)
 add(b"isrlu", 1, 1.2, isrlu, isrlu, isrlu_d, isrlu_d)
+OPS[KERNELS.count - 1].keeps = True
 add(b"arctan", 0, 0.5, arctan, arctan, arctan_d, arctan_d)
 add(b"gudermannian", 0, 0.9, gudermannian, gudermannian, gudermannian_d, gudermannian_d)
 add(b"erf", 0, 0.6, erf, erf, erf_d, erf_d)

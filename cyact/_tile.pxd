@@ -7,12 +7,14 @@ Work is done in tiles that live in L1; where no stage is needed the kernel runs 
 themselves.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from cyact._abi cimport (
     BFLOAT16,
     BIAS,
     BLOCKS,
+    EXACT,
+    EXACT_OF_HALVES,
     FACTOR,
     FLOAT32,
     FLOAT64,
@@ -28,6 +30,8 @@ from cyact._abi cimport (
     weighted_t,
 )
 from cyact._half cimport (
+    any_rare,
+    compute,
     narrow,
     neighbour,
     product,
@@ -38,6 +42,7 @@ from cyact._half cimport (
     slopes_of,
     uint16,
     widen,
+    widen_and_add,
 )
 
 cdef extern from *:
@@ -138,6 +143,10 @@ cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ss
             (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
 
 
+cdef enum:
+    PAGE = 4096                   # or more: what memory is mapped in
+
+
 # Rows without gaps inside, of which many are short: a call of memcpy would cost more than it
 # copies. Moves of one length overlap instead, as a row may be written twice but not overrun.
 
@@ -196,12 +205,50 @@ cdef inline void move_rows(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t 
         move_ends(x, x_row, y, y_row, rows, bytes, 2)
 
 
+# Into a buffer one move a row is enough: it is overrun into the place of the next row, which then
+# overwrites that. What is read too much lies between two rows, of which one is less than a page
+# away: memory that is there.
+
+cdef inline void move_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
+                           Py_ssize_t rows, Py_ssize_t unit) noexcept nogil:
+    """Bring rows of at most `unit` bytes, a literal, together in a buffer."""
+    cdef Py_ssize_t _
+    for _ in range((rows - 1) // 4):     # unrolled: so short a loop hangs on how it is aligned
+        memcpy(to, x, unit)
+        memcpy(to + bytes, x + x_row, unit)
+        memcpy(to + 2 * bytes, x + 2 * x_row, unit)
+        memcpy(to + 3 * bytes, x + 3 * x_row, unit)
+        x += 4 * x_row
+        to += 4 * bytes
+    for _ in range((rows - 1) % 4):
+        memcpy(to, x, unit)
+        x += x_row
+        to += bytes
+    memcpy(to, x, bytes)
+
+
+cdef inline void bring_together(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t rows,
+                                Py_ssize_t bytes) noexcept nogil:
+    """Copy rows of `bytes` bytes, x_row bytes apart, side by side into a buffer."""
+    cdef Py_ssize_t unit = 8
+    while unit < bytes:
+        unit += unit
+    if rows == 1 or unit > 32 or unit > x_row + bytes or x_row > PAGE:
+        move_rows(x, x_row, to, bytes, rows, bytes)
+    elif unit == 8:
+        move_over(x, x_row, to, bytes, rows, 8)
+    elif unit == 16:
+        move_over(x, x_row, to, bytes, rows, 16)
+    else:
+        move_over(x, x_row, to, bytes, rows, 32)
+
+
 cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
                         Py_ssize_t size) noexcept nogil:
     """Bring rows of n items together in a contiguous buffer."""
     cdef Py_ssize_t r
     if a.step == size:
-        move_rows(x, a.row, to, n * size, rows, n * size)
+        bring_together(x, a.row, to, rows, n * size)
         return
     for r in range(rows):
         gather_row(x + r * a.row, a.step, to + r * n * size, n, size)
@@ -231,6 +278,10 @@ cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept 
         stream_line(y + done, source + done)
         done += 64
     memcpy(y + done, source + done, bytes - done)
+
+
+cdef enum:
+    AS_THEY_LIE = 192             # rows of so many entries; shorter ones are brought together
 
 
 # A block: some whole rows, or a piece of one, of at most TILE entries.
@@ -351,8 +402,9 @@ cdef inline void settle(const Span* s, const char* x, const char* w, const char*
     if s.dtype == BFLOAT16:
         small = 0 if s.slack == 0 else small
         limit = -1
-    count = round_and_list(<const float*> y, h, n, s.dtype == BFLOAT16, (dropped + 1) // 2,
-                           dropped, width, small, limit, found)
+    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n,
+                           s.dtype == BFLOAT16, (dropped + 1) // 2, dropped, width, small, limit,
+                           found)
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
             compute_again(s, <const float*> x + found[i],
@@ -366,7 +418,6 @@ cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
     cdef uint16[LANES] below
     cdef uint16[LANES] above
     cdef float slack = <float> s.slack
-    cdef unsigned int differ = 0
     cdef int i
     for i in range(LANES):
         low[i] = high[i] = y[i]
@@ -375,9 +426,7 @@ cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
             high[i] = neighbour(y[i], 1) + slack
     narrow(low, below, LANES, s.dtype)
     narrow(high, above, LANES, s.dtype)
-    for i in range(LANES):
-        differ |= below[i] ^ above[i]
-    return differ != 0
+    return memcmp(below, above, sizeof(below)) != 0
 
 
 cdef inline void compute_again(const Span* s, const float* x, const float* w,
@@ -392,15 +441,31 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
     for j in range(LANES):
         wide_x[j] = x[j]
         wide_w[j] = 0 if w == NULL else w[j]
+        rest[j] = 0
     if s.weighted:
         (<weighted_t> s.wide)(wide_x, wide_w, wide_y, LANES, s.p)
     else:
         s.wide(wide_x, wide_y, LANES, s.p)
     if s.rest != NULL:
         s.rest(wide_x, rest, LANES, s.p)
-    for j in range(LANES):
-        odd[j] = round_to_odd(wide_y[j], 0 if s.rest == NULL else rest[j])
+    round_to_odd(wide_y, rest, odd, LANES)
     narrow(odd, h, LANES, s.dtype)
+
+
+cdef inline void soon(const Span* s, const uint16* x, uint16* h, Py_ssize_t n) noexcept nogil:
+    """h = f(x) by the formula that is right for all but a few; these in double. h may be x."""
+    cdef uint16[TILE] copy
+    cdef float[LANES] few
+    cdef Py_ssize_t block
+    if not any_rare(x, n, s.soon.rare):
+        compute(s.soon, x, h, n, s.dtype)
+        return
+    memcpy(copy, x, n * sizeof(uint16))
+    compute(s.soon, copy, h, n, s.dtype)
+    for block in range(n // LANES):
+        if any_rare(copy + block * LANES, LANES, s.soon.rare):
+            widen(copy + block * LANES, few, LANES, s.dtype)
+            compute_again(s, few, NULL, h + block * LANES)
 
 
 # Spans
@@ -412,12 +477,16 @@ cdef struct Tiles:
 
 
 cdef inline bint packs(const Span* s) noexcept nogil:
-    """Whether blocks hold several rows: short ones, and those that need not be copied for it."""
+    """Whether blocks hold several rows: short ones, and those that need not be copied for it.
+
+    A row with a bias by itself is a block and, where it is not whole vectors, a second one.
+    """
     cdef Py_ssize_t size = itemsize(s.dtype)
     if s.n > TILE // 2:
         return False
-    return (s.n <= TILE // 4 or (contiguous(&s.at[X], s.rows, s.n, size)
-                                 and contiguous(&s.at[Y], s.rows, s.n, size)))
+    return (s.n <= TILE // 4 or s.at[BIAS].data != NULL
+            or (contiguous(&s.at[X], s.rows, s.n, size)
+                and contiguous(&s.at[Y], s.rows, s.n, size)))
 
 
 cdef inline Py_ssize_t rows_in_block(Py_ssize_t n) noexcept nogil:
@@ -491,7 +560,9 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             h = <uint16*> place
         elif place != tiles.at[X] and place != grad:
             y = place
-    if s.known != NULL and half_grad != NULL:
+    if s.soon != NULL:
+        soon(s, <uint16*> tiles.at[X], h, b.padded)
+    elif s.known != NULL and half_grad != NULL:
         slopes_of(s.known, <uint16*> tiles.at[X], <float*> y, half_grad, h, b.padded, s.dtype)
     else:
         x = evaluate(s, b, tiles, y)
@@ -499,7 +570,8 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             multiply(grad, y, y, b.padded, s.dtype == FLOAT64)
         if half_grad != NULL:
             product(half_grad, <float*> y, h, b.padded, s.dtype)
-        elif half and grad == NULL and not (s.exact and s.at[BIAS].data == NULL):
+        elif half and grad == NULL and s.exact < (
+                EXACT if s.at[BIAS].data != NULL else EXACT_OF_HALVES):
             settle(s, x, tiles.at[WEIGHT], y, h, b.padded)
         elif half:
             narrow(<const float*> y, h, b.padded, s.dtype)
@@ -518,10 +590,15 @@ cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles,
     if s.known != NULL:
         slopes(s.known, <uint16*> tiles.at[X], <float*> y, b.padded, s.dtype)
         return NULL
-    x = wide(s, b, tiles, X)
-    if s.at[BIAS].data != NULL:
-        add(x, tiles.at[BIAS], tiles.of[X][0].bytes, b.padded, s.dtype == FLOAT64)
+    if s.at[BIAS].data == NULL:
+        x = wide(s, b, tiles, X)
+    else:
         x = tiles.of[X][0].bytes
+        if itemsize(s.dtype) == 2:
+            widen_and_add(<const uint16*> tiles.at[X], <const float*> tiles.at[BIAS], <float*> x,
+                          b.padded, s.dtype)
+        else:
+            add(tiles.at[X], tiles.at[BIAS], x, b.padded, s.dtype == FLOAT64)
     if s.weighted:
         (<weighted_t> s.kernel)(x, tiles.at[WEIGHT], y, b.padded, s.p)
     else:
@@ -609,13 +686,29 @@ cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t 
         memcpy(y, x, 2 * n)
 
 
-cdef inline void span_of_known(const Span* s) noexcept nogil:
-    """Half types whose results are known already, or are x itself: no arithmetic."""
+cdef inline void known_in_blocks(const Span* s) noexcept nogil:
+    """Short rows, several at a time."""
     cdef tile buffer
-    cdef bint joined = (contiguous(&s.at[X], s.rows, s.n, 2)
-                        and contiguous(&s.at[Y], s.rows, s.n, 2))
+    cdef Py_ssize_t together = rows_in_block(s.n), row = 0, rows, count
+    cdef char* y
+    cdef char* to
+    while row < s.rows:
+        rows = min(together, s.rows - row)
+        count = rows * s.n
+        gather(&s.at[X], s.at[X].data + row * s.at[X].row, buffer.bytes, rows, s.n, 2)
+        y = s.at[Y].data + row * s.at[Y].row
+        to = y if contiguous(&s.at[Y], rows, s.n, 2) and not s.stream else buffer.bytes
+        known_halves(s, buffer.bytes, to, count)
+        if to != y and contiguous(&s.at[Y], rows, s.n, 2):
+            stream(to, y, 2 * count)
+        elif to != y:
+            scatter(to, &s.at[Y], y, rows, s.n, 2)
+        row += rows
+
+
+cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    cdef tile buffer
     cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2 and not s.stream
-    cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
     cdef Py_ssize_t row, start, count
     cdef const char* x
     cdef char* y
@@ -635,6 +728,16 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
             else:
                 scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
             start += count
+
+
+cdef inline void span_of_known(const Span* s) noexcept nogil:
+    """Half types whose results are known already, or are x itself: no arithmetic."""
+    if contiguous(&s.at[X], s.rows, s.n, 2) and contiguous(&s.at[Y], s.rows, s.n, 2):
+        known_by_rows(s, 1, s.rows * s.n)
+    elif s.rows > 1 and s.n < AS_THEY_LIE:
+        known_in_blocks(s)
+    else:
+        known_by_rows(s, s.rows, s.n)
     if s.stream:
         stream_end()
 
@@ -651,7 +754,8 @@ cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
             and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
             and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
-            and (s.rows == 1 or s.n > TILE // 4))
+            and (s.rows == 1 or s.n >= AS_THEY_LIE      # or a third, in whole vectors
+                 or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)))
 
 
 cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,

@@ -28,6 +28,7 @@ def load(name):
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
 pages, readme, rows = load("pages"), load("readme"), load("rows")
+instructions = load("instructions")
 
 
 def test_the_unit_changes_at_powers_of_two_and_stops_at_the_smallest_subnormal():
@@ -322,9 +323,30 @@ def timed(function, size, ours, torch, section="elementwise"):
 def test_the_page_lists_where_pytorch_is_faster():
     results = [timed("gelu", 1 << 14, 2e-5, 1e-5), timed("gelu", 1 << 20, 1e-3, 2e-3),
                timed("relu", 1 << 14, 1e-5, 2e-5), timed("prelu", 1 << 14, 1e-5, None)]
-    assert [line.split("|")[1].strip() for line in pages.exceptions(results)[2:]] == ["gelu, 16K"]
-    assert pages.exceptions(results[1:]) == ["Nowhere."]
-    assert pages.half_exceptions([("float16", results)]) == ["- float16: gelu 16K 0.50x."]
+    results[0][1]["torch"].instructions = 41.3
+    tables = [("float16, values", results)]
+    assert pages.exceptions(tables)[2:] == [
+        "| gelu, 16K | 1.22 | 0.610 | 0.50x | 0.500 | - | - | 41 | |"]
+    assert pages.exceptions(tables, titled=True)[2].startswith("| float16, values: gelu, 16K |")
+    assert pages.exceptions([("float32, values", results[1:])]) == ["Nowhere."]
+
+
+@pytest.mark.skipif(not instructions.possible(), reason="Linux on x86-64 with a C compiler only")
+def test_instructions_are_counted():
+    """Of relu at least a load, a store and two or three between, for each vector."""
+    case = measure.Case("elementwise", "relu", (1,))
+    (counts,) = instructions.counts([(case, "unchanged")]).values()
+    assert 4 < counts["cyact"] < 60
+    assert instructions.counts([]) == {}
+
+
+@pytest.mark.parametrize("change", ["with_bias", "from_output"])
+def test_errors_of_what_gets_more_than_x(change):
+    ours = contenders.installed(["cyact"])[0]
+    section = "backward" if change == "from_output" else "elementwise"
+    case = measure.Case(section, "sigmoid", (1024,), "float16")
+    error = pages.errors_of(case, ours, getattr(pages, change))["cyact"]
+    assert 0.4 < error < 0.51
 
 
 def test_a_line_of_the_page_has_both_times_of_each_size():

@@ -1,5 +1,7 @@
 """A result has the same bits wherever its element lies: a statement per way of lying there."""
 
+import ctypes
+import mmap
 import os
 import subprocess
 import sys
@@ -149,6 +151,57 @@ def test_scalars_and_zero_dimensions(case, dtype):
         for found in (case.value(v), case.value(np.array(v))):
             assert isinstance(found, dtype)
             assert same_bits(found, y)
+
+
+# Rows with gaps between them: how they are brought together depends on their length
+
+ROW_LENGTHS = [*range(2, 35), 48, 63, 64, 65, 80, 191, 192, 193, 256, 257, 300, 512, 513]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.float16], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("gap", [1, 3, 16, 1500])
+def test_rows_with_gaps_are_computed_like_rows_without(dtype, gap):
+    rng = np.random.default_rng(gap)
+    for n in ROW_LENGTHS:
+        rows = 2 * 1024 // n + 3
+        x, grad, y = (rng.standard_normal((rows, n + gap)).astype(dtype) for _ in range(3))
+        b = np.linspace(-1, 1, n).astype(dtype)
+        before = y.copy()
+        cut = [a[:, :n] for a in (x, grad)]
+        whole = [a.copy() for a in cut]
+        assert same_bits(cyact.silu(cut[0]), cyact.silu(whole[0]))
+        assert same_bits(cyact.silu(cut[0], bias=b), cyact.silu(whole[0], bias=b))
+        dx, db = cyact.backward.silu(cut[1], cut[0], bias=b)
+        expected = cyact.backward.silu(whole[1], whole[0], bias=b)
+        assert same_bits(dx, expected[0])
+        assert same_bits(db, expected[1])
+        cyact.backward.silu(cut[1], cut[0], out=y[:, :n])
+        assert same_bits(y[:, :n], cyact.backward.silu(*whole[::-1]))
+        assert same_bits(y[:, n:], before[:, n:])
+
+
+@by_dtype
+@pytest.mark.skipif(sys.platform != "linux", reason="protects a page")
+def test_nothing_behind_the_last_row_is_read(dtype):
+    """The page after the one in which the array ends is out of bounds."""
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 3 * page)
+    whole = np.frombuffer(memory, np.uint8)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    end = ctypes.c_void_p(whole.ctypes.data + 2 * page)
+    assert protect(end, ctypes.c_size_t(page), 0) == 0
+    try:
+        x = whole[:2 * page].view(dtype)
+        for n in ROW_LENGTHS:
+            for pitch in (n + 1, n + 20):
+                rows = (len(x) - n) // pitch + 1
+                last = len(x) - n - (rows - 1) * pitch
+                cut = np.lib.stride_tricks.as_strided(
+                    x[last:], (rows, n), (pitch * x.itemsize, x.itemsize))
+                assert same_bits(cyact.relu(cut), cyact.relu(cut.copy()))
+                assert (cyact.backward.relu(cut, cut) == 0).all()
+    finally:
+        assert protect(end, ctypes.c_size_t(page), 3) == 0
 
 
 @by_dtype
