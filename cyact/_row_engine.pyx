@@ -34,6 +34,7 @@ from cyact._abi cimport (
     itemsize,
     row_kernel_t,
 )
+from cyact._cache cimport last_cache
 from cyact._engine cimport STREAM, dtype_of
 from cyact._tile cimport cyact_status, status_get, status_set, stream, stream_end
 
@@ -68,6 +69,10 @@ cdef enum:
 
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
+
+# More than this does not stay in the cache. (The C library's number, which STREAM is, adds up the
+# caches of all cores on AMD's processors; a core reaches one of them.)
+cdef long long CACHED = last_cache() or STREAM
 
 cdef const RowKernels* KERNELS = NULL
 cdef const RowOps* SPARSE = NULL
@@ -205,6 +210,7 @@ cdef struct Pass:
     bint turns_x                      # the sign of x is turned
     bint turns_y                      # and that of the result
     bint counts                       # p[0] becomes the number of unmasked entries
+    bint revises                      # results are written twice: in place, that is in cache
     double hidden                     # what a masked entry of x is taken for
     double blank                      # what it is in the result
     Py_ssize_t grad_items             # entries a row of grad has, and of the result
@@ -271,7 +277,7 @@ cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil
 cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
     """Whether the cache cannot keep so many results, and does not hold their memory already."""
     cdef Py_ssize_t size = itemsize(g.rows.dtype)
-    return 2 * count * size > STREAM and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
+    return 2 * count * size > CACHED and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
 
 
 cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
@@ -430,7 +436,7 @@ cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarr
     task.room = NULL
     packed = packs(task, &g)
     large = not packed and too_many(&g, cnp.PyArray_SIZE(x))
-    task.streams = large and whole_rows(task, &g)
+    task.streams = large and not task.revises and whole_rows(task, &g)
     g.rows.stream = large and not task.streams
     if packed or task.streams:
         task.room_size = 2 * packed_size(&g)
@@ -578,7 +584,7 @@ cdef class RowFunction:
     cdef const RowOp* op
     cdef readonly str name
     cdef readonly bint reduces
-    cdef bint negative, several, counts
+    cdef bint negative, several, counts, revises
     cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
@@ -597,6 +603,7 @@ cdef class RowFunction:
         self.reduces = reduces
         self.several = several
         self.counts = counts
+        self.revises = wanted == b"softmax"
         self.blank = blank
         self.empty = empty
         self.parameters = tuple(domains)
@@ -612,6 +619,7 @@ cdef class RowFunction:
         task.turns_x = self.negative
         task.turns_y = False
         task.counts = False
+        task.revises = self.revises and kernel == self.op.value
         task.hidden = -INFINITY
         task.blank = self.blank
         return 0

@@ -37,6 +37,7 @@ cdef extern from *:
       #endif
       #define cyact_row_load(x) CYACT_ROW(loadu_ps)(x)
       #define cyact_row_store(y, x) CYACT_ROW(storeu_ps)(y, x)
+      #define cyact_row_stream(y, x) CYACT_ROW(stream_ps)(y, x)
       #define cyact_row_every(x) CYACT_ROW(set1_ps)(x)
       #define cyact_row_fused(a, b, c) CYACT_ROW(fmadd_ps)(a, b, c)
       #define cyact_row_greater(a, b) CYACT_ROW(max_ps)(a, b)
@@ -65,6 +66,12 @@ cdef extern from *:
       static CYTHON_INLINE void cyact_row_store(float *y, cyact_row_lanes x) {
           memcpy(y, &x, sizeof(x));
       }
+      #if defined(__GNUC__) && defined(__SSE2__)
+        #include <xmmintrin.h>
+        #define cyact_row_stream(y, x) _mm_stream_ps(y, x)
+      #else
+        #define cyact_row_stream(y, x) cyact_row_store(y, x)
+      #endif
       static CYTHON_INLINE cyact_row_lanes cyact_row_every(float x) { CYACT_ROW_EACH(x) }
       static CYTHON_INLINE cyact_row_lanes cyact_row_fused(
               cyact_row_lanes a, cyact_row_lanes b, cyact_row_lanes c) {
@@ -92,6 +99,8 @@ cdef extern from *:
     ctypedef unsigned int words "cyact_row_words"
     lanes load_lanes "cyact_row_load" (const float* x) noexcept nogil
     void store_lanes "cyact_row_store" (float* y, lanes x) noexcept nogil
+    # the same past the caches, to whole vectors of memory
+    void stream_lanes "cyact_row_stream" (float* y, lanes x) noexcept nogil
     lanes every "cyact_row_every" (float x) noexcept nogil
     lanes fused "cyact_row_fused" (lanes a, lanes b, lanes c) noexcept nogil      # a b + c
     lanes greater "cyact_row_greater" (lanes a, lanes b) noexcept nogil     # b if one is NaN

@@ -22,7 +22,7 @@ from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, 
                            store)
 from cyact._tile cimport stream, stream_end
 from cyact._rowlanes cimport (WIDTH, every, exponential, fused, greater, lanes, load_lanes,
-                              store_lanes)
+                              store_lanes, stream_lanes)
 from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
 
 cdef enum:
@@ -732,6 +732,33 @@ cdef inline void strip_subtract(const float* x, Py_ssize_t x_step, float* y, Py_
             store_lanes(y + j * y_step + part, (load_lanes(x + j * x_step + part) - high) - low)
 
 
+cdef inline bint in_lines(const Rows* call, Py_ssize_t done, Py_ssize_t take) noexcept nogil:
+    """Whether results of packed rows are whole cache lines, to be stored past the caches."""
+    cdef Py_ssize_t begin = <Py_ssize_t> (call.y + done * call.y_row)
+    return (call.stream and call.y_row == sizeof(float)
+            and (begin | call.y_item | take * <Py_ssize_t> sizeof(float)) & 63 == 0)
+
+
+cdef inline void stream_strips(const float* e, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
+                               const Panel* panel, bint subtract, char* y,
+                               Py_ssize_t item) noexcept nogil:
+    """What strip_scale() or strip_subtract() do, a column of many rows at a time: as much of it
+    lies together."""
+    cdef lanes value, high, low
+    cdef Py_ssize_t j, r, v
+    for j in range(n):
+        for v in range(rows // WIDTH):
+            r = v * WIDTH
+            value = load_lanes(e + j * step + r)
+            high = load_lanes(panel.high + r)
+            low = load_lanes(panel.low + r)
+            if subtract:
+                value = (value - high) - low
+            else:
+                value = fused(value, high, value * low)
+            stream_lanes(<float*> (y + j * item) + r, value)
+
+
 cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
                       Py_ssize_t rows, float* to) noexcept nogil:
     """Rows side by side, whole strips of them."""
@@ -756,7 +783,6 @@ cdef inline void unpack(const float* y, char* to, Py_ssize_t row, Py_ssize_t ite
     if row == sizeof(float) and past:
         for j in range(n):
             stream(<const char*> (y + j * run), to + j * item, rows * sizeof(float))
-        stream_end()
     elif row == sizeof(float):
         for j in range(n):
             memcpy(to + j * item, y + j * run, rows * sizeof(float))
@@ -892,6 +918,8 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
+    elif way == STRIPS and in_lines(call, done, take):
+        stream_strips(panel.y, strips(take), take, call.n, panel, False, y, call.y_item)
     else:
         to = &panel.y[0] if way == STRIPS else <float*> y
         y_step = call.y_item // <Py_ssize_t> sizeof(float)
@@ -929,6 +957,8 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
         for r in range(take):
             subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                          panel.high[r], panel.low[r])
+    elif way == STRIPS and in_lines(call, done, take):
+        stream_strips(panel.x, strips(take), take, call.n, panel, True, y, call.y_item)
     elif way == STRIPS and straight_out(call, take):
         for r in range(0, take, 32):
             strip_subtract(panel.x + r, take, <float*> y + r,
@@ -997,6 +1027,8 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
         scale_panel(call, done, take, way, panel)
         put_ones(call.y + done * call.y_row, call.y_row, call.y_item, call.n, take, panel)
         done += take
+    if call.stream:
+        stream_end()
 
 
 # Logarithms of sums
@@ -1114,6 +1146,8 @@ cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
             panel.low[r] = <float> ((<double> panel.m[r] - high) + panel.log[r])
         subtract_panel(call, done, take, way, panel)
         done += take
+    if call.stream:
+        stream_end()
 
 
 # cross_entropy with a class a row: the gradient is the softmax, but for the target's entry
@@ -1396,3 +1430,5 @@ cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexc
         else:
             product_row(call, done, products, panel)
         done += take
+    if call.stream:
+        stream_end()
