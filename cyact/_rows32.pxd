@@ -21,14 +21,16 @@ from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
 from cyact._tile cimport stream, stream_end
-from cyact._rowlanes cimport (WIDTH, every, exponential, fused, greater, lanes, load_lanes,
-                              store_lanes, stream_lanes)
-from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
+from cyact._rowlanes cimport (WIDTH, between, count_same, every, exponential, fused, greater, lanes,
+                              load_lanes, store_lanes, stream_lanes)
+from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats, power
 
 cdef enum:
     LANES = 16
     STRIP = 32          # GCC 12 leaves the maxima of fewer as scalars
     STRETCH = 256
+    PART = 2048
+    LONG = 1 << 17      # a longer row is read again rather than kept
     PANEL = 512         # most rows worked on together
     TOGETHER = 64       # of those by themselves
     TILE = 1024         # most entries of a tile of short rows
@@ -37,6 +39,7 @@ cdef enum:
 cdef extern from *:
     """
     #define CYACT_HIGH 590295810358705651712.0f
+    #define CYACT_HIGH_APART 36893488147419103232.0f
     #if defined(__GNUC__)
       #define cyact_prefetch(x) __builtin_prefetch(x)
     #else
@@ -45,6 +48,8 @@ cdef extern from *:
     """
     # 2^69: the unit is 2^46. The entries of a stretch, each at most 2^60.5, add up to 2^68.5.
     const float HIGH "CYACT_HIGH"
+    # 2^65: 2^42. Of a row of up to a stretch each partial sum has 16 entries at most.
+    const float APART "CYACT_HIGH_APART"
     void prefetch "cyact_prefetch" (const float* x) noexcept nogil
 
 # Rows that are worked on together, and what their exponentials need: shift is the maximum if that
@@ -58,6 +63,7 @@ cdef struct Panel:
     double sum[512]     # of the exponentials
     double top[512]     # the maximum's exponential
     double others[512]  # the sum of all but one maximum, as a multiple of it
+    float count[512]    # of entries that equal the maximum
     double log[512]     # log1p of that
     double factor[512]
     float high[512]     # factor, or another double, in two floats
@@ -66,6 +72,7 @@ cdef struct Panel:
     double room64[1040]
     float high_sums[1040]
     float low_sums[1056]
+    float counts[1072]
     float room[1040]
     float room2[1072]
     float spread[2064]  # a row's value for each of its entries
@@ -112,18 +119,21 @@ cdef inline double exponential_of(float x, const Panel* panel, Py_ssize_t r) noe
     return <double> power[0] + <double> power[0] * rest[0]
 
 
-cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """From the maxima: how the exponentials of each row are taken."""
-    cdef Py_ssize_t r
+cdef inline void limit(Panel* panel, Py_ssize_t r, float top) noexcept nogil:
+    """How the exponentials of a row are taken, given its maximum."""
     cdef float turns, m, one = 12582912
+    m = top if top > -256 else 0
+    m = m if m < 256 else 0
+    panel.shift[r] = top - m     # NaN stays NaN
+    turns = muladdf(m, <float> 1.4426950408889634, one) - one
+    panel.magic[r] = <float> (12582912 + 8 * (127 + 60)) - 8 * turns
+    panel.least[r] = (turns - 186) * <float> 0.6931471805599453
+
+
+cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t r
     for r in range((rows + 15) & -16):
-        m = panel.m[r]
-        m = m if m > -256 else 0
-        m = m if m < 256 else 0
-        panel.shift[r] = panel.m[r] - m     # NaN stays NaN
-        turns = muladdf(m, <float> 1.4426950408889634, one) - one
-        panel.magic[r] = <float> (12582912 + 8 * (127 + 60)) - 8 * turns
-        panel.least[r] = (turns - 186) * <float> 0.6931471805599453
+        limit(panel, r, panel.m[r])
 
 
 cdef inline bint any_shift(const Panel* panel, Py_ssize_t rows) noexcept nogil:
@@ -183,12 +193,11 @@ cdef inline void fold64(Panel* panel, Py_ssize_t rows) noexcept nogil:
 
 
 cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
-                           bint long_rows) noexcept nogil:
-    """From partial sums to sums."""
+                           bint apart) noexcept nogil:
+    """From the partial sums of rows of up to a stretch to sums."""
     cdef Py_ssize_t r
-    if long_rows:
-        fold64(panel, rows)
-        return
+    if apart:
+        fold(panel.counts, rows, count, panel.room, panel.count, False)
     fold(panel.high_sums, rows, count, panel.room, panel.high, False)
     fold(panel.low_sums, rows, count, panel.room, panel.low, False)
     for r in range((rows + 15) & -16):
@@ -197,17 +206,22 @@ cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
 
 # Rows by themselves
 
-cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, bint keep,
-                         bint fresh, float* high_sums, float* low_sums, float* e,
-                         Py_ssize_t ahead) noexcept nogil:
+# Exponentials of x and their partial sums: `keep`: they are stored, too; `apart`: entries that
+# equal the maximum, `top`, are counted instead of added, and what is nothing beside it is left out.
+
+cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, float top,
+                         bint keep, bint apart, bint fresh, float* high_sums, float* low_sums,
+                         float* counts, float* e, Py_ssize_t ahead) noexcept nogil:
     """Add the exponentials to the partial sums, or to none if `fresh`; the high ones are HIGH
     too great. What lies `ahead` entries further on is wanted soon."""
-    cdef lanes magics = every(magic), leasts = every(least), high, low, power, t, c
+    cdef lanes magics = every(magic), leasts = every(least), tops = every(top)
+    cdef lanes high, low, power, t, c, d, count
     cdef Py_ssize_t part, i, v
     for v in range(LANES // WIDTH):
         part = v * WIDTH
+        count = every(0)
         if fresh:
-            high = every(HIGH)
+            high = every(APART if apart else HIGH)
             low = every(0)
         else:
             high = load_lanes(high_sums + part)
@@ -215,14 +229,20 @@ cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least,
         for i in range(part, n, 16):
             if part == 0:
                 prefetch(x + i + ahead)
-            c = exponential(load_lanes(x + i), magics, leasts, &power)
+            d = load_lanes(x + i)
+            c = exponential(d, magics, leasts, &power)
+            if keep:
+                store_lanes(e + i, fused(power, c, power))
+            if apart:
+                power = between(d, leasts, tops, power)
+                count = count_same(d, tops, count)
             t = high + power
             low = fused(power, c, low + (power - (t - high)))
             high = t
-            if keep:
-                store_lanes(e + i, fused(power, c, power))
         store_lanes(high_sums + part, high)
         store_lanes(low_sums + part, low)
+        if apart:
+            store_lanes(counts + part, count)
 
 
 cdef inline void flush(double* total, const float* high, const float* low) noexcept nogil:
@@ -255,17 +275,18 @@ cdef inline void row_tops(const char* x, Py_ssize_t step, Py_ssize_t n, float* b
 cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
                           Py_ssize_t n, Panel* panel, Py_ssize_t r, bint keep,
                           Py_ssize_t ahead) noexcept nogil:
-    """The partial sums of the exponentials of row r, which go to y if they are to be kept."""
+    """Add the exponentials of n entries to the partial sums of row r; they go to y if they are to
+    be kept."""
     cdef float buffer[STRETCH]
     cdef float result[STRETCH]
     cdef float high[LANES]
     cdef float low[LANES]
-    cdef double* total = panel.total + r * LANES
+    cdef double total[LANES]
     cdef float shift = panel.shift[r]
     cdef Py_ssize_t start = 0, count, i
     cdef const float* values
     cdef float* to = result
-    memset(total, 0, LANES * sizeof(double))
+    memcpy(total, panel.total + r * LANES, sizeof(total))
     while start < n:
         count = piece(n - start, x_step)
         values = load(x + start * x_step, x_step, count, buffer, <float> -INFINITY)
@@ -276,16 +297,111 @@ cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t 
                 buffer[i] = values[i] - shift
             values = buffer
         if start % STRETCH == 0:
-            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, True, high, low,
-                    to, ahead)
+            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, True, high,
+                    low, NULL, to, ahead)
         else:
-            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, False, high, low,
-                    to, ahead)
+            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, False,
+                    high, low, NULL, to, ahead)
         if keep:
             store(to, y + start * y_step, y_step, count)
         start += count
         if start % STRETCH == 0 or start == n:
             flush(total, high, low)
+    memcpy(panel.total + r * LANES, total, sizeof(total))
+
+
+# Rows that do not stay in the cache. They are read once for the sum, a part at a time, each with
+# the maximum so far, by which the sums are scaled anew where it grows; and once more, computing
+# the exponentials again, for the result. (The two-pass algorithm of Dukhan and Ablavatski (2020,
+# arXiv:2001.04438) has an exponent for each entry instead.)
+
+cdef inline double scale_between(float before, float after) noexcept nogil:
+    """What sums are multiplied by when magic changes."""
+    return power(<double> 4503599627370496.0 + 1023 + (<double> after - before) / 8)
+
+
+cdef inline void rescale(Panel* panel, Py_ssize_t r, float top) noexcept nogil:
+    """Let row r have another maximum."""
+    cdef float before = panel.magic[r]
+    cdef double factor
+    cdef int j
+    limit(panel, r, top)
+    factor = scale_between(before, panel.magic[r])
+    for j in range(LANES):
+        panel.total[r * LANES + j] *= factor
+
+
+cdef inline float within(float m) noexcept nogil:
+    """A maximum that need not be subtracted."""
+    m = m if m > -255 else -255
+    return m if m < 255 else 255
+
+
+cdef inline void long_sums(const char* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
+                           Py_ssize_t r) noexcept nogil:
+    """The maximum and the partial sums of row r."""
+    cdef float top = -INFINITY, m
+    cdef Py_ssize_t start, count
+    limit(panel, r, within(top))
+    panel.m[r] = top
+    memset(panel.total + r * LANES, 0, LANES * sizeof(double))
+    for start in range(0, n, 2048):
+        count = min(n - start, <Py_ssize_t> PART)
+        m = row_max(x + start * step, step, count, panel.spread)
+        if m > top:
+            top = m
+            rescale(panel, r, within(top))
+        row_sums(x + start * step, step, NULL, 0, count, panel, r, False, PART)
+    panel.m[r] = top
+    rescale(panel, r, top)
+    if panel.shift[r] != 0:
+        memset(panel.total + r * LANES, 0, LANES * sizeof(double))
+        row_sums(x, step, NULL, 0, n, panel, r, False, PART)
+
+
+cdef inline void shares(const float* x, Py_ssize_t n, const Panel* panel, Py_ssize_t r,
+                        bint past, float* y) noexcept nogil:
+    """y = the exponentials times high + low."""
+    cdef lanes magic = every(panel.magic[r]), least = every(panel.least[r]), power, e
+    cdef lanes high = every(panel.high[r]), low = every(panel.low[r])
+    cdef Py_ssize_t i, v
+    for v in range(n // WIDTH):
+        i = v * WIDTH
+        e = exponential(load_lanes(x + i), magic, least, &power)
+        e = fused(power, e, power)
+        e = fused(e, high, e * low)
+        if past:
+            stream_lanes(y + i, e)
+        else:
+            store_lanes(y + i, e)
+
+
+cdef inline void long_shares(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
+                             Py_ssize_t n, const Panel* panel, Py_ssize_t r,
+                             bint past) noexcept nogil:
+    """The results of a long row: y may be x."""
+    cdef float buffer[STRETCH]
+    cdef float result[STRETCH]
+    cdef float shift = panel.shift[r]
+    cdef Py_ssize_t start = 0, count, i
+    cdef const float* values
+    cdef float* to
+    while start < n:
+        count = piece(n - start, x_step)
+        if past and start == 0:         # up to a whole line
+            count = min(n, 16 - (<Py_ssize_t> y & 63) // 4)
+        values = load(x + start * x_step, x_step, count, buffer, <float> 0)
+        to = room(y + start * y_step, y_step, count, result)
+        if shift != 0:
+            for i in range(padded(count)):
+                buffer[i] = values[i] - shift
+            values = buffer
+        if past and <Py_ssize_t> to & 63 == 0 and to != result:
+            shares(values, padded(count), panel, r, True, to)
+        else:
+            shares(values, padded(count), panel, r, False, to)
+            store(to, y + start * y_step, y_step, count)
+        start += count
 
 
 cdef inline void scale_row(char* y, Py_ssize_t step, Py_ssize_t n, float high,
@@ -365,25 +481,30 @@ cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssi
         copy(x + r * row, item, n, to + r * step, <float> -INFINITY, LANES)
 
 
-cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
-                            const float* least, Py_ssize_t e_step, bint keep, float* high,
-                            float* low, float* e) noexcept nogil:
+cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t e_step,
+                            bint keep, bint apart, Panel* panel, float* e) noexcept nogil:
     """What padded_sums() does of rows of one block."""
-    cdef lanes power, t, c, unit = every(HIGH)
+    cdef lanes power, t, c, d, top, least, unit = every(APART if apart else HIGH)
     cdef Py_ssize_t r, i, v
     for r in range(rows):
         for v in range(LANES // WIDTH):
             i = v * WIDTH
-            c = exponential(load_lanes(x + r * step + i), every(magic[r]), every(least[r]), &power)
-            t = (unit + power) - unit
-            store_lanes(high + r * LANES + i, t)
-            store_lanes(low + r * LANES + i, fused(power, c, power - t))
+            d = load_lanes(x + r * step + i)
+            least = every(panel.least[r])
+            c = exponential(d, every(panel.magic[r]), least, &power)
             if keep:
                 store_lanes(e + r * e_step + i, fused(power, c, power))
+            if apart:
+                top = every(panel.m[r])
+                power = between(d, least, top, power)
+                store_lanes(panel.counts + r * LANES + i, count_same(d, top, every(0)))
+            t = (unit + power) - unit
+            store_lanes(panel.high_sums + r * LANES + i, t)
+            store_lanes(panel.low_sums + r * LANES + i, fused(power, c, power - t))
 
 
 cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
-                             float* e, Py_ssize_t e_step, bint keep,
+                             float* e, Py_ssize_t e_step, bint keep, bint apart,
                              Panel* panel) noexcept nogil:
     cdef Py_ssize_t r, i
     cdef const float* at
@@ -398,9 +519,8 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
     fold(panel.spread, rows, LANES if n == LANES else TOPS, panel.room, panel.m, True)
     limits(panel, rows)
     if n == LANES and not any_shift(panel, rows):
-        block_sums(x, step, rows, panel.magic, panel.least, e_step, keep, panel.high_sums,
-                   panel.low_sums, e)
-        sum_lanes(panel, rows, LANES, False)
+        block_sums(x, step, rows, e_step, keep, apart, panel, e)
+        sum_lanes(panel, rows, LANES, apart)
         return
     for r in range(rows):
         at = x + r * step
@@ -409,11 +529,12 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
             for i in range(n & -LANES):
                 panel.spread[i] = at[i] - shift
             at = panel.spread
-        stretch(at, n, panel.magic[r], panel.least[r], keep, True, panel.high_sums + r * LANES,
-                panel.low_sums + r * LANES, e + r * e_step, rows * step)
+        stretch(at, n, panel.magic[r], panel.least[r], panel.m[r] - shift, keep, apart, True,
+                panel.high_sums + r * LANES, panel.low_sums + r * LANES, panel.counts + r * LANES,
+                e + r * e_step, rows * step)
     for i in range(rows * LANES):
-        panel.high_sums[i] -= HIGH
-    sum_lanes(panel, rows, LANES, False)
+        panel.high_sums[i] -= APART if apart else HIGH
+    sum_lanes(panel, rows, LANES, apart)
 
 
 cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t first,
@@ -555,21 +676,27 @@ cdef inline void store_tile32(const Rows* call, float* result, char* y, Py_ssize
                 (<float*> (y + r * call.y_row + j * call.y_item))[0] = result[r * n + j]
 
 
-cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, const float* magic,
-                                     const float* least, float* high, float* low,
-                                     float* e) noexcept nogil:
-    cdef lanes power, t, c, unit = every(HIGH)
+cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, bint apart, const float* top,
+                                     Panel* panel) noexcept nogil:
+    """Spread over the entries: magic in panel.spread, least in panel.spread2."""
+    cdef lanes power, t, c, d, most, least, unit = every(APART if apart else HIGH)
     cdef Py_ssize_t i, v
     for v in range(((n + 15) & -16) // WIDTH):
         i = v * WIDTH
-        c = exponential(load_lanes(x + i), load_lanes(magic + i), load_lanes(least + i), &power)
+        d = load_lanes(x + i)
+        least = load_lanes(panel.spread2 + i)
+        c = exponential(d, load_lanes(panel.spread + i), least, &power)
+        store_lanes(panel.y + i, fused(power, c, power))
+        if apart:
+            most = load_lanes(top + i)
+            power = between(d, least, most, power)
+            store_lanes(panel.counts + i, count_same(d, most, every(0)))
         t = (unit + power) - unit
-        store_lanes(high + i, t)
-        store_lanes(low + i, fused(power, c, power - t))
-        store_lanes(e + i, fused(power, c, power))
+        store_lanes(panel.high_sums + i, t)
+        store_lanes(panel.low_sums + i, fused(power, c, power - t))
 
 
-cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
+cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows, bint apart,
                              Panel* panel) noexcept nogil:
     """The exponentials to panel.y, their sums to panel.sum."""
     cdef Py_ssize_t i, n = rows * width
@@ -577,15 +704,18 @@ cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
     fold(panel.spread, rows, width, panel.room, panel.m, True)
     limits(panel, rows)
     if any_shift(panel, rows):
-        spread_out(panel.shift, rows, width, panel.room, panel.spread)
+        spread_out(panel.shift, rows, width, panel.room2, panel.spread)
         for i in range((n + 15) & -16):
             panel.room[i] = x[i] - panel.spread[i]
         x = panel.room
     spread_out(panel.magic, rows, width, panel.room2, panel.spread)
     spread_out(panel.least, rows, width, panel.room2, panel.spread2)
-    tile_exponentials32(x, n, panel.spread, panel.spread2, panel.high_sums, panel.low_sums,
-                        panel.y)
-    sum_lanes(panel, rows, width, False)
+    if apart:
+        for i in range((rows + 15) & -16):
+            panel.count[i] = panel.m[i] - panel.shift[i]
+        spread_out(panel.count, rows, width, panel.room2, panel.low_sums)
+    tile_exponentials32(x, n, apart, panel.low_sums, panel)
+    sum_lanes(panel, rows, width, apart)
 
 
 # Rows side by side: x[j * step + r] is entry j of row r
@@ -612,24 +742,43 @@ cdef struct Taken:
     lanes shift
     lanes magic
     lanes least
+    lanes top
 
 cdef struct Parts:
     float high[256]
     float low[256]
+    lanes count
+
+
+cdef inline Taken taken_of(const Panel* panel, Py_ssize_t r) noexcept nogil:
+    cdef Taken taken
+    taken.shift = load_lanes(panel.shift + r)
+    taken.magic = load_lanes(panel.magic + r)
+    taken.least = load_lanes(panel.least + r)
+    taken.top = load_lanes(panel.m + r) - taken.shift
+    return taken
 
 
 cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                                Py_ssize_t start, Py_ssize_t end, const Taken* taken, bint keep,
-                               Parts* parts, const char* soon, Py_ssize_t item) noexcept nogil:
+                               bint apart, Parts* parts, const char* soon,
+                               Py_ssize_t item) noexcept nogil:
     """The partial sums of a stretch; the high ones are HIGH too great. soon[j * item] is wanted
     soon: asking for one line with each vector hides the wait for it, asking for all at once does
     not."""
-    cdef lanes power, high, t, c, low, unit = every(HIGH)
+    cdef lanes power, high, t, c, d, low, count = every(0)
+    cdef lanes unit = every(APART if apart else HIGH)
     cdef Py_ssize_t j, at
     for j in range(start, end):
         at = (j & 15) * WIDTH
         prefetch(<const float*> (soon + j * item))
-        c = exponential(load_lanes(x + j * x_step) - taken.shift, taken.magic, taken.least, &power)
+        d = load_lanes(x + j * x_step) - taken.shift
+        c = exponential(d, taken.magic, taken.least, &power)
+        if keep:
+            store_lanes(y + j * y_step, fused(power, c, power))
+        if apart:
+            power = between(d, taken.least, taken.top, power)
+            count = count_same(d, taken.top, count)
         high = unit
         low = every(0)
         if j >= start + LANES:
@@ -638,11 +787,10 @@ cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_s
         t = high + power
         store_lanes(parts.high + at, t)
         store_lanes(parts.low + at, fused(power, c, low + (power - (t - high))))
-        if keep:
-            store_lanes(y + j * y_step, fused(power, c, power))
     for j in range(end - start, LANES):
         store_lanes(parts.high + j * WIDTH, unit)
         store_lanes(parts.low + j * WIDTH, every(0))
+    parts.count = count
 
 
 cdef inline lanes four(const float* x, lanes less) noexcept nogil:
@@ -656,18 +804,9 @@ cdef inline lanes sixteen(const float* x, lanes less) noexcept nogil:
             + (four(x + 8 * WIDTH, less) + four(x + 12 * WIDTH, less)))
 
 
-cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, const Taken* taken, bint keep, Parts* parts,
-                            double* total, const char* soon, Py_ssize_t item) noexcept nogil:
-    """The sums of rows longer than a stretch."""
-    cdef double sums[LANES * 16]
-    cdef Py_ssize_t start, lane, count = LANES, i
-    memset(sums, 0, sizeof(sums))
-    for start in range(0, n, 256):
-        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts,
-                      soon, item)
-        for i in range(LANES * WIDTH):
-            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
+cdef inline void fold_lanes(double* sums, double* total) noexcept nogil:
+    """From LANES partial sums of a vector of rows to sums, in the order of fold64()."""
+    cdef Py_ssize_t lane, i, count = LANES
     while count > 1:
         count //= 2
         for lane in range(count):
@@ -678,11 +817,91 @@ cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
         total[i] = sums[i]
 
 
+cdef inline void strip_stretches(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                                 Py_ssize_t begin, Py_ssize_t end, const Taken* taken, bint keep,
+                                 Parts* parts, double* sums, const char* soon,
+                                 Py_ssize_t item) noexcept nogil:
+    """Add to the sums of rows longer than a stretch."""
+    cdef Py_ssize_t start, i
+    for start in range(begin, end, 256):
+        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, end), taken, keep, False,
+                      parts, soon, item)
+        for i in range(LANES * WIDTH):
+            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
+
+
+cdef inline void raise_strip(Panel* panel, Py_ssize_t first, const float* m,
+                             double* sums) noexcept nogil:
+    """Let a vector of rows have other maxima."""
+    cdef double factor[16]
+    cdef float before[16]
+    cdef Py_ssize_t lane, i
+    for i in range(WIDTH):
+        before[i] = panel.magic[first + i]
+    for i in range(WIDTH):
+        limit(panel, first + i, m[i])
+    for i in range(WIDTH):
+        factor[i] = scale_between(before[i], panel.magic[first + i])
+    for lane in range(LANES):
+        for i in range(WIDTH):
+            sums[lane * WIDTH + i] *= factor[i]
+
+
+cdef inline void column_tops(const float* x, Py_ssize_t step, Py_ssize_t start, Py_ssize_t end,
+                             float* m) noexcept nogil:
+    """Raise the maxima of a vector of rows."""
+    cdef lanes top = load_lanes(m)
+    cdef Py_ssize_t j
+    for j in range(start, end):
+        top = greater(load_lanes(x + j * step), top)
+    store_lanes(m, top)
+
+
+cdef inline void long_strip(const float* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
+                            Py_ssize_t first, Parts* parts) noexcept nogil:
+    """What long_sums() does, and the sums, of a vector of rows."""
+    cdef double sums[LANES * 16]
+    cdef double again[16]
+    cdef float m[16]
+    cdef float top[16]
+    cdef Py_ssize_t start, end, i
+    cdef Taken taken
+    cdef int shifted = 0
+    memset(sums, 0, sizeof(sums))
+    for i in range(WIDTH):
+        top[i] = -INFINITY
+        limit(panel, first + i, within(top[i]))
+    for start in range(0, n, 2048):
+        end = min(start + PART, n)
+        column_tops(x, step, start, end, top)
+        for i in range(WIDTH):
+            m[i] = within(top[i])
+        raise_strip(panel, first, m, sums)
+        taken = taken_of(panel, first)
+        strip_stretches(x, step, NULL, 0, start, end, &taken, False, parts, sums,
+                        <const char*> (x + PART // 4 * step), step * <Py_ssize_t> sizeof(float))
+    memcpy(panel.m + first, top, WIDTH * sizeof(float))
+    raise_strip(panel, first, top, sums)
+    fold_lanes(sums, panel.sum + first)
+    for i in range(WIDTH):
+        shifted |= 1 if panel.shift[first + i] != 0 else 0
+    if shifted:
+        memset(sums, 0, sizeof(sums))
+        taken = taken_of(panel, first)
+        strip_stretches(x, step, NULL, 0, 0, n, &taken, False, parts, sums,
+                        <const char*> (x + PART // 4 * step), step * <Py_ssize_t> sizeof(float))
+        fold_lanes(sums, again)
+        for i in range(WIDTH):
+            panel.sum[first + i] = (again[i] if panel.shift[first + i] != 0
+                                    else panel.sum[first + i])
+
+
 cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep,
+                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep, bint apart,
                             const char* soon, Py_ssize_t row, Py_ssize_t item) noexcept nogil:
     """The sums of the exponentials of STRIP rows, from `first` on in the panel; `soon`: where
     those begin that follow."""
+    cdef double sums[LANES * 16]
     cdef float high[STRIP]
     cdef float low[STRIP]
     cdef Taken taken
@@ -690,20 +909,42 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
     cdef Py_ssize_t part, r, v
     for v in range(STRIP // WIDTH):
         part = v * WIDTH
-        taken.shift = load_lanes(panel.shift + first + part)
-        taken.magic = load_lanes(panel.magic + first + part)
-        taken.least = load_lanes(panel.least + first + part)
+        if n > LONG:
+            long_strip(x + part, x_step, n, panel, first + part, &parts)
+            continue
+        taken = taken_of(panel, first + part)
         if n > STRETCH:
-            long_strip(x + part, x_step, y + part, y_step, n, &taken, keep, &parts,
-                       panel.sum + first + part, soon + part * row, item)
+            memset(sums, 0, sizeof(sums))
+            strip_stretches(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts, sums,
+                            soon + part * row, item)
+            fold_lanes(sums, panel.sum + first + part)
         else:
-            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts,
+            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, apart, &parts,
                           soon + part * row, item)
-            store_lanes(high + part, sixteen(parts.high, every(HIGH)))
+            store_lanes(high + part, sixteen(parts.high, every(APART if apart else HIGH)))
             store_lanes(low + part, sixteen(parts.low, every(0)))
+            store_lanes(panel.count + first + part, parts.count)
     if n <= STRETCH:
         for r in range(STRIP):
             panel.sum[first + r] = <double> high[r] + low[r]
+
+
+cdef inline void strip_shares(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
+                              Py_ssize_t n, const Panel* panel, Py_ssize_t first) noexcept nogil:
+    """The results of long rows."""
+    cdef lanes high, low, power, e
+    cdef Taken taken
+    cdef Py_ssize_t part, j, v
+    for v in range(STRIP // WIDTH):
+        part = v * WIDTH
+        high = load_lanes(panel.high + first + part)
+        low = load_lanes(panel.low + first + part)
+        taken = taken_of(panel, first + part)
+        for j in range(n):
+            e = exponential(load_lanes(x + j * x_step + part) - taken.shift, taken.magic,
+                            taken.least, &power)
+            e = fused(power, e, power)
+            store_lanes(y + j * y_step + part, fused(e, high, e * low))
 
 
 cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
@@ -824,9 +1065,10 @@ cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) no
 
 
 cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
-                           bint keep, Panel* panel) noexcept nogil:
+                           bint keep, bint apart, Panel* panel) noexcept nogil:
     """The sums of `take` rows from `done` on. The exponentials are kept in y, or in panel.y if
-    the rows are packed."""
+    the rows are packed; those of long rows nowhere. Only in rows of up to a stretch the maxima
+    are summed apart."""
     cdef const char* x = call.x + done * call.x_row
     cdef char* y = call.y + done * call.y_row if keep else NULL
     cdef const float* at
@@ -835,7 +1077,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
     if way == TILES:
         width = width_of(call.n)
         load_tile32(call, x, take, width, panel)
-        tile_sums32(panel.x, width, take, panel)
+        tile_sums32(panel.x, width, take, apart, panel)
     elif way == PADDED:
         # In place the exponentials must not overwrite what is still read.
         if in_blocks(call.n, call.x_item) and x != y:
@@ -848,18 +1090,23 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
             padded_sums(at, step, padded(call.n), take, <float*> y,
-                        call.y_row // <Py_ssize_t> sizeof(float), keep, panel)
+                        call.y_row // <Py_ssize_t> sizeof(float), keep, apart, panel)
         else:
-            padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, panel)
+            padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, apart,
+                        panel)
+    elif way == SINGLE and call.n > LONG:
+        long_sums(x, call.x_item, call.n, panel, 0)
+        fold64(panel, 1)
     elif way == SINGLE:
         for r in range(take):
             row_tops(x + r * call.x_row, call.x_item, call.n, panel.spread, panel.x + r * TOPS)
         fold(panel.x, take, TOPS, panel.y, panel.m, True)
         limits(panel, take)
         for r in range(take):
+            memset(panel.total + r * LANES, 0, LANES * sizeof(double))
             row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                      panel, r, keep, take * call.x_row // <Py_ssize_t> sizeof(float))
-        sum_lanes(panel, take, LANES, True)
+        fold64(panel, take)
     else:
         if way == STRIPS:
             pack(x, call.x_row, call.x_item, call.n, take, panel.x)
@@ -871,11 +1118,11 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             to = <float*> y
             step = call.x_item // <Py_ssize_t> sizeof(float)
             y_step = call.y_item // <Py_ssize_t> sizeof(float)
-        for r in range(0, strips(take), 32):
+        for r in range(0, strips(take) if call.n <= LONG else 0, 32):
             strip_tops(at + r, step, call.n, panel.m + r)
         limits(panel, strips(take))
         for r in range(0, strips(take), 32):
-            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep,
+            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep, apart,
                        x + (take + r) * call.x_row, call.x_row, call.x_item)
 
 
@@ -915,6 +1162,14 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
         padded_scale(panel.y, width, width, 0, r, panel, call.n, <float*> y)
         padded_scale(panel.y, width, width, r, take, panel, width, panel.x)
         store_rows(call, panel.x, r, take, y)
+    elif way == SINGLE and call.n > LONG:
+        long_shares(call.x + done * call.x_row, call.x_item, y, call.y_item, call.n, panel, 0,
+                    call.stream and call.y_item == sizeof(float))
+    elif way == DIRECT and call.n > LONG:
+        for r in range(0, take, 32):
+            strip_shares(<const float*> (call.x + done * call.x_row) + r,
+                         call.x_item // <Py_ssize_t> sizeof(float), <float*> y + r,
+                         call.y_item // <Py_ssize_t> sizeof(float), call.n, panel, r)
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
@@ -984,14 +1239,6 @@ cdef inline void tops(Panel* panel, Py_ssize_t rows) noexcept nogil:
     exponentials32(panel.room, rows, panel.magic, panel.least, panel.top)
 
 
-cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """From the sums: the maxima's exponentials, and all others as multiples of them."""
-    cdef Py_ssize_t r
-    tops(panel, rows)
-    for r in range((rows + 15) & -16):
-        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
-
-
 cdef inline void put_one(char* y, Py_ssize_t item, Py_ssize_t n) noexcept nogil:
     """The winner of a row that is sure gets 1, not the neighbour that rounding may leave."""
     cdef Py_ssize_t j
@@ -1021,7 +1268,7 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
-        sum_panel(call, done, take, way, True, panel)
+        sum_panel(call, done, take, way, True, False, panel)
         for r in range((take + 15) & -16):
             panel.factor[r] = 1 / panel.sum[r]
         scale_panel(call, done, take, way, panel)
@@ -1079,53 +1326,37 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
     return total[0] / panel.top[r] + (count[0] - 1)
 
 
-cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    """The same for the confident rows of a tile."""
-    cdef double e[TILE + 16]
-    cdef Py_ssize_t i, r, n = rows * width, count = width
-    cdef double more
-    cdef double* total = panel.total
-    cdef double* folded = panel.room64
-    cdef double* spare
-    spread_out(panel.magic, rows, width, panel.room2, panel.spread)
-    spread_out(panel.least, rows, width, panel.room2, panel.spread2)
-    spread_out(panel.shift, rows, width, panel.room2, panel.room)
-    spread_out(panel.m, rows, width, panel.room2, panel.low_sums)
-    for i in range((n + 15) & -16):
-        panel.room[i] = panel.x[i] - panel.room[i]
-    exponentials32(panel.room, n, panel.spread, panel.spread2, e)
-    for i in range((n + 15) & -16):
-        more = 0 if panel.x[i] == panel.low_sums[i] else e[i]
-        panel.total[i] = more if panel.x[i] > -INFINITY else 0
-        panel.high_sums[i] = 1 if panel.x[i] == panel.low_sums[i] else 0
-    fold(panel.high_sums, rows, width, panel.room, panel.low_sums, False)
-    while count > 1:
-        count //= 2
-        add_pairs64(total, rows * count, folded)
-        spare = total
-        total = folded
-        folded = spare
-    for r in range((rows + 15) & -16):
-        more = total[r] / panel.top[r] + (<double> panel.low_sums[r] - 1)
-        panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
-
-
-cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
-                      Panel* panel) noexcept nogil:
-    """From the sums: panel.log. Reads x again where a row is confident: its sum is right to a few
-    times 2^-28, more in longer rows, of which the others are then a part."""
-    cdef double confidence = 0.125 if call.n <= 32 else 0.5
+cdef inline void others_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                              bint keep, bint sure, Panel* panel) noexcept nogil:
+    """panel.sum, and panel.others. Where a row's maximum is all but the whole sum, taking it away
+    again would cancel. In rows of up to a stretch it never enters the sum; with fewer others than
+    doubt, their sum is as coarse as its unit. Such rows are read again if it matters when they are
+    `sure`."""
+    cdef bint apart = call.n <= STRETCH
+    cdef double doubt = 0.5
     cdef Py_ssize_t r
-    cdef int confident = 0
-    ratios(panel, take)
-    for r in range(take):
-        confident |= 1 if panel.others[r] < confidence else 0
-    if confident and way == TILES:
-        tile_others(panel, take, width_of(call.n))
-    for r in range(take if way != TILES else 0):
-        if panel.others[r] < confidence:
+    sum_panel(call, done, take, way, keep, apart, panel)
+    tops(panel, take)
+    if apart:
+        doubt = 2.0 ** -15 * call.n if call.n > LANES else 0
+        for r in range((take + 15) & -16):
+            panel.others[r] = panel.sum[r] / panel.top[r] + (<double> panel.count[r] - 1)
+        for r in range((take + 15) & -16):
+            panel.sum[r] = panel.top[r] + panel.top[r] * panel.others[r]
+    else:
+        for r in range((take + 15) & -16):
+            panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+    for r in range(take if sure else 0):
+        if panel.others[r] < doubt:
             panel.others[r] = others_of(call.x + (done + r) * call.x_row, call.x_item, call.n,
                                         panel, r)
+
+
+cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way, bint keep,
+                      bint sure, Panel* panel) noexcept nogil:
+    """The sums and their logarithms: panel.log."""
+    cdef Py_ssize_t r
+    others_panel(call, done, take, way, keep, sure, panel)
     for r in range((take + 15) & -16):
         panel.log[r] = log1p_pair(panel.others[r], 0)
 
@@ -1137,8 +1368,7 @@ cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
-        sum_panel(call, done, take, way, False, panel)
-        logs(call, done, take, way, panel)
+        logs(call, done, take, way, False, True, panel)
         for r in range((take + 15) & -16):
             # The maximum and the logarithm, in two floats: the first takes no digits off the log.
             high = <float> (panel.m[r] + panel.log[r])
@@ -1188,8 +1418,7 @@ cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcep
     while done < rows.rows:
         way = way_of(rows, rows.rows - done)
         take = panel_rows(rows, rows.rows - done, way)
-        sum_panel(rows, done, take, way, gradient, panel)
-        logs(rows, done, take, way, panel)
+        logs(rows, done, take, way, gradient, True, panel)
         for r in range(take):
             target = call.target[done + r]
             panel.factor[r] = 0
@@ -1364,7 +1593,7 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
     """Of a vector of rows; `soon`: those that are wanted soon."""
     cdef double total[LANES * 16]
     cdef float sums[LANES * 16]
-    cdef Py_ssize_t start, lane, count = LANES, i
+    cdef Py_ssize_t start, lane, i
     if n <= STRETCH:
         for lane in range(LANES):
             store_lanes(sums + lane * WIDTH,
@@ -1378,12 +1607,7 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
                                            products, soon))
             for i in range(WIDTH):
                 total[lane * WIDTH + i] += sums[i]
-    while count > 1:
-        count //= 2
-        for lane in range(count):
-            for i in range(WIDTH):
-                total[lane * WIDTH + i] = (total[2 * lane * WIDTH + i]
-                                           + total[(2 * lane + 1) * WIDTH + i])
+    fold_lanes(total, total)
     for i in range(WIDTH):
         sum[i] = <float> total[i]
 
