@@ -35,6 +35,14 @@ cdef extern from *:
             __mmask16 same = _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ);
             return _mm512_mask_add_ps(n, same, n, _mm512_set1_ps(1));
         }
+        static CYTHON_INLINE void cyact_row_add(__m512 x, __m512 y, double *s) {
+            __m512d low = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+                                        _mm512_cvtps_pd(_mm512_castps512_ps256(y)));
+            __m512d high = _mm512_add_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)),
+                                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(y, 1)));
+            _mm512_storeu_pd(s, _mm512_add_pd(_mm512_loadu_pd(s), low));
+            _mm512_storeu_pd(s + 8, _mm512_add_pd(_mm512_loadu_pd(s + 8), high));
+        }
         #define cyact_row_lookup(table, index) \\
             _mm512_permutexvar_ps((__m512i)(index), _mm512_loadu_ps((const float *)(table)))
       #else
@@ -50,6 +58,14 @@ cdef extern from *:
         static CYTHON_INLINE __m256 cyact_row_count(__m256 x, __m256 y, __m256 n) {
             __m256 same = _mm256_cmp_ps(x, y, _CMP_EQ_OQ);
             return _mm256_add_ps(n, _mm256_and_ps(same, _mm256_set1_ps(1)));
+        }
+        static CYTHON_INLINE void cyact_row_add(__m256 x, __m256 y, double *s) {
+            __m256d low = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
+                                        _mm256_cvtps_pd(_mm256_castps256_ps128(y)));
+            __m256d high = _mm256_add_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)),
+                                         _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1)));
+            _mm256_storeu_pd(s, _mm256_add_pd(_mm256_loadu_pd(s), low));
+            _mm256_storeu_pd(s + 4, _mm256_add_pd(_mm256_loadu_pd(s + 4), high));
         }
         #define cyact_row_lookup(table, index) \\
             _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)(table)), (__m256i)(index))
@@ -109,6 +125,12 @@ cdef extern from *:
               cyact_row_lanes x, cyact_row_lanes z, cyact_row_lanes n) {
           CYACT_ROW_EACH(CYACT_ROW_AT(n) + (CYACT_ROW_AT(x) == CYACT_ROW_AT(z) ? 1 : 0))
       }
+      static CYTHON_INLINE void cyact_row_add(
+              cyact_row_lanes x, cyact_row_lanes z, double *s) {
+          int i;
+          for (i = 0; i < (int)(sizeof(x) / 4); i++)
+              s[i] += (double)CYACT_ROW_AT(x) + CYACT_ROW_AT(z);
+      }
       static CYTHON_INLINE cyact_row_lanes cyact_row_lookup(
               const void *table, cyact_row_words index) {
           CYACT_ROW_EACH(((const float *)table)[CYACT_ROW_AT(index) & 7])
@@ -135,6 +157,7 @@ cdef extern from *:
     # y where low < x < high or x is NaN, else 0
     lanes between "cyact_row_between" (lanes x, lanes low, lanes high, lanes y) noexcept nogil
     lanes count_same "cyact_row_count" (lanes x, lanes y, lanes n) noexcept nogil  # n + (x == y)
+    void add_lanes "cyact_row_add" (lanes x, lanes y, double* s) noexcept nogil    # s += x + y
     words as_words "cyact_row_as_words" (lanes x) noexcept nogil
     lanes as_lanes "cyact_row_as_lanes" (words u) noexcept nogil
     lanes lookup "cyact_row_lookup" (const void* table, words index) noexcept nogil

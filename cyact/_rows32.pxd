@@ -21,16 +21,14 @@ from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
 from cyact._tile cimport stream, stream_end
-from cyact._rowlanes cimport (WIDTH, between, count_same, every, exponential, fused, greater, lanes,
-                              load_lanes, store_lanes, stream_lanes)
-from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats, power
+from cyact._rowlanes cimport (WIDTH, add_lanes, between, count_same, every, exponential, fused,
+                              greater, lanes, load_lanes, store_lanes, stream_lanes)
+from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
 
 cdef enum:
     LANES = 16
     STRIP = 32          # GCC 12 leaves the maxima of fewer as scalars
     STRETCH = 256
-    PART = 2048
-    LONG = 1 << 17      # a longer row is read again rather than kept
     PANEL = 512         # most rows worked on together
     TOGETHER = 64       # of those by themselves
     TILE = 1024         # most entries of a tile of short rows
@@ -119,21 +117,18 @@ cdef inline double exponential_of(float x, const Panel* panel, Py_ssize_t r) noe
     return <double> power[0] + <double> power[0] * rest[0]
 
 
-cdef inline void limit(Panel* panel, Py_ssize_t r, float top) noexcept nogil:
-    """How the exponentials of a row are taken, given its maximum."""
-    cdef float turns, m, one = 12582912
-    m = top if top > -256 else 0
-    m = m if m < 256 else 0
-    panel.shift[r] = top - m     # NaN stays NaN
-    turns = muladdf(m, <float> 1.4426950408889634, one) - one
-    panel.magic[r] = <float> (12582912 + 8 * (127 + 60)) - 8 * turns
-    panel.least[r] = (turns - 186) * <float> 0.6931471805599453
-
-
 cdef inline void limits(Panel* panel, Py_ssize_t rows) noexcept nogil:
+    """From the maxima: how the exponentials of each row are taken."""
     cdef Py_ssize_t r
+    cdef float turns, m, one = 12582912
     for r in range((rows + 15) & -16):
-        limit(panel, r, panel.m[r])
+        m = panel.m[r]
+        m = m if m > -256 else 0
+        m = m if m < 256 else 0
+        panel.shift[r] = panel.m[r] - m     # NaN stays NaN
+        turns = muladdf(m, <float> 1.4426950408889634, one) - one
+        panel.magic[r] = <float> (12582912 + 8 * (127 + 60)) - 8 * turns
+        panel.least[r] = (turns - 186) * <float> 0.6931471805599453
 
 
 cdef inline bint any_shift(const Panel* panel, Py_ssize_t rows) noexcept nogil:
@@ -245,11 +240,13 @@ cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least,
             store_lanes(counts + part, count)
 
 
-cdef inline void flush(double* total, const float* high, const float* low) noexcept nogil:
+cdef inline void flush(double* total, const float* high, const float* low,
+                       Py_ssize_t n) noexcept nogil:
     """After a stretch of a long row."""
-    cdef int j
-    for j in range(LANES):
-        total[j] += <double> (high[j] - HIGH) + low[j]
+    cdef Py_ssize_t i, v
+    for v in range(n // WIDTH):
+        i = v * WIDTH
+        add_lanes(load_lanes(high + i) - every(HIGH), load_lanes(low + i), total + i)
 
 
 cdef inline Py_ssize_t piece(Py_ssize_t left, Py_ssize_t step) noexcept nogil:
@@ -275,18 +272,17 @@ cdef inline void row_tops(const char* x, Py_ssize_t step, Py_ssize_t n, float* b
 cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
                           Py_ssize_t n, Panel* panel, Py_ssize_t r, bint keep,
                           Py_ssize_t ahead) noexcept nogil:
-    """Add the exponentials of n entries to the partial sums of row r; they go to y if they are to
-    be kept."""
+    """The partial sums of the exponentials of row r, which go to y if they are to be kept."""
     cdef float buffer[STRETCH]
     cdef float result[STRETCH]
     cdef float high[LANES]
     cdef float low[LANES]
-    cdef double total[LANES]
+    cdef double* total = panel.total + r * LANES
     cdef float shift = panel.shift[r]
     cdef Py_ssize_t start = 0, count, i
     cdef const float* values
     cdef float* to = result
-    memcpy(total, panel.total + r * LANES, sizeof(total))
+    memset(total, 0, LANES * sizeof(double))
     while start < n:
         count = piece(n - start, x_step)
         values = load(x + start * x_step, x_step, count, buffer, <float> -INFINITY)
@@ -297,8 +293,8 @@ cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t 
                 buffer[i] = values[i] - shift
             values = buffer
         if start % STRETCH == 0:
-            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, True, high,
-                    low, NULL, to, ahead)
+            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, True,
+                    high, low, NULL, to, ahead)
         else:
             stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, False,
                     high, low, NULL, to, ahead)
@@ -306,102 +302,7 @@ cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t 
             store(to, y + start * y_step, y_step, count)
         start += count
         if start % STRETCH == 0 or start == n:
-            flush(total, high, low)
-    memcpy(panel.total + r * LANES, total, sizeof(total))
-
-
-# Rows that do not stay in the cache. They are read once for the sum, a part at a time, each with
-# the maximum so far, by which the sums are scaled anew where it grows; and once more, computing
-# the exponentials again, for the result. (The two-pass algorithm of Dukhan and Ablavatski (2020,
-# arXiv:2001.04438) has an exponent for each entry instead.)
-
-cdef inline double scale_between(float before, float after) noexcept nogil:
-    """What sums are multiplied by when magic changes."""
-    return power(<double> 4503599627370496.0 + 1023 + (<double> after - before) / 8)
-
-
-cdef inline void rescale(Panel* panel, Py_ssize_t r, float top) noexcept nogil:
-    """Let row r have another maximum."""
-    cdef float before = panel.magic[r]
-    cdef double factor
-    cdef int j
-    limit(panel, r, top)
-    factor = scale_between(before, panel.magic[r])
-    for j in range(LANES):
-        panel.total[r * LANES + j] *= factor
-
-
-cdef inline float within(float m) noexcept nogil:
-    """A maximum that need not be subtracted."""
-    m = m if m > -255 else -255
-    return m if m < 255 else 255
-
-
-cdef inline void long_sums(const char* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
-                           Py_ssize_t r) noexcept nogil:
-    """The maximum and the partial sums of row r."""
-    cdef float top = -INFINITY, m
-    cdef Py_ssize_t start, count
-    limit(panel, r, within(top))
-    panel.m[r] = top
-    memset(panel.total + r * LANES, 0, LANES * sizeof(double))
-    for start in range(0, n, 2048):
-        count = min(n - start, <Py_ssize_t> PART)
-        m = row_max(x + start * step, step, count, panel.spread)
-        if m > top:
-            top = m
-            rescale(panel, r, within(top))
-        row_sums(x + start * step, step, NULL, 0, count, panel, r, False, PART)
-    panel.m[r] = top
-    rescale(panel, r, top)
-    if panel.shift[r] != 0:
-        memset(panel.total + r * LANES, 0, LANES * sizeof(double))
-        row_sums(x, step, NULL, 0, n, panel, r, False, PART)
-
-
-cdef inline void shares(const float* x, Py_ssize_t n, const Panel* panel, Py_ssize_t r,
-                        bint past, float* y) noexcept nogil:
-    """y = the exponentials times high + low."""
-    cdef lanes magic = every(panel.magic[r]), least = every(panel.least[r]), power, e
-    cdef lanes high = every(panel.high[r]), low = every(panel.low[r])
-    cdef Py_ssize_t i, v
-    for v in range(n // WIDTH):
-        i = v * WIDTH
-        e = exponential(load_lanes(x + i), magic, least, &power)
-        e = fused(power, e, power)
-        e = fused(e, high, e * low)
-        if past:
-            stream_lanes(y + i, e)
-        else:
-            store_lanes(y + i, e)
-
-
-cdef inline void long_shares(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step,
-                             Py_ssize_t n, const Panel* panel, Py_ssize_t r,
-                             bint past) noexcept nogil:
-    """The results of a long row: y may be x."""
-    cdef float buffer[STRETCH]
-    cdef float result[STRETCH]
-    cdef float shift = panel.shift[r]
-    cdef Py_ssize_t start = 0, count, i
-    cdef const float* values
-    cdef float* to
-    while start < n:
-        count = piece(n - start, x_step)
-        if past and start == 0:         # up to a whole line
-            count = min(n, 16 - (<Py_ssize_t> y & 63) // 4)
-        values = load(x + start * x_step, x_step, count, buffer, <float> 0)
-        to = room(y + start * y_step, y_step, count, result)
-        if shift != 0:
-            for i in range(padded(count)):
-                buffer[i] = values[i] - shift
-            values = buffer
-        if past and <Py_ssize_t> to & 63 == 0 and to != result:
-            shares(values, padded(count), panel, r, True, to)
-        else:
-            shares(values, padded(count), panel, r, False, to)
-            store(to, y + start * y_step, y_step, count)
-        start += count
+            flush(total, high, low, LANES)
 
 
 cdef inline void scale_row(char* y, Py_ssize_t step, Py_ssize_t n, float high,
@@ -817,85 +718,6 @@ cdef inline void fold_lanes(double* sums, double* total) noexcept nogil:
         total[i] = sums[i]
 
 
-cdef inline void strip_stretches(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                                 Py_ssize_t begin, Py_ssize_t end, const Taken* taken, bint keep,
-                                 Parts* parts, double* sums, const char* soon,
-                                 Py_ssize_t item) noexcept nogil:
-    """Add to the sums of rows longer than a stretch."""
-    cdef Py_ssize_t start, i
-    for start in range(begin, end, 256):
-        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, end), taken, keep, False,
-                      parts, soon, item)
-        for i in range(LANES * WIDTH):
-            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
-
-
-cdef inline void raise_strip(Panel* panel, Py_ssize_t first, const float* m,
-                             double* sums) noexcept nogil:
-    """Let a vector of rows have other maxima."""
-    cdef double factor[16]
-    cdef float before[16]
-    cdef Py_ssize_t lane, i
-    for i in range(WIDTH):
-        before[i] = panel.magic[first + i]
-    for i in range(WIDTH):
-        limit(panel, first + i, m[i])
-    for i in range(WIDTH):
-        factor[i] = scale_between(before[i], panel.magic[first + i])
-    for lane in range(LANES):
-        for i in range(WIDTH):
-            sums[lane * WIDTH + i] *= factor[i]
-
-
-cdef inline void column_tops(const float* x, Py_ssize_t step, Py_ssize_t start, Py_ssize_t end,
-                             float* m) noexcept nogil:
-    """Raise the maxima of a vector of rows."""
-    cdef lanes top = load_lanes(m)
-    cdef Py_ssize_t j
-    for j in range(start, end):
-        top = greater(load_lanes(x + j * step), top)
-    store_lanes(m, top)
-
-
-cdef inline void long_strip(const float* x, Py_ssize_t step, Py_ssize_t n, Panel* panel,
-                            Py_ssize_t first, Parts* parts) noexcept nogil:
-    """What long_sums() does, and the sums, of a vector of rows."""
-    cdef double sums[LANES * 16]
-    cdef double again[16]
-    cdef float m[16]
-    cdef float top[16]
-    cdef Py_ssize_t start, end, i
-    cdef Taken taken
-    cdef int shifted = 0
-    memset(sums, 0, sizeof(sums))
-    for i in range(WIDTH):
-        top[i] = -INFINITY
-        limit(panel, first + i, within(top[i]))
-    for start in range(0, n, 2048):
-        end = min(start + PART, n)
-        column_tops(x, step, start, end, top)
-        for i in range(WIDTH):
-            m[i] = within(top[i])
-        raise_strip(panel, first, m, sums)
-        taken = taken_of(panel, first)
-        strip_stretches(x, step, NULL, 0, start, end, &taken, False, parts, sums,
-                        <const char*> (x + PART // 4 * step), step * <Py_ssize_t> sizeof(float))
-    memcpy(panel.m + first, top, WIDTH * sizeof(float))
-    raise_strip(panel, first, top, sums)
-    fold_lanes(sums, panel.sum + first)
-    for i in range(WIDTH):
-        shifted |= 1 if panel.shift[first + i] != 0 else 0
-    if shifted:
-        memset(sums, 0, sizeof(sums))
-        taken = taken_of(panel, first)
-        strip_stretches(x, step, NULL, 0, 0, n, &taken, False, parts, sums,
-                        <const char*> (x + PART // 4 * step), step * <Py_ssize_t> sizeof(float))
-        fold_lanes(sums, again)
-        for i in range(WIDTH):
-            panel.sum[first + i] = (again[i] if panel.shift[first + i] != 0
-                                    else panel.sum[first + i])
-
-
 cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                             Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep, bint apart,
                             const char* soon, Py_ssize_t row, Py_ssize_t item) noexcept nogil:
@@ -906,17 +728,16 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
     cdef float low[STRIP]
     cdef Taken taken
     cdef Parts parts
-    cdef Py_ssize_t part, r, v
+    cdef Py_ssize_t part, start, r, v
     for v in range(STRIP // WIDTH):
         part = v * WIDTH
-        if n > LONG:
-            long_strip(x + part, x_step, n, panel, first + part, &parts)
-            continue
         taken = taken_of(panel, first + part)
         if n > STRETCH:
             memset(sums, 0, sizeof(sums))
-            strip_stretches(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts, sums,
-                            soon + part * row, item)
+            for start in range(0, n, 256):
+                strip_stretch(x + part, x_step, y + part, y_step, start, min(start + STRETCH, n),
+                              &taken, keep, False, &parts, soon + part * row, item)
+                flush(sums, parts.high, parts.low, LANES * WIDTH)
             fold_lanes(sums, panel.sum + first + part)
         else:
             strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, apart, &parts,
@@ -927,24 +748,6 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
     if n <= STRETCH:
         for r in range(STRIP):
             panel.sum[first + r] = <double> high[r] + low[r]
-
-
-cdef inline void strip_shares(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                              Py_ssize_t n, const Panel* panel, Py_ssize_t first) noexcept nogil:
-    """The results of long rows."""
-    cdef lanes high, low, power, e
-    cdef Taken taken
-    cdef Py_ssize_t part, j, v
-    for v in range(STRIP // WIDTH):
-        part = v * WIDTH
-        high = load_lanes(panel.high + first + part)
-        low = load_lanes(panel.low + first + part)
-        taken = taken_of(panel, first + part)
-        for j in range(n):
-            e = exponential(load_lanes(x + j * x_step + part) - taken.shift, taken.magic,
-                            taken.least, &power)
-            e = fused(power, e, power)
-            store_lanes(y + j * y_step + part, fused(e, high, e * low))
 
 
 cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
@@ -1067,8 +870,7 @@ cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) no
 cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                            bint keep, bint apart, Panel* panel) noexcept nogil:
     """The sums of `take` rows from `done` on. The exponentials are kept in y, or in panel.y if
-    the rows are packed; those of long rows nowhere. Only in rows of up to a stretch the maxima
-    are summed apart."""
+    the rows are packed. `apart` is for rows of up to a stretch."""
     cdef const char* x = call.x + done * call.x_row
     cdef char* y = call.y + done * call.y_row if keep else NULL
     cdef const float* at
@@ -1094,16 +896,12 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
         else:
             padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, apart,
                         panel)
-    elif way == SINGLE and call.n > LONG:
-        long_sums(x, call.x_item, call.n, panel, 0)
-        fold64(panel, 1)
     elif way == SINGLE:
         for r in range(take):
             row_tops(x + r * call.x_row, call.x_item, call.n, panel.spread, panel.x + r * TOPS)
         fold(panel.x, take, TOPS, panel.y, panel.m, True)
         limits(panel, take)
         for r in range(take):
-            memset(panel.total + r * LANES, 0, LANES * sizeof(double))
             row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                      panel, r, keep, take * call.x_row // <Py_ssize_t> sizeof(float))
         fold64(panel, take)
@@ -1118,7 +916,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             to = <float*> y
             step = call.x_item // <Py_ssize_t> sizeof(float)
             y_step = call.y_item // <Py_ssize_t> sizeof(float)
-        for r in range(0, strips(take) if call.n <= LONG else 0, 32):
+        for r in range(0, strips(take), 32):
             strip_tops(at + r, step, call.n, panel.m + r)
         limits(panel, strips(take))
         for r in range(0, strips(take), 32):
@@ -1162,14 +960,6 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
         padded_scale(panel.y, width, width, 0, r, panel, call.n, <float*> y)
         padded_scale(panel.y, width, width, r, take, panel, width, panel.x)
         store_rows(call, panel.x, r, take, y)
-    elif way == SINGLE and call.n > LONG:
-        long_shares(call.x + done * call.x_row, call.x_item, y, call.y_item, call.n, panel, 0,
-                    call.stream and call.y_item == sizeof(float))
-    elif way == DIRECT and call.n > LONG:
-        for r in range(0, take, 32):
-            strip_shares(<const float*> (call.x + done * call.x_row) + r,
-                         call.x_item // <Py_ssize_t> sizeof(float), <float*> y + r,
-                         call.y_item // <Py_ssize_t> sizeof(float), call.n, panel, r)
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
@@ -1549,6 +1339,7 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     cdef bint last = done + rows + beyond(n) > call.rows
     cdef const float* values = panel.x
     cdef const float* grads = panel.y
+    cdef float* to
     if in_blocks(n, call.x_item) and dx != y:
         values = <const float*> y
         y_step = call.x_row // size
@@ -1565,12 +1356,9 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     fold(panel.high_sums, rows, LANES, panel.room, panel.low, False)
     direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
     for r in range(rows):
-        if r < direct:
-            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
-                           products, <float*> (dx + r * call.y_row))
-        else:
-            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
-                           products, panel.room)
+        to = <float*> (dx + r * call.y_row) if r < direct else panel.room
+        vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r], products, to)
+        if r >= direct:
             store(panel.room, dx + r * call.y_row, call.y_item, n)
 
 
@@ -1649,7 +1437,7 @@ cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexc
             unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
                    call.stream)
         elif call.n <= STRETCH:
-            take = min(call.rows - done, min(<Py_ssize_t> TOGETHER, 2 * TILE // padded(call.n)))
+            take = min(call.rows - done, max(<Py_ssize_t> 1, min(<Py_ssize_t> TOGETHER, (TILE // 4 if call.stream else 2 * TILE) // padded(call.n))))
             product_rows(call, done, take, products, panel)
         else:
             product_row(call, done, products, panel)
