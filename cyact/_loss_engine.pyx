@@ -333,9 +333,10 @@ def classes_of(str function, target, shape, n, ignore_index):
         raise TypeError(f"{function}: ignore_index must be an integer, "
                         f"got {ignore_index!r}") from None
     # A class beyond the signed integers becomes negative, and then is none that is ignored.
+    classes = target
     if not (cnp.PyArray_TYPE(target) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(target)):
-        target = np.require(target, np.intp, "CA")
-    classes = target.reshape(-1)
+        classes = np.require(target, np.intp, "CA")
+    classes = classes.reshape(-1)
     ignores = -sys.maxsize <= ignored_class <= sys.maxsize
     at = find_wrong(classes, n, target.dtype.kind == "u", ignored_class if ignores else 0, ignores,
                     &ignored)

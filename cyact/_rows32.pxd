@@ -179,21 +179,36 @@ cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t count, float* spare,
         x = after
 
 
-cdef inline void fold64(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """panel.sum[r] = the sum of the LANES partial sums in panel.total, which are used up."""
-    add_pairs64(panel.total, rows * 8, panel.room64)
-    add_pairs64(panel.room64, rows * 4, panel.total)
-    add_pairs64(panel.total, rows * 2, panel.room64)
-    add_pairs64(panel.room64, rows, panel.sum)
+cdef inline void fold64(Panel* panel, Py_ssize_t rows, Py_ssize_t count) noexcept nogil:
+    """panel.sum[r] = the sum of the `count` partial sums in panel.total, which are used up."""
+    cdef double* x = &panel.total[0]
+    cdef double* spare = &panel.room64[0]
+    cdef double* after
+    if count == 1:
+        memcpy(panel.sum, x, rows * sizeof(double))
+    while count > 1:
+        count //= 2
+        after = &panel.sum[0] if count == 1 else spare
+        add_pairs64(x, rows * count, after)
+        spare = x
+        x = after
 
 
-cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
-                           bint apart) noexcept nogil:
-    """From the partial sums of rows of up to a stretch to sums."""
+cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count, bint apart,
+                           bint single) noexcept nogil:
+    """From the partial sums of rows of up to a stretch to sums. `single`: of one entry each. Such
+    rows are not read again where all but the maximum is little: no digit of that gets lost."""
     cdef Py_ssize_t r
+    fold(panel.high_sums, rows, count, panel.room, panel.high, False)
     if apart:
         fold(panel.counts, rows, count, panel.room, panel.count, False)
-    fold(panel.high_sums, rows, count, panel.room, panel.high, False)
+    if apart and single:
+        for r in range((rows * count + 15) & -16):
+            panel.total[r] = panel.low_sums[r]
+        fold64(panel, rows, count)
+        for r in range((rows + 15) & -16):
+            panel.sum[r] += panel.high[r]
+        return
     fold(panel.low_sums, rows, count, panel.room, panel.low, False)
     for r in range((rows + 15) & -16):
         panel.sum[r] = <double> panel.high[r] + panel.low[r]
@@ -421,7 +436,7 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
     limits(panel, rows)
     if n == LANES and not any_shift(panel, rows):
         block_sums(x, step, rows, e_step, keep, apart, panel, e)
-        sum_lanes(panel, rows, LANES, apart)
+        sum_lanes(panel, rows, LANES, apart, True)
         return
     for r in range(rows):
         at = x + r * step
@@ -435,7 +450,7 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
                 e + r * e_step, rows * step)
     for i in range(rows * LANES):
         panel.high_sums[i] -= APART if apart else HIGH
-    sum_lanes(panel, rows, LANES, apart)
+    sum_lanes(panel, rows, LANES, apart, n == LANES)
 
 
 cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t first,
@@ -616,7 +631,7 @@ cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows, 
             panel.count[i] = panel.m[i] - panel.shift[i]
         spread_out(panel.count, rows, width, panel.room2, panel.low_sums)
     tile_exponentials32(x, n, apart, panel.low_sums, panel)
-    sum_lanes(panel, rows, width, apart)
+    sum_lanes(panel, rows, width, apart, True)
 
 
 # Rows side by side: x[j * step + r] is entry j of row r
@@ -743,11 +758,18 @@ cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
             strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, apart, &parts,
                           soon + part * row, item)
             store_lanes(high + part, sixteen(parts.high, every(APART if apart else HIGH)))
-            store_lanes(low + part, sixteen(parts.low, every(0)))
             store_lanes(panel.count + first + part, parts.count)
+            if apart and n <= LANES:
+                for r in range(LANES * WIDTH):
+                    sums[r] = parts.low[r]
+                fold_lanes(sums, panel.sum + first + part)
+            else:
+                store_lanes(low + part, sixteen(parts.low, every(0)))
+                for r in range(WIDTH):
+                    panel.sum[first + part + r] = low[part + r]
     if n <= STRETCH:
         for r in range(STRIP):
-            panel.sum[first + r] = <double> high[r] + low[r]
+            panel.sum[first + r] += high[r]
 
 
 cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
@@ -850,14 +872,21 @@ cdef inline int way_of(const Rows* call, Py_ssize_t left) noexcept nogil:
     return PADDED if call.n <= STRETCH else SINGLE
 
 
+cdef inline Py_ssize_t strips_at(const Rows* call, Py_ssize_t left) noexcept nogil:
+    """How many packed rows to take next; where results go past the caches, those of the next
+    panel begin with a line."""
+    cdef Py_ssize_t most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
+    if call.stream and call.y_row == sizeof(float):
+        most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
+    return min(left, most)
+
+
 cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) noexcept nogil:
     cdef Py_ssize_t most
     if way == TILES:
         most = min(<Py_ssize_t> PANEL, TILE // width_of(call.n))
     elif way == STRIPS:
-        most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
-        if call.stream and call.y_row == sizeof(float):     # the next panel in whole lines
-            most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
+        return strips_at(call, left)
     elif way == DIRECT:
         most = min(<Py_ssize_t> 64, left & -STRIP)
     elif way == PADDED:
@@ -904,7 +933,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
         for r in range(take):
             row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                      panel, r, keep, take * call.x_row // <Py_ssize_t> sizeof(float))
-        fold64(panel, take)
+        fold64(panel, take, LANES)
     else:
         if way == STRIPS:
             pack(x, call.x_row, call.x_item, call.n, take, panel.x)
@@ -1118,11 +1147,11 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
 
 cdef inline void others_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
                               bint keep, bint sure, Panel* panel) noexcept nogil:
-    """panel.sum, and panel.others. Where a row's maximum is all but the whole sum, taking it away
-    again would cancel. In rows of up to a stretch it never enters the sum; with fewer others than
-    doubt, their sum is as coarse as its unit. Such rows are read again if it matters when they are
-    `sure`."""
-    cdef bint apart = call.n <= STRETCH
+    """panel.sum, and panel.others, which is right of `sure` rows, too. Where a maximum is all but
+    the whole sum, taking it away again would cancel. So in rows of up to a stretch it never enters
+    the sum, and only those are read again whose others are so little that a sum's unit counts; a
+    longer row is read again."""
+    cdef bint apart = sure and call.n <= STRETCH
     cdef double doubt = 0.5
     cdef Py_ssize_t r
     sum_panel(call, done, take, way, keep, apart, panel)
@@ -1312,7 +1341,7 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         if start % STRETCH == 0 or start == n:
             for i in range(LANES):
                 panel.total[i] += panel.low[i]
-    fold64(panel, 1)
+    fold64(panel, 1, LANES)
     sum = <float> panel.sum[0]
     start = 0
     if call.x_item == size and call.grad_item == size and call.y_item == size:
@@ -1400,44 +1429,55 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
         sum[i] = <float> total[i]
 
 
-cdef inline void product_strip(const float* y, float* g, Py_ssize_t step, Py_ssize_t n,
-                               bint products, const Rows* call,
-                               Py_ssize_t following) noexcept nogil:
-    """The results take g's place. `following`: the row to ask for."""
+cdef inline void strip_products(const float* y, float* g, Py_ssize_t step, Py_ssize_t rows,
+                                Py_ssize_t n, bint products, const float* sum, bint past,
+                                char* dx, Py_ssize_t item) noexcept nogil:
+    """The results of many rows, a column at a time: past the caches, or in g's place."""
+    cdef lanes result
+    cdef Py_ssize_t j, r, v
+    for j in range(n):
+        for v in range(rows // WIDTH):
+            r = v * WIDTH
+            result = slope(load_lanes(y + j * step + r), load_lanes(g + j * step + r),
+                           load_lanes(sum + r), products)
+            if past:
+                stream_lanes(<float*> (dx + j * item) + r, result)
+            else:
+                store_lanes(g + j * step + r, result)
+
+
+cdef inline void backward_strips(const Rows* call, Py_ssize_t done, Py_ssize_t take,
+                                 bint products, Panel* panel) noexcept nogil:
     cdef Rows soon = call[0]
-    cdef float sums[16]
-    cdef lanes sum
-    cdef Py_ssize_t part, j, v
-    for v in range(STRIP // WIDTH):
-        part = v * WIDTH
-        soon.x = call.x + (following + part) * call.x_row
-        soon.grad = call.grad + (following + part) * call.grad_row
-        product_sums(y + part, g + part, step, n, products, &soon, sums)
-        sum = load_lanes(sums)
-        for j in range(n):
-            store_lanes(g + j * step + part, slope(load_lanes(y + j * step + part),
-                                                   load_lanes(g + j * step + part), sum,
-                                                   products))
+    cdef char* dx = call.y + done * call.y_row
+    cdef Py_ssize_t n = call.n, step = strips(take), r, v
+    pack(call.x + done * call.x_row, call.x_row, call.x_item, n, take, panel.x)
+    pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, n, take, panel.y)
+    for v in range(step // WIDTH):
+        r = v * WIDTH
+        soon.x = call.x + (done + take + r) * call.x_row
+        soon.grad = call.grad + (done + take + r) * call.grad_row
+        product_sums(panel.x + r, panel.y + r, step, n, products, &soon, panel.low + r)
+    if in_lines(call, done, take):
+        strip_products(panel.x, panel.y, step, take, n, products, panel.low, True, dx, call.y_item)
+    else:
+        strip_products(panel.x, panel.y, step, step, n, products, panel.low, False, NULL, 0)
+        unpack(panel.y, dx, call.y_row, call.y_item, n, take, call.stream)
 
 
 cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexcept nogil:
-    cdef Py_ssize_t done = 0, take, r
+    # Few rows at a time where they come from memory: they do while others are computed.
+    cdef Py_ssize_t done = 0, take, most = TILE // 4 if call.stream else 2 * TILE
     cdef bint columns = (call.n * STRIP <= ROOM and call.rows >= STRIP // 4
                          and magnitude(call.x_row) < magnitude(call.x_item))
     while done < call.rows:
         take = 1
         if columns:
-            take = min(call.rows - done, min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP))
-            pack(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take, panel.x)
-            pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n, take,
-                 panel.y)
-            for r in range(0, strips(take), 32):
-                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products, call,
-                              done + take + r)
-            unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
-                   call.stream)
+            take = strips_at(call, call.rows - done)
+            backward_strips(call, done, take, products, panel)
         elif call.n <= STRETCH:
-            take = min(call.rows - done, max(<Py_ssize_t> 1, min(<Py_ssize_t> TOGETHER, (TILE // 4 if call.stream else 2 * TILE) // padded(call.n))))
+            take = max(<Py_ssize_t> 1, min(<Py_ssize_t> TOGETHER, most // padded(call.n)))
+            take = min(call.rows - done, take)
             product_rows(call, done, take, products, panel)
         else:
             product_row(call, done, products, panel)
