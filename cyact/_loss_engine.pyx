@@ -333,7 +333,10 @@ def classes_of(str function, target, shape, n, ignore_index):
         raise TypeError(f"{function}: ignore_index must be an integer, "
                         f"got {ignore_index!r}") from None
     # A class beyond the signed integers becomes negative, and then is none that is ignored.
-    classes = np.require(target, np.intp, "CA").reshape(-1)
+    classes = target
+    if not (cnp.PyArray_TYPE(target) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(target)):
+        classes = np.require(target, np.intp, "CA")
+    classes = classes.reshape(-1)
     ignores = -sys.maxsize <= ignored_class <= sys.maxsize
     at = find_wrong(classes, n, target.dtype.kind == "u", ignored_class if ignores else 0, ignores,
                     &ignored)
@@ -633,7 +636,7 @@ def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, do
     call.x_item = g.rows.x_item
     call.y_row = g.rows.y_row
     call.y_item = g.rows.y_item
-    work = 5.0 * len(loss) + (0 if y is None else 0.125 * cnp.PyArray_SIZE(x))
+    work = 5.0 * len(loss)      # zeros are the operating system's, which threads would wait for
     with nogil:
         nll_blocks(&g, &call, target, class_weights, scale, loss,
                    min(rows_a_piece(&g.rows), g.rows.rows), _threads.choose(work))

@@ -34,6 +34,7 @@ from cyact._abi cimport (
     itemsize,
     row_kernel_t,
 )
+from cyact._cache cimport last_cache
 from cyact._engine cimport STREAM, dtype_of
 from cyact._tile cimport cyact_status, status_get, status_set, stream, stream_end
 
@@ -71,6 +72,11 @@ cdef enum:
 
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
+
+# More than this does not stay in the cache. (The C library's number, which STREAM is, adds up the
+# caches of all cores on AMD's processors; a core reaches one of them.)
+cdef long long CACHED = last_cache() or STREAM
+cdef long long NEVER = 1 << 62
 
 cdef const RowKernels* KERNELS = NULL
 cdef const RowOps* SPARSE = NULL
@@ -208,6 +214,7 @@ cdef struct Pass:
     bint turns_x                      # the sign of x is turned
     bint turns_y                      # and that of the result
     bint counts                       # p[0] becomes the number of unmasked entries
+    long long most                    # bytes above which whole rows' results go past the caches
     double hidden                     # what a masked entry of x is taken for
     double blank                      # what it is in the result
     Py_ssize_t grad_items             # entries a row of grad has, and of the result
@@ -257,7 +264,7 @@ cdef inline void run_rows(const Pass* task, const Geometry* g, const char* x, co
 
 cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil:
     """As many rows at a time as stay in the cache; their results are stored past it."""
-    cdef Py_ssize_t all = rows.rows, done = 0, together = packed_rows(rows.n)
+    cdef Py_ssize_t all = rows.rows, done = 0, together = max(<Py_ssize_t> 1, 2048 // rows.n)
     cdef char* y = rows.y
     rows.y = room
     while done < all:
@@ -271,10 +278,11 @@ cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil
     stream_end()
 
 
-cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
-    """Whether the cache cannot keep so many results, and does not hold their memory already."""
+cdef inline bint too_many(const Geometry* g, Py_ssize_t count, long long most) noexcept nogil:
+    """Whether results and input are more than `most` bytes, and the cache does not hold the
+    results' memory already."""
     cdef Py_ssize_t size = itemsize(g.rows.dtype)
-    return 2 * count * size > STREAM and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
+    return 2 * count * size > most and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
 
 
 cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
@@ -432,9 +440,10 @@ cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarr
     threads = _threads.choose(work)
     task.room = NULL
     packed = packs(task, &g)
-    large = not packed and too_many(&g, cnp.PyArray_SIZE(x))
-    task.streams = large and whole_rows(task, &g)
-    g.rows.stream = large and not task.streams
+    task.streams = (not packed and whole_rows(task, &g)
+                    and too_many(&g, cnp.PyArray_SIZE(x), task.most))
+    g.rows.stream = (not packed and not task.streams
+                     and too_many(&g, cnp.PyArray_SIZE(x), CACHED))
     if packed or task.streams:
         task.room_size = 2 * packed_size(&g)
         room = np.empty(threads * task.room_size + 64, np.uint8)
@@ -543,9 +552,17 @@ cdef cnp.ndarray spread(str function, bias, cnp.ndarray x):
                            (<object> x).shape)
 
 
+cdef inline bint lie_apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two arrays without gaps do not meet; NumPy's own check takes a microsecond."""
+    cdef char* x = cnp.PyArray_BYTES(a)
+    cdef char* y = cnp.PyArray_BYTES(b)
+    return (cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_IS_C_CONTIGUOUS(b)
+            and (x + cnp.PyArray_NBYTES(a) <= y or y + cnp.PyArray_NBYTES(b) <= x))
+
+
 cdef object apart_from(x, y):
     """x, copied when writing y would change it before it is read."""
-    if x is None or x is y or (
+    if x is None or x is y or lie_apart(x, y) or (
             cnp.PyArray_DATA(<cnp.ndarray> x) == cnp.PyArray_DATA(<cnp.ndarray> y)
             and x.strides == y.strides and x.shape == y.shape):
         return x
@@ -587,6 +604,7 @@ cdef class RowFunction:
     cdef readonly str name
     cdef readonly bint reduces
     cdef bint negative, several, counts
+    cdef long long most, most_backward
     cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
@@ -605,6 +623,10 @@ cdef class RowFunction:
         self.reduces = reduces
         self.several = several
         self.counts = counts
+        # softmax writes its results twice, and gradients are read faster than copied
+        self.most = (NEVER if wanted == b"softmax" else
+                     CACHED if wanted == b"log_softmax" else STREAM)
+        self.most_backward = NEVER if wanted in (b"softmax", b"log_softmax") else STREAM
         self.blank = blank
         self.empty = empty
         self.parameters = tuple(domains)
@@ -620,6 +642,7 @@ cdef class RowFunction:
         task.turns_x = self.negative
         task.turns_y = False
         task.counts = False
+        task.most = self.most if kernel == self.op.value else self.most_backward
         task.hidden = -INFINITY
         task.blank = self.blank
         return 0
@@ -702,7 +725,7 @@ cdef class RowFunction:
             x = working(function, x, dtype)
             grad = working(function, grad, dtype)
         numbers = axis_numbers(function, x, axis, self.several)
-        wanted = x.shape
+        shape = wanted = x.shape
         if self.reduces:
             wanted = without(x.shape, numbers, False)
             kept = without(x.shape, numbers, True)
@@ -726,7 +749,7 @@ cdef class RowFunction:
             y = joined.back(y)
             result = y if out is None else out
         else:
-            result, y = destination(function, x, out, x.shape, x.shape)
+            result, y = destination(function, x, out, shape, shape)
             over_rows(&task, numbers, apart_from(x, y), y, apart_from(grad, y),
                       apart_from(mask, y), apart_from(added, y))
         return finish(result, y, out is None)

@@ -26,17 +26,53 @@ cdef extern from *:
         #define CYACT_ROW(name) _mm512_##name
         typedef __m512 cyact_row_lanes;
         typedef uint32_t cyact_row_words __attribute__((vector_size(64)));
+        static CYTHON_INLINE __m512 cyact_row_between(__m512 x, __m512 low, __m512 high,
+                                                      __m512 y) {
+            __mmask16 in = _mm512_cmp_ps_mask(x, low, _CMP_NLE_UQ);
+            return _mm512_maskz_mov_ps(_mm512_mask_cmp_ps_mask(in, x, high, _CMP_NGE_UQ), y);
+        }
+        static CYTHON_INLINE __m512 cyact_row_count(__m512 x, __m512 y, __m512 n) {
+            __mmask16 same = _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ);
+            return _mm512_mask_add_ps(n, same, n, _mm512_set1_ps(1));
+        }
+        static CYTHON_INLINE void cyact_row_add(__m512 x, __m512 y, double *s) {
+            __m512d low = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+                                        _mm512_cvtps_pd(_mm512_castps512_ps256(y)));
+            __m512d high = _mm512_add_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)),
+                                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(y, 1)));
+            _mm512_storeu_pd(s, _mm512_add_pd(_mm512_loadu_pd(s), low));
+            _mm512_storeu_pd(s + 8, _mm512_add_pd(_mm512_loadu_pd(s + 8), high));
+        }
         #define cyact_row_lookup(table, index) \\
             _mm512_permutexvar_ps((__m512i)(index), _mm512_loadu_ps((const float *)(table)))
       #else
         #define CYACT_ROW(name) _mm256_##name
         typedef __m256 cyact_row_lanes;
         typedef uint32_t cyact_row_words __attribute__((vector_size(32)));
+        static CYTHON_INLINE __m256 cyact_row_between(__m256 x, __m256 low, __m256 high,
+                                                      __m256 y) {
+            __m256 in = _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_NLE_UQ),
+                                      _mm256_cmp_ps(x, high, _CMP_NGE_UQ));
+            return _mm256_and_ps(in, y);
+        }
+        static CYTHON_INLINE __m256 cyact_row_count(__m256 x, __m256 y, __m256 n) {
+            __m256 same = _mm256_cmp_ps(x, y, _CMP_EQ_OQ);
+            return _mm256_add_ps(n, _mm256_and_ps(same, _mm256_set1_ps(1)));
+        }
+        static CYTHON_INLINE void cyact_row_add(__m256 x, __m256 y, double *s) {
+            __m256d low = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
+                                        _mm256_cvtps_pd(_mm256_castps256_ps128(y)));
+            __m256d high = _mm256_add_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)),
+                                         _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1)));
+            _mm256_storeu_pd(s, _mm256_add_pd(_mm256_loadu_pd(s), low));
+            _mm256_storeu_pd(s + 4, _mm256_add_pd(_mm256_loadu_pd(s + 4), high));
+        }
         #define cyact_row_lookup(table, index) \\
             _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)(table)), (__m256i)(index))
       #endif
       #define cyact_row_load(x) CYACT_ROW(loadu_ps)(x)
       #define cyact_row_store(y, x) CYACT_ROW(storeu_ps)(y, x)
+      #define cyact_row_stream(y, x) CYACT_ROW(stream_ps)(y, x)
       #define cyact_row_every(x) CYACT_ROW(set1_ps)(x)
       #define cyact_row_fused(a, b, c) CYACT_ROW(fmadd_ps)(a, b, c)
       #define cyact_row_greater(a, b) CYACT_ROW(max_ps)(a, b)
@@ -65,6 +101,12 @@ cdef extern from *:
       static CYTHON_INLINE void cyact_row_store(float *y, cyact_row_lanes x) {
           memcpy(y, &x, sizeof(x));
       }
+      #if defined(__GNUC__) && defined(__SSE2__)
+        #include <xmmintrin.h>
+        #define cyact_row_stream(y, x) _mm_stream_ps(y, x)
+      #else
+        #define cyact_row_stream(y, x) cyact_row_store(y, x)
+      #endif
       static CYTHON_INLINE cyact_row_lanes cyact_row_every(float x) { CYACT_ROW_EACH(x) }
       static CYTHON_INLINE cyact_row_lanes cyact_row_fused(
               cyact_row_lanes a, cyact_row_lanes b, cyact_row_lanes c) {
@@ -73,6 +115,21 @@ cdef extern from *:
       static CYTHON_INLINE cyact_row_lanes cyact_row_greater(
               cyact_row_lanes a, cyact_row_lanes b) {
           CYACT_ROW_EACH(CYACT_ROW_AT(a) > CYACT_ROW_AT(b) ? CYACT_ROW_AT(a) : CYACT_ROW_AT(b))
+      }
+      static CYTHON_INLINE cyact_row_lanes cyact_row_between(
+              cyact_row_lanes x, cyact_row_lanes low, cyact_row_lanes high, cyact_row_lanes z) {
+          CYACT_ROW_EACH(CYACT_ROW_AT(x) <= CYACT_ROW_AT(low) ? 0 :
+                         CYACT_ROW_AT(x) >= CYACT_ROW_AT(high) ? 0 : CYACT_ROW_AT(z))
+      }
+      static CYTHON_INLINE cyact_row_lanes cyact_row_count(
+              cyact_row_lanes x, cyact_row_lanes z, cyact_row_lanes n) {
+          CYACT_ROW_EACH(CYACT_ROW_AT(n) + (CYACT_ROW_AT(x) == CYACT_ROW_AT(z) ? 1 : 0))
+      }
+      static CYTHON_INLINE void cyact_row_add(
+              cyact_row_lanes x, cyact_row_lanes z, double *s) {
+          int i;
+          for (i = 0; i < (int)(sizeof(x) / 4); i++)
+              s[i] += (double)CYACT_ROW_AT(x) + CYACT_ROW_AT(z);
       }
       static CYTHON_INLINE cyact_row_lanes cyact_row_lookup(
               const void *table, cyact_row_words index) {
@@ -92,9 +149,15 @@ cdef extern from *:
     ctypedef unsigned int words "cyact_row_words"
     lanes load_lanes "cyact_row_load" (const float* x) noexcept nogil
     void store_lanes "cyact_row_store" (float* y, lanes x) noexcept nogil
+    # the same past the caches, to whole vectors of memory
+    void stream_lanes "cyact_row_stream" (float* y, lanes x) noexcept nogil
     lanes every "cyact_row_every" (float x) noexcept nogil
     lanes fused "cyact_row_fused" (lanes a, lanes b, lanes c) noexcept nogil      # a b + c
     lanes greater "cyact_row_greater" (lanes a, lanes b) noexcept nogil     # b if one is NaN
+    # y where low < x < high or x is NaN, else 0
+    lanes between "cyact_row_between" (lanes x, lanes low, lanes high, lanes y) noexcept nogil
+    lanes count_same "cyact_row_count" (lanes x, lanes y, lanes n) noexcept nogil  # n + (x == y)
+    void add_lanes "cyact_row_add" (lanes x, lanes y, double* s) noexcept nogil    # s += x + y
     words as_words "cyact_row_as_words" (lanes x) noexcept nogil
     lanes as_lanes "cyact_row_as_lanes" (words u) noexcept nogil
     lanes lookup "cyact_row_lookup" (const void* table, words index) noexcept nogil

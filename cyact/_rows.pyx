@@ -22,8 +22,8 @@ from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp,
 from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
 from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
                              product_error, two_sum)
-from cyact._rows32 cimport (Panel, backward32, cross_entropy32, log_softmax32, panel_rows, ratios,
-                            softmax32, sum_panel, way_of)
+from cyact._rows32 cimport (Panel, backward32, cross_entropy32, log_softmax32, logs, panel_rows,
+                            softmax32, way_of)
 
 from cyact._packing cimport gather, scatter
 from cyact._tile cimport cyact_status as status, status_get, status_set
@@ -779,10 +779,7 @@ cdef inline void logsumexp32(const Rows* call, const Scale* scale, ShortWork* wo
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
-        sum_panel(call, done, take, way, False, panel)
-        ratios(panel, take)
-        for r in range((take + 15) & -16):
-            panel.log[r] = log1p_pair(panel.others[r], 0)
+        logs(call, done, take, way, False, False, panel)
         for r in range(take):
             m = panel.m[r]
             log = panel.log[r]

@@ -21,8 +21,8 @@ from cyact._abi cimport CrossEntropy, Rows
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
 from cyact._tile cimport stream, stream_end
-from cyact._rowlanes cimport (WIDTH, every, exponential, fused, greater, lanes, load_lanes,
-                              store_lanes)
+from cyact._rowlanes cimport (WIDTH, add_lanes, between, count_same, every, exponential, fused,
+                              greater, lanes, load_lanes, store_lanes, stream_lanes)
 from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
 
 cdef enum:
@@ -37,6 +37,7 @@ cdef enum:
 cdef extern from *:
     """
     #define CYACT_HIGH 590295810358705651712.0f
+    #define CYACT_HIGH_APART 36893488147419103232.0f
     #if defined(__GNUC__)
       #define cyact_prefetch(x) __builtin_prefetch(x)
     #else
@@ -45,6 +46,8 @@ cdef extern from *:
     """
     # 2^69: the unit is 2^46. The entries of a stretch, each at most 2^60.5, add up to 2^68.5.
     const float HIGH "CYACT_HIGH"
+    # 2^65: 2^42. Of a row of up to a stretch each partial sum has 16 entries at most.
+    const float APART "CYACT_HIGH_APART"
     void prefetch "cyact_prefetch" (const float* x) noexcept nogil
 
 # Rows that are worked on together, and what their exponentials need: shift is the maximum if that
@@ -58,6 +61,7 @@ cdef struct Panel:
     double sum[512]     # of the exponentials
     double top[512]     # the maximum's exponential
     double others[512]  # the sum of all but one maximum, as a multiple of it
+    float count[512]    # of entries that equal the maximum
     double log[512]     # log1p of that
     double factor[512]
     float high[512]     # factor, or another double, in two floats
@@ -66,6 +70,7 @@ cdef struct Panel:
     double room64[1040]
     float high_sums[1040]
     float low_sums[1056]
+    float counts[1072]
     float room[1040]
     float room2[1072]
     float spread[2064]  # a row's value for each of its entries
@@ -174,22 +179,36 @@ cdef inline void fold(float* x, Py_ssize_t rows, Py_ssize_t count, float* spare,
         x = after
 
 
-cdef inline void fold64(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """panel.sum[r] = the sum of the LANES partial sums in panel.total, which are used up."""
-    add_pairs64(panel.total, rows * 8, panel.room64)
-    add_pairs64(panel.room64, rows * 4, panel.total)
-    add_pairs64(panel.total, rows * 2, panel.room64)
-    add_pairs64(panel.room64, rows, panel.sum)
+cdef inline void fold64(Panel* panel, Py_ssize_t rows, Py_ssize_t count) noexcept nogil:
+    """panel.sum[r] = the sum of the `count` partial sums in panel.total, which are used up."""
+    cdef double* x = &panel.total[0]
+    cdef double* spare = &panel.room64[0]
+    cdef double* after
+    if count == 1:
+        memcpy(panel.sum, x, rows * sizeof(double))
+    while count > 1:
+        count //= 2
+        after = &panel.sum[0] if count == 1 else spare
+        add_pairs64(x, rows * count, after)
+        spare = x
+        x = after
 
 
-cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
-                           bint long_rows) noexcept nogil:
-    """From partial sums to sums."""
+cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count, bint apart,
+                           bint single) noexcept nogil:
+    """From the partial sums of rows of up to a stretch to sums. `single`: of one entry each. Such
+    rows are not read again where all but the maximum is little: no digit of that gets lost."""
     cdef Py_ssize_t r
-    if long_rows:
-        fold64(panel, rows)
-        return
     fold(panel.high_sums, rows, count, panel.room, panel.high, False)
+    if apart:
+        fold(panel.counts, rows, count, panel.room, panel.count, False)
+    if apart and single:
+        for r in range((rows * count + 15) & -16):
+            panel.total[r] = panel.low_sums[r]
+        fold64(panel, rows, count)
+        for r in range((rows + 15) & -16):
+            panel.sum[r] += panel.high[r]
+        return
     fold(panel.low_sums, rows, count, panel.room, panel.low, False)
     for r in range((rows + 15) & -16):
         panel.sum[r] = <double> panel.high[r] + panel.low[r]
@@ -197,17 +216,22 @@ cdef inline void sum_lanes(Panel* panel, Py_ssize_t rows, Py_ssize_t count,
 
 # Rows by themselves
 
-cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, bint keep,
-                         bint fresh, float* high_sums, float* low_sums, float* e,
-                         Py_ssize_t ahead) noexcept nogil:
+# Exponentials of x and their partial sums: `keep`: they are stored, too; `apart`: entries that
+# equal the maximum, `top`, are counted instead of added, and what is nothing beside it is left out.
+
+cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least, float top,
+                         bint keep, bint apart, bint fresh, float* high_sums, float* low_sums,
+                         float* counts, float* e, Py_ssize_t ahead) noexcept nogil:
     """Add the exponentials to the partial sums, or to none if `fresh`; the high ones are HIGH
     too great. What lies `ahead` entries further on is wanted soon."""
-    cdef lanes magics = every(magic), leasts = every(least), high, low, power, t, c
+    cdef lanes magics = every(magic), leasts = every(least), tops = every(top)
+    cdef lanes high, low, power, t, c, d, count
     cdef Py_ssize_t part, i, v
     for v in range(LANES // WIDTH):
         part = v * WIDTH
+        count = every(0)
         if fresh:
-            high = every(HIGH)
+            high = every(APART if apart else HIGH)
             low = every(0)
         else:
             high = load_lanes(high_sums + part)
@@ -215,21 +239,29 @@ cdef inline void stretch(const float* x, Py_ssize_t n, float magic, float least,
         for i in range(part, n, 16):
             if part == 0:
                 prefetch(x + i + ahead)
-            c = exponential(load_lanes(x + i), magics, leasts, &power)
+            d = load_lanes(x + i)
+            c = exponential(d, magics, leasts, &power)
+            if keep:
+                store_lanes(e + i, fused(power, c, power))
+            if apart:
+                power = between(d, leasts, tops, power)
+                count = count_same(d, tops, count)
             t = high + power
             low = fused(power, c, low + (power - (t - high)))
             high = t
-            if keep:
-                store_lanes(e + i, fused(power, c, power))
         store_lanes(high_sums + part, high)
         store_lanes(low_sums + part, low)
+        if apart:
+            store_lanes(counts + part, count)
 
 
-cdef inline void flush(double* total, const float* high, const float* low) noexcept nogil:
+cdef inline void flush(double* total, const float* high, const float* low,
+                       Py_ssize_t n) noexcept nogil:
     """After a stretch of a long row."""
-    cdef int j
-    for j in range(LANES):
-        total[j] += <double> (high[j] - HIGH) + low[j]
+    cdef Py_ssize_t i, v
+    for v in range(n // WIDTH):
+        i = v * WIDTH
+        add_lanes(load_lanes(high + i) - every(HIGH), load_lanes(low + i), total + i)
 
 
 cdef inline Py_ssize_t piece(Py_ssize_t left, Py_ssize_t step) noexcept nogil:
@@ -276,16 +308,16 @@ cdef inline void row_sums(const char* x, Py_ssize_t x_step, char* y, Py_ssize_t 
                 buffer[i] = values[i] - shift
             values = buffer
         if start % STRETCH == 0:
-            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, True, high, low,
-                    to, ahead)
+            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, True,
+                    high, low, NULL, to, ahead)
         else:
-            stretch(values, padded(count), panel.magic[r], panel.least[r], keep, False, high, low,
-                    to, ahead)
+            stretch(values, padded(count), panel.magic[r], panel.least[r], 0, keep, False, False,
+                    high, low, NULL, to, ahead)
         if keep:
             store(to, y + start * y_step, y_step, count)
         start += count
         if start % STRETCH == 0 or start == n:
-            flush(total, high, low)
+            flush(total, high, low, LANES)
 
 
 cdef inline void scale_row(char* y, Py_ssize_t step, Py_ssize_t n, float high,
@@ -365,25 +397,30 @@ cdef inline void pad_rows(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssi
         copy(x + r * row, item, n, to + r * step, <float> -INFINITY, LANES)
 
 
-cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, const float* magic,
-                            const float* least, Py_ssize_t e_step, bint keep, float* high,
-                            float* low, float* e) noexcept nogil:
+cdef inline void block_sums(const float* x, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t e_step,
+                            bint keep, bint apart, Panel* panel, float* e) noexcept nogil:
     """What padded_sums() does of rows of one block."""
-    cdef lanes power, t, c, unit = every(HIGH)
+    cdef lanes power, t, c, d, top, least, unit = every(APART if apart else HIGH)
     cdef Py_ssize_t r, i, v
     for r in range(rows):
         for v in range(LANES // WIDTH):
             i = v * WIDTH
-            c = exponential(load_lanes(x + r * step + i), every(magic[r]), every(least[r]), &power)
-            t = (unit + power) - unit
-            store_lanes(high + r * LANES + i, t)
-            store_lanes(low + r * LANES + i, fused(power, c, power - t))
+            d = load_lanes(x + r * step + i)
+            least = every(panel.least[r])
+            c = exponential(d, every(panel.magic[r]), least, &power)
             if keep:
                 store_lanes(e + r * e_step + i, fused(power, c, power))
+            if apart:
+                top = every(panel.m[r])
+                power = between(d, least, top, power)
+                store_lanes(panel.counts + r * LANES + i, count_same(d, top, every(0)))
+            t = (unit + power) - unit
+            store_lanes(panel.high_sums + r * LANES + i, t)
+            store_lanes(panel.low_sums + r * LANES + i, fused(power, c, power - t))
 
 
 cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_ssize_t rows,
-                             float* e, Py_ssize_t e_step, bint keep,
+                             float* e, Py_ssize_t e_step, bint keep, bint apart,
                              Panel* panel) noexcept nogil:
     cdef Py_ssize_t r, i
     cdef const float* at
@@ -398,9 +435,8 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
     fold(panel.spread, rows, LANES if n == LANES else TOPS, panel.room, panel.m, True)
     limits(panel, rows)
     if n == LANES and not any_shift(panel, rows):
-        block_sums(x, step, rows, panel.magic, panel.least, e_step, keep, panel.high_sums,
-                   panel.low_sums, e)
-        sum_lanes(panel, rows, LANES, False)
+        block_sums(x, step, rows, e_step, keep, apart, panel, e)
+        sum_lanes(panel, rows, LANES, apart, True)
         return
     for r in range(rows):
         at = x + r * step
@@ -409,11 +445,12 @@ cdef inline void padded_sums(const float* x, Py_ssize_t step, Py_ssize_t n, Py_s
             for i in range(n & -LANES):
                 panel.spread[i] = at[i] - shift
             at = panel.spread
-        stretch(at, n, panel.magic[r], panel.least[r], keep, True, panel.high_sums + r * LANES,
-                panel.low_sums + r * LANES, e + r * e_step, rows * step)
+        stretch(at, n, panel.magic[r], panel.least[r], panel.m[r] - shift, keep, apart, True,
+                panel.high_sums + r * LANES, panel.low_sums + r * LANES, panel.counts + r * LANES,
+                e + r * e_step, rows * step)
     for i in range(rows * LANES):
-        panel.high_sums[i] -= HIGH
-    sum_lanes(panel, rows, LANES, False)
+        panel.high_sums[i] -= APART if apart else HIGH
+    sum_lanes(panel, rows, LANES, apart, n == LANES)
 
 
 cdef inline void padded_scale(const float* e, Py_ssize_t step, Py_ssize_t n, Py_ssize_t first,
@@ -555,21 +592,27 @@ cdef inline void store_tile32(const Rows* call, float* result, char* y, Py_ssize
                 (<float*> (y + r * call.y_row + j * call.y_item))[0] = result[r * n + j]
 
 
-cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, const float* magic,
-                                     const float* least, float* high, float* low,
-                                     float* e) noexcept nogil:
-    cdef lanes power, t, c, unit = every(HIGH)
+cdef inline void tile_exponentials32(const float* x, Py_ssize_t n, bint apart, const float* top,
+                                     Panel* panel) noexcept nogil:
+    """Spread over the entries: magic in panel.spread, least in panel.spread2."""
+    cdef lanes power, t, c, d, most, least, unit = every(APART if apart else HIGH)
     cdef Py_ssize_t i, v
     for v in range(((n + 15) & -16) // WIDTH):
         i = v * WIDTH
-        c = exponential(load_lanes(x + i), load_lanes(magic + i), load_lanes(least + i), &power)
+        d = load_lanes(x + i)
+        least = load_lanes(panel.spread2 + i)
+        c = exponential(d, load_lanes(panel.spread + i), least, &power)
+        store_lanes(panel.y + i, fused(power, c, power))
+        if apart:
+            most = load_lanes(top + i)
+            power = between(d, least, most, power)
+            store_lanes(panel.counts + i, count_same(d, most, every(0)))
         t = (unit + power) - unit
-        store_lanes(high + i, t)
-        store_lanes(low + i, fused(power, c, power - t))
-        store_lanes(e + i, fused(power, c, power))
+        store_lanes(panel.high_sums + i, t)
+        store_lanes(panel.low_sums + i, fused(power, c, power - t))
 
 
-cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
+cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows, bint apart,
                              Panel* panel) noexcept nogil:
     """The exponentials to panel.y, their sums to panel.sum."""
     cdef Py_ssize_t i, n = rows * width
@@ -577,15 +620,18 @@ cdef inline void tile_sums32(const float* x, Py_ssize_t width, Py_ssize_t rows,
     fold(panel.spread, rows, width, panel.room, panel.m, True)
     limits(panel, rows)
     if any_shift(panel, rows):
-        spread_out(panel.shift, rows, width, panel.room, panel.spread)
+        spread_out(panel.shift, rows, width, panel.room2, panel.spread)
         for i in range((n + 15) & -16):
             panel.room[i] = x[i] - panel.spread[i]
         x = panel.room
     spread_out(panel.magic, rows, width, panel.room2, panel.spread)
     spread_out(panel.least, rows, width, panel.room2, panel.spread2)
-    tile_exponentials32(x, n, panel.spread, panel.spread2, panel.high_sums, panel.low_sums,
-                        panel.y)
-    sum_lanes(panel, rows, width, False)
+    if apart:
+        for i in range((rows + 15) & -16):
+            panel.count[i] = panel.m[i] - panel.shift[i]
+        spread_out(panel.count, rows, width, panel.room2, panel.low_sums)
+    tile_exponentials32(x, n, apart, panel.low_sums, panel)
+    sum_lanes(panel, rows, width, apart, True)
 
 
 # Rows side by side: x[j * step + r] is entry j of row r
@@ -612,24 +658,43 @@ cdef struct Taken:
     lanes shift
     lanes magic
     lanes least
+    lanes top
 
 cdef struct Parts:
     float high[256]
     float low[256]
+    lanes count
+
+
+cdef inline Taken taken_of(const Panel* panel, Py_ssize_t r) noexcept nogil:
+    cdef Taken taken
+    taken.shift = load_lanes(panel.shift + r)
+    taken.magic = load_lanes(panel.magic + r)
+    taken.least = load_lanes(panel.least + r)
+    taken.top = load_lanes(panel.m + r) - taken.shift
+    return taken
 
 
 cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
                                Py_ssize_t start, Py_ssize_t end, const Taken* taken, bint keep,
-                               Parts* parts, const char* soon, Py_ssize_t item) noexcept nogil:
+                               bint apart, Parts* parts, const char* soon,
+                               Py_ssize_t item) noexcept nogil:
     """The partial sums of a stretch; the high ones are HIGH too great. soon[j * item] is wanted
     soon: asking for one line with each vector hides the wait for it, asking for all at once does
     not."""
-    cdef lanes power, high, t, c, low, unit = every(HIGH)
+    cdef lanes power, high, t, c, d, low, count = every(0)
+    cdef lanes unit = every(APART if apart else HIGH)
     cdef Py_ssize_t j, at
     for j in range(start, end):
         at = (j & 15) * WIDTH
         prefetch(<const float*> (soon + j * item))
-        c = exponential(load_lanes(x + j * x_step) - taken.shift, taken.magic, taken.least, &power)
+        d = load_lanes(x + j * x_step) - taken.shift
+        c = exponential(d, taken.magic, taken.least, &power)
+        if keep:
+            store_lanes(y + j * y_step, fused(power, c, power))
+        if apart:
+            power = between(d, taken.least, taken.top, power)
+            count = count_same(d, taken.top, count)
         high = unit
         low = every(0)
         if j >= start + LANES:
@@ -638,11 +703,10 @@ cdef inline void strip_stretch(const float* x, Py_ssize_t x_step, float* y, Py_s
         t = high + power
         store_lanes(parts.high + at, t)
         store_lanes(parts.low + at, fused(power, c, low + (power - (t - high))))
-        if keep:
-            store_lanes(y + j * y_step, fused(power, c, power))
     for j in range(end - start, LANES):
         store_lanes(parts.high + j * WIDTH, unit)
         store_lanes(parts.low + j * WIDTH, every(0))
+    parts.count = count
 
 
 cdef inline lanes four(const float* x, lanes less) noexcept nogil:
@@ -656,18 +720,9 @@ cdef inline lanes sixteen(const float* x, lanes less) noexcept nogil:
             + (four(x + 8 * WIDTH, less) + four(x + 12 * WIDTH, less)))
 
 
-cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, const Taken* taken, bint keep, Parts* parts,
-                            double* total, const char* soon, Py_ssize_t item) noexcept nogil:
-    """The sums of rows longer than a stretch."""
-    cdef double sums[LANES * 16]
-    cdef Py_ssize_t start, lane, count = LANES, i
-    memset(sums, 0, sizeof(sums))
-    for start in range(0, n, 256):
-        strip_stretch(x, x_step, y, y_step, start, min(start + STRETCH, n), taken, keep, parts,
-                      soon, item)
-        for i in range(LANES * WIDTH):
-            sums[i] += <double> (parts.high[i] - HIGH) + parts.low[i]
+cdef inline void fold_lanes(double* sums, double* total) noexcept nogil:
+    """From LANES partial sums of a vector of rows to sums, in the order of fold64()."""
+    cdef Py_ssize_t lane, i, count = LANES
     while count > 1:
         count //= 2
         for lane in range(count):
@@ -679,31 +734,42 @@ cdef inline void long_strip(const float* x, Py_ssize_t x_step, float* y, Py_ssiz
 
 
 cdef inline void strip_sums(const float* x, Py_ssize_t x_step, float* y, Py_ssize_t y_step,
-                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep,
+                            Py_ssize_t n, Panel* panel, Py_ssize_t first, bint keep, bint apart,
                             const char* soon, Py_ssize_t row, Py_ssize_t item) noexcept nogil:
     """The sums of the exponentials of STRIP rows, from `first` on in the panel; `soon`: where
     those begin that follow."""
+    cdef double sums[LANES * 16]
     cdef float high[STRIP]
     cdef float low[STRIP]
     cdef Taken taken
     cdef Parts parts
-    cdef Py_ssize_t part, r, v
+    cdef Py_ssize_t part, start, r, v
     for v in range(STRIP // WIDTH):
         part = v * WIDTH
-        taken.shift = load_lanes(panel.shift + first + part)
-        taken.magic = load_lanes(panel.magic + first + part)
-        taken.least = load_lanes(panel.least + first + part)
+        taken = taken_of(panel, first + part)
         if n > STRETCH:
-            long_strip(x + part, x_step, y + part, y_step, n, &taken, keep, &parts,
-                       panel.sum + first + part, soon + part * row, item)
+            memset(sums, 0, sizeof(sums))
+            for start in range(0, n, 256):
+                strip_stretch(x + part, x_step, y + part, y_step, start, min(start + STRETCH, n),
+                              &taken, keep, False, &parts, soon + part * row, item)
+                flush(sums, parts.high, parts.low, LANES * WIDTH)
+            fold_lanes(sums, panel.sum + first + part)
         else:
-            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, &parts,
+            strip_stretch(x + part, x_step, y + part, y_step, 0, n, &taken, keep, apart, &parts,
                           soon + part * row, item)
-            store_lanes(high + part, sixteen(parts.high, every(HIGH)))
-            store_lanes(low + part, sixteen(parts.low, every(0)))
+            store_lanes(high + part, sixteen(parts.high, every(APART if apart else HIGH)))
+            store_lanes(panel.count + first + part, parts.count)
+            if apart and n <= LANES:
+                for r in range(LANES * WIDTH):
+                    sums[r] = parts.low[r]
+                fold_lanes(sums, panel.sum + first + part)
+            else:
+                store_lanes(low + part, sixteen(parts.low, every(0)))
+                for r in range(WIDTH):
+                    panel.sum[first + part + r] = low[part + r]
     if n <= STRETCH:
         for r in range(STRIP):
-            panel.sum[first + r] = <double> high[r] + low[r]
+            panel.sum[first + r] += high[r]
 
 
 cdef inline void strip_scale(const float* e, Py_ssize_t e_step, float* y, Py_ssize_t y_step,
@@ -732,6 +798,33 @@ cdef inline void strip_subtract(const float* x, Py_ssize_t x_step, float* y, Py_
             store_lanes(y + j * y_step + part, (load_lanes(x + j * x_step + part) - high) - low)
 
 
+cdef inline bint in_lines(const Rows* call, Py_ssize_t done, Py_ssize_t take) noexcept nogil:
+    """Whether results of packed rows are whole cache lines, to be stored past the caches."""
+    cdef Py_ssize_t begin = <Py_ssize_t> (call.y + done * call.y_row)
+    return (call.stream and call.y_row == sizeof(float)
+            and (begin | call.y_item | take * <Py_ssize_t> sizeof(float)) & 63 == 0)
+
+
+cdef inline void stream_strips(const float* e, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
+                               const Panel* panel, bint subtract, char* y,
+                               Py_ssize_t item) noexcept nogil:
+    """What strip_scale() or strip_subtract() do, a column of many rows at a time: as much of it
+    lies together."""
+    cdef lanes value, high, low
+    cdef Py_ssize_t j, r, v
+    for j in range(n):
+        for v in range(rows // WIDTH):
+            r = v * WIDTH
+            value = load_lanes(e + j * step + r)
+            high = load_lanes(panel.high + r)
+            low = load_lanes(panel.low + r)
+            if subtract:
+                value = (value - high) - low
+            else:
+                value = fused(value, high, value * low)
+            stream_lanes(<float*> (y + j * item) + r, value)
+
+
 cdef inline void pack(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
                       Py_ssize_t rows, float* to) noexcept nogil:
     """Rows side by side, whole strips of them."""
@@ -756,7 +849,6 @@ cdef inline void unpack(const float* y, char* to, Py_ssize_t row, Py_ssize_t ite
     if row == sizeof(float) and past:
         for j in range(n):
             stream(<const char*> (y + j * run), to + j * item, rows * sizeof(float))
-        stream_end()
     elif row == sizeof(float):
         for j in range(n):
             memcpy(to + j * item, y + j * run, rows * sizeof(float))
@@ -780,14 +872,21 @@ cdef inline int way_of(const Rows* call, Py_ssize_t left) noexcept nogil:
     return PADDED if call.n <= STRETCH else SINGLE
 
 
+cdef inline Py_ssize_t strips_at(const Rows* call, Py_ssize_t left) noexcept nogil:
+    """How many packed rows to take next; where results go past the caches, those of the next
+    panel begin with a line."""
+    cdef Py_ssize_t most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
+    if call.stream and call.y_row == sizeof(float):
+        most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
+    return min(left, most)
+
+
 cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) noexcept nogil:
     cdef Py_ssize_t most
     if way == TILES:
         most = min(<Py_ssize_t> PANEL, TILE // width_of(call.n))
     elif way == STRIPS:
-        most = min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP)
-        if call.stream and call.y_row == sizeof(float):     # the next panel in whole lines
-            most -= (<Py_ssize_t> (call.y + (call.rows - left) * call.y_row) & 63) // 4
+        return strips_at(call, left)
     elif way == DIRECT:
         most = min(<Py_ssize_t> 64, left & -STRIP)
     elif way == PADDED:
@@ -798,9 +897,9 @@ cdef inline Py_ssize_t panel_rows(const Rows* call, Py_ssize_t left, int way) no
 
 
 cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
-                           bint keep, Panel* panel) noexcept nogil:
+                           bint keep, bint apart, Panel* panel) noexcept nogil:
     """The sums of `take` rows from `done` on. The exponentials are kept in y, or in panel.y if
-    the rows are packed."""
+    the rows are packed. `apart` is for rows of up to a stretch."""
     cdef const char* x = call.x + done * call.x_row
     cdef char* y = call.y + done * call.y_row if keep else NULL
     cdef const float* at
@@ -809,7 +908,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
     if way == TILES:
         width = width_of(call.n)
         load_tile32(call, x, take, width, panel)
-        tile_sums32(panel.x, width, take, panel)
+        tile_sums32(panel.x, width, take, apart, panel)
     elif way == PADDED:
         # In place the exponentials must not overwrite what is still read.
         if in_blocks(call.n, call.x_item) and x != y:
@@ -822,9 +921,10 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             step = padded(call.n)
         if keep and in_blocks(call.n, call.y_item):
             padded_sums(at, step, padded(call.n), take, <float*> y,
-                        call.y_row // <Py_ssize_t> sizeof(float), keep, panel)
+                        call.y_row // <Py_ssize_t> sizeof(float), keep, apart, panel)
         else:
-            padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, panel)
+            padded_sums(at, step, padded(call.n), take, panel.y, padded(call.n), keep, apart,
+                        panel)
     elif way == SINGLE:
         for r in range(take):
             row_tops(x + r * call.x_row, call.x_item, call.n, panel.spread, panel.x + r * TOPS)
@@ -833,7 +933,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
         for r in range(take):
             row_sums(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                      panel, r, keep, take * call.x_row // <Py_ssize_t> sizeof(float))
-        sum_lanes(panel, take, LANES, True)
+        fold64(panel, take, LANES)
     else:
         if way == STRIPS:
             pack(x, call.x_row, call.x_item, call.n, take, panel.x)
@@ -849,7 +949,7 @@ cdef inline void sum_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, i
             strip_tops(at + r, step, call.n, panel.m + r)
         limits(panel, strips(take))
         for r in range(0, strips(take), 32):
-            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep,
+            strip_sums(at + r, step, to + r, y_step, call.n, panel, r, keep, apart,
                        x + (take + r) * call.x_row, call.x_row, call.x_item)
 
 
@@ -892,6 +992,8 @@ cdef inline void scale_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take,
     elif way == SINGLE or way == PADDED:
         for r in range(take):
             scale_row(y + r * call.y_row, call.y_item, call.n, panel.high[r], panel.low[r])
+    elif way == STRIPS and in_lines(call, done, take):
+        stream_strips(panel.y, strips(take), take, call.n, panel, False, y, call.y_item)
     else:
         to = &panel.y[0] if way == STRIPS else <float*> y
         y_step = call.y_item // <Py_ssize_t> sizeof(float)
@@ -929,6 +1031,8 @@ cdef inline void subtract_panel(const Rows* call, Py_ssize_t done, Py_ssize_t ta
         for r in range(take):
             subtract_row(x + r * call.x_row, call.x_item, y + r * call.y_row, call.y_item, call.n,
                          panel.high[r], panel.low[r])
+    elif way == STRIPS and in_lines(call, done, take):
+        stream_strips(panel.x, strips(take), take, call.n, panel, True, y, call.y_item)
     elif way == STRIPS and straight_out(call, take):
         for r in range(0, take, 32):
             strip_subtract(panel.x + r, take, <float*> y + r,
@@ -952,14 +1056,6 @@ cdef inline void tops(Panel* panel, Py_ssize_t rows) noexcept nogil:
     for r in range((rows + 15) & -16):
         panel.room[r] = panel.m[r] - panel.shift[r]
     exponentials32(panel.room, rows, panel.magic, panel.least, panel.top)
-
-
-cdef inline void ratios(Panel* panel, Py_ssize_t rows) noexcept nogil:
-    """From the sums: the maxima's exponentials, and all others as multiples of them."""
-    cdef Py_ssize_t r
-    tops(panel, rows)
-    for r in range((rows + 15) & -16):
-        panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
 
 
 cdef inline void put_one(char* y, Py_ssize_t item, Py_ssize_t n) noexcept nogil:
@@ -991,12 +1087,14 @@ cdef inline void softmax32(const Rows* call, Panel* panel) noexcept nogil:
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
-        sum_panel(call, done, take, way, True, panel)
+        sum_panel(call, done, take, way, True, False, panel)
         for r in range((take + 15) & -16):
             panel.factor[r] = 1 / panel.sum[r]
         scale_panel(call, done, take, way, panel)
         put_ones(call.y + done * call.y_row, call.y_row, call.y_item, call.n, take, panel)
         done += take
+    if call.stream:
+        stream_end()
 
 
 # Logarithms of sums
@@ -1047,53 +1145,37 @@ cdef inline double others_of(const char* x, Py_ssize_t step, Py_ssize_t n, Panel
     return total[0] / panel.top[r] + (count[0] - 1)
 
 
-cdef inline void tile_others(Panel* panel, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    """The same for the confident rows of a tile."""
-    cdef double e[TILE + 16]
-    cdef Py_ssize_t i, r, n = rows * width, count = width
-    cdef double more
-    cdef double* total = panel.total
-    cdef double* folded = panel.room64
-    cdef double* spare
-    spread_out(panel.magic, rows, width, panel.room2, panel.spread)
-    spread_out(panel.least, rows, width, panel.room2, panel.spread2)
-    spread_out(panel.shift, rows, width, panel.room2, panel.room)
-    spread_out(panel.m, rows, width, panel.room2, panel.low_sums)
-    for i in range((n + 15) & -16):
-        panel.room[i] = panel.x[i] - panel.room[i]
-    exponentials32(panel.room, n, panel.spread, panel.spread2, e)
-    for i in range((n + 15) & -16):
-        more = 0 if panel.x[i] == panel.low_sums[i] else e[i]
-        panel.total[i] = more if panel.x[i] > -INFINITY else 0
-        panel.high_sums[i] = 1 if panel.x[i] == panel.low_sums[i] else 0
-    fold(panel.high_sums, rows, width, panel.room, panel.low_sums, False)
-    while count > 1:
-        count //= 2
-        add_pairs64(total, rows * count, folded)
-        spare = total
-        total = folded
-        folded = spare
-    for r in range((rows + 15) & -16):
-        more = total[r] / panel.top[r] + (<double> panel.low_sums[r] - 1)
-        panel.others[r] = more if panel.others[r] < 0.125 else panel.others[r]
-
-
-cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
-                      Panel* panel) noexcept nogil:
-    """From the sums: panel.log. Reads x again where a row is confident: its sum is right to a few
-    times 2^-28, more in longer rows, of which the others are then a part."""
-    cdef double confidence = 0.125 if call.n <= 32 else 0.5
+cdef inline void others_panel(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way,
+                              bint keep, bint sure, Panel* panel) noexcept nogil:
+    """panel.sum, and panel.others, which is right of `sure` rows, too. Where a maximum is all but
+    the whole sum, taking it away again would cancel. So in rows of up to a stretch it never enters
+    the sum, and only those are read again whose others are so little that a sum's unit counts; a
+    longer row is read again."""
+    cdef bint apart = sure and call.n <= STRETCH
+    cdef double doubt = 0.5
     cdef Py_ssize_t r
-    cdef int confident = 0
-    ratios(panel, take)
-    for r in range(take):
-        confident |= 1 if panel.others[r] < confidence else 0
-    if confident and way == TILES:
-        tile_others(panel, take, width_of(call.n))
-    for r in range(take if way != TILES else 0):
-        if panel.others[r] < confidence:
+    sum_panel(call, done, take, way, keep, apart, panel)
+    tops(panel, take)
+    if apart:
+        doubt = 2.0 ** -15 * call.n if call.n > LANES else 0
+        for r in range((take + 15) & -16):
+            panel.others[r] = panel.sum[r] / panel.top[r] + (<double> panel.count[r] - 1)
+        for r in range((take + 15) & -16):
+            panel.sum[r] = panel.top[r] + panel.top[r] * panel.others[r]
+    else:
+        for r in range((take + 15) & -16):
+            panel.others[r] = (panel.sum[r] - panel.top[r]) / panel.top[r]
+    for r in range(take if sure else 0):
+        if panel.others[r] < doubt:
             panel.others[r] = others_of(call.x + (done + r) * call.x_row, call.x_item, call.n,
                                         panel, r)
+
+
+cdef inline void logs(const Rows* call, Py_ssize_t done, Py_ssize_t take, int way, bint keep,
+                      bint sure, Panel* panel) noexcept nogil:
+    """The sums and their logarithms: panel.log."""
+    cdef Py_ssize_t r
+    others_panel(call, done, take, way, keep, sure, panel)
     for r in range((take + 15) & -16):
         panel.log[r] = log1p_pair(panel.others[r], 0)
 
@@ -1105,8 +1187,7 @@ cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
     while done < call.rows:
         way = way_of(call, call.rows - done)
         take = panel_rows(call, call.rows - done, way)
-        sum_panel(call, done, take, way, False, panel)
-        logs(call, done, take, way, panel)
+        logs(call, done, take, way, False, True, panel)
         for r in range((take + 15) & -16):
             # The maximum and the logarithm, in two floats: the first takes no digits off the log.
             high = <float> (panel.m[r] + panel.log[r])
@@ -1114,6 +1195,8 @@ cdef inline void log_softmax32(const Rows* call, Panel* panel) noexcept nogil:
             panel.low[r] = <float> ((<double> panel.m[r] - high) + panel.log[r])
         subtract_panel(call, done, take, way, panel)
         done += take
+    if call.stream:
+        stream_end()
 
 
 # cross_entropy with a class a row: the gradient is the softmax, but for the target's entry
@@ -1154,8 +1237,7 @@ cdef inline void cross_entropy32(const CrossEntropy* call, Panel* panel) noexcep
     while done < rows.rows:
         way = way_of(rows, rows.rows - done)
         take = panel_rows(rows, rows.rows - done, way)
-        sum_panel(rows, done, take, way, gradient, panel)
-        logs(rows, done, take, way, panel)
+        logs(rows, done, take, way, gradient, True, panel)
         for r in range(take):
             target = call.target[done + r]
             panel.factor[r] = 0
@@ -1259,7 +1341,7 @@ cdef inline void product_row(const Rows* call, Py_ssize_t r, bint products,
         if start % STRETCH == 0 or start == n:
             for i in range(LANES):
                 panel.total[i] += panel.low[i]
-    fold64(panel, 1)
+    fold64(panel, 1, LANES)
     sum = <float> panel.sum[0]
     start = 0
     if call.x_item == size and call.grad_item == size and call.y_item == size:
@@ -1286,6 +1368,7 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     cdef bint last = done + rows + beyond(n) > call.rows
     cdef const float* values = panel.x
     cdef const float* grads = panel.y
+    cdef float* to
     if in_blocks(n, call.x_item) and dx != y:
         values = <const float*> y
         y_step = call.x_row // size
@@ -1302,12 +1385,9 @@ cdef inline void product_rows(const Rows* call, Py_ssize_t done, Py_ssize_t rows
     fold(panel.high_sums, rows, LANES, panel.room, panel.low, False)
     direct = rows if in_blocks(n, call.y_item) else rows_in_place(call, rows)
     for r in range(rows):
-        if r < direct:
-            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
-                           products, <float*> (dx + r * call.y_row))
-        else:
-            vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r],
-                           products, panel.room)
+        to = <float*> (dx + r * call.y_row) if r < direct else panel.room
+        vector_product(values + r * y_step, grads + r * g_step, width, panel.low[r], products, to)
+        if r >= direct:
             store(panel.room, dx + r * call.y_row, call.y_item, n)
 
 
@@ -1330,7 +1410,7 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
     """Of a vector of rows; `soon`: those that are wanted soon."""
     cdef double total[LANES * 16]
     cdef float sums[LANES * 16]
-    cdef Py_ssize_t start, lane, count = LANES, i
+    cdef Py_ssize_t start, lane, i
     if n <= STRETCH:
         for lane in range(LANES):
             store_lanes(sums + lane * WIDTH,
@@ -1344,55 +1424,63 @@ cdef inline void product_sums(const float* y, const float* g, Py_ssize_t step, P
                                            products, soon))
             for i in range(WIDTH):
                 total[lane * WIDTH + i] += sums[i]
-    while count > 1:
-        count //= 2
-        for lane in range(count):
-            for i in range(WIDTH):
-                total[lane * WIDTH + i] = (total[2 * lane * WIDTH + i]
-                                           + total[(2 * lane + 1) * WIDTH + i])
+    fold_lanes(total, total)
     for i in range(WIDTH):
         sum[i] = <float> total[i]
 
 
-cdef inline void product_strip(const float* y, float* g, Py_ssize_t step, Py_ssize_t n,
-                               bint products, const Rows* call,
-                               Py_ssize_t following) noexcept nogil:
-    """The results take g's place. `following`: the row to ask for."""
+cdef inline void strip_products(const float* y, float* g, Py_ssize_t step, Py_ssize_t rows,
+                                Py_ssize_t n, bint products, const float* sum, bint past,
+                                char* dx, Py_ssize_t item) noexcept nogil:
+    """The results of many rows, a column at a time: past the caches, or in g's place."""
+    cdef lanes result
+    cdef Py_ssize_t j, r, v
+    for j in range(n):
+        for v in range(rows // WIDTH):
+            r = v * WIDTH
+            result = slope(load_lanes(y + j * step + r), load_lanes(g + j * step + r),
+                           load_lanes(sum + r), products)
+            if past:
+                stream_lanes(<float*> (dx + j * item) + r, result)
+            else:
+                store_lanes(g + j * step + r, result)
+
+
+cdef inline void backward_strips(const Rows* call, Py_ssize_t done, Py_ssize_t take,
+                                 bint products, Panel* panel) noexcept nogil:
     cdef Rows soon = call[0]
-    cdef float sums[16]
-    cdef lanes sum
-    cdef Py_ssize_t part, j, v
-    for v in range(STRIP // WIDTH):
-        part = v * WIDTH
-        soon.x = call.x + (following + part) * call.x_row
-        soon.grad = call.grad + (following + part) * call.grad_row
-        product_sums(y + part, g + part, step, n, products, &soon, sums)
-        sum = load_lanes(sums)
-        for j in range(n):
-            store_lanes(g + j * step + part, slope(load_lanes(y + j * step + part),
-                                                   load_lanes(g + j * step + part), sum,
-                                                   products))
+    cdef char* dx = call.y + done * call.y_row
+    cdef Py_ssize_t n = call.n, step = strips(take), r, v
+    pack(call.x + done * call.x_row, call.x_row, call.x_item, n, take, panel.x)
+    pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, n, take, panel.y)
+    for v in range(step // WIDTH):
+        r = v * WIDTH
+        soon.x = call.x + (done + take + r) * call.x_row
+        soon.grad = call.grad + (done + take + r) * call.grad_row
+        product_sums(panel.x + r, panel.y + r, step, n, products, &soon, panel.low + r)
+    if in_lines(call, done, take):
+        strip_products(panel.x, panel.y, step, take, n, products, panel.low, True, dx, call.y_item)
+    else:
+        strip_products(panel.x, panel.y, step, step, n, products, panel.low, False, NULL, 0)
+        unpack(panel.y, dx, call.y_row, call.y_item, n, take, call.stream)
 
 
 cdef inline void backward32(const Rows* call, bint products, Panel* panel) noexcept nogil:
-    cdef Py_ssize_t done = 0, take, r
+    # Few rows at a time where they come from memory: they do while others are computed.
+    cdef Py_ssize_t done = 0, take, most = TILE // 4 if call.stream else 2 * TILE
     cdef bint columns = (call.n * STRIP <= ROOM and call.rows >= STRIP // 4
                          and magnitude(call.x_row) < magnitude(call.x_item))
     while done < call.rows:
         take = 1
         if columns:
-            take = min(call.rows - done, min(<Py_ssize_t> PANEL // 2, ROOM // call.n & -STRIP))
-            pack(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take, panel.x)
-            pack(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n, take,
-                 panel.y)
-            for r in range(0, strips(take), 32):
-                product_strip(panel.x + r, panel.y + r, strips(take), call.n, products, call,
-                              done + take + r)
-            unpack(panel.y, call.y + done * call.y_row, call.y_row, call.y_item, call.n, take,
-                   call.stream)
+            take = strips_at(call, call.rows - done)
+            backward_strips(call, done, take, products, panel)
         elif call.n <= STRETCH:
-            take = min(call.rows - done, min(<Py_ssize_t> TOGETHER, 2 * TILE // padded(call.n)))
+            take = max(<Py_ssize_t> 1, min(<Py_ssize_t> TOGETHER, most // padded(call.n)))
+            take = min(call.rows - done, take)
             product_rows(call, done, take, products, panel)
         else:
             product_row(call, done, products, panel)
         done += take
+    if call.stream:
+        stream_end()

@@ -125,6 +125,24 @@ def test_rows_of_every_kind_are_within_their_bounds(n, kind, dtype):
 
 
 @levels
+@wide_only
+@by_dtype
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 9, 16, 17, 48, 128, 256, 257, 1000])
+def test_the_winner_is_right_whatever_share_the_others_have(n, dtype):
+    """All others alike: their sums' rounding errors add up. Some beside coarse units."""
+    rng = np.random.default_rng(n)
+    shares = 2.0 ** np.arange(-30, 3, 0.37)
+    x = np.array([winner(rng, n, share) for share in shares])
+    x[1::2, :-1] = np.log(shares[1::2] / (n - 1))[:, None]
+    for offset in (0, 37.3, -500):
+        logits = (x + offset).astype(dtype)
+        true = reference.wide_log_softmax(logits)
+        assert ulps(cyact.log_softmax(logits), true).max() <= 2
+        loss = cyact.cross_entropy(logits, np.full(len(x), n - 1), reduction="none")
+        assert ulps(loss, -true[:, -1]).max() <= 2
+
+
+@levels
 @by_dtype
 @pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 15, 16, 17, 31, 33, 64, 100, 255, 256, 257, 300,
                                600, 1025])
