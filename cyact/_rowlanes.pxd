@@ -3,7 +3,7 @@
 e^d is 2^(n/8) e^r with |r| <= log(2)/16. The eight powers are in a table that one permute looks
 up; a plain loop would load each entry's by itself. Where there is no permute, vectors are four
 wide and do that. Every operation rounds as that on single numbers, so the bits of a result do not
-depend on the width.
+depend on the width. Tables and coefficients are made by tools/constants_rows.py.
 """
 
 cdef extern from *:
