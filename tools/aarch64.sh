@@ -4,7 +4,7 @@
 # On Debian or Ubuntu, once, as root:
 #     dpkg --add-architecture arm64 && apt-get update
 #     apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-# Needs cyact's build requirements and extras test and bench, and ml_dtypes. FOLDER is filled
+# Needs cyact installed with its extras test and bench, ml_dtypes and setuptools. FOLDER is filled
 # with an aarch64 Python (Debian's, of the version that runs here), NumPy and cyact; it may be
 # used again. Compares with LEVEL (default v3) by tests/bits.py; takes about ten minutes.
 set -euo pipefail
