@@ -105,7 +105,7 @@ def about(facts):
 
 def tables(facts, results):
     return "\n".join([*speed_and_error(results), "",
-                      "Over the elementwise functions, geometric mean (smallest–largest):", "",
+                      "Over these elementwise functions, geometric mean (smallest–largest):", "",
                       *means(results), "", *about(facts)])
 
 
