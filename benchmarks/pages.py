@@ -309,12 +309,12 @@ def section(facts, busy, tables, calls):
     return "\n\n".join([*parts, END])
 
 
-def replaced(page, text):
-    """The page with what lies between the marks replaced."""
-    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
+def replaced(page, text, begin=BEGIN, end=END):
+    """The page with the first marks and what lies between them replaced."""
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
     if not re.search(pattern, page, re.DOTALL):
-        sys.exit(f"the page has no place for this: {BEGIN} … {END}")
-    return re.sub(pattern, lambda _: text, page, flags=re.DOTALL)
+        sys.exit(f"the page has no place for this: {begin} … {end}")
+    return re.sub(pattern, lambda _: text, page, count=1, flags=re.DOTALL)
 
 
 def main(argv=None):

@@ -7,10 +7,11 @@ it. Nothing is measured here.
 
 import argparse
 import json
-import re
 import shutil
 import textwrap
 from pathlib import Path
+
+from .pages import replaced
 
 BEGIN, END = "<!-- begin: written by python -m benchmarks.readme -->", "<!-- end -->"
 NAMES = {"cyact": "cyact", "torch": "PyTorch", "NumPy": "NumPy", "SciPy": "SciPy",
@@ -109,14 +110,6 @@ def tables(facts, results):
                       *means(results), "", *about(facts)])
 
 
-def between(text, begin, end, new):
-    """The text with what is between two marks replaced."""
-    found = re.search(f"{re.escape(begin)}(.*?){re.escape(end)}", text, re.DOTALL)
-    if found is None:
-        raise SystemExit(f"no text between {begin!r} and {end!r}")
-    return text[:found.start(1)] + new + text[found.end(1):]
-
-
 def main(argv=None):
     from . import report
 
@@ -130,10 +123,11 @@ def main(argv=None):
     facts, results = load(options.results)
     readme, page = Path("README.md"), Path("docs/benchmarks.md")
     written = {
-        readme: between(readme.read_text(encoding="utf-8"), BEGIN, END,
-                        f"\n\n{tables(facts, results)}\n\n"),
-        page: between(page.read_text(encoding="utf-8"), "```text\n", "\n```",
-                      f"{report.head(facts)}\n\n{report.full_text(results)}"),
+        readme: replaced(readme.read_text(encoding="utf-8"),
+                         f"{BEGIN}\n\n{tables(facts, results)}\n\n{END}", BEGIN, END),
+        page: replaced(page.read_text(encoding="utf-8"),
+                       f"```text\n{report.head(facts)}\n\n{report.full_text(results)}\n```",
+                       "```text\n", "\n```"),
     }
     for path, text in written.items():
         report.write_whole(path, lambda partial, text=text: partial.write_text(text, "utf-8"))

@@ -74,7 +74,6 @@ cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
     object PyArray_NewFromDescr(PyTypeObject* subtype, cnp.dtype descr, int ndim,
                                 const cnp.npy_intp* shape, const cnp.npy_intp* strides,
                                 void* data, int flags, PyObject* like)
-    object PyArray_NewLikeArray(cnp.ndarray like, cnp.NPY_ORDER order, void* dtype, int subok)
 
 cdef extern from *:
     """

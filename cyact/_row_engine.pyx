@@ -35,7 +35,7 @@ from cyact._abi cimport (
     row_kernel_t,
 )
 from cyact._cache cimport last_cache
-from cyact._engine cimport STREAM, dtype_of
+from cyact._engine cimport STREAM, PyArray_NewLikeArray, dtype_of
 from cyact._tile cimport cyact_status, status_get, status_set, stream, stream_end
 
 from cyact._engine import (
@@ -48,9 +48,6 @@ from cyact._engine import (
 )
 
 cnp.import_array()
-
-cdef extern from "numpy/arrayobject.h":
-    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, void*, int)
 
 ctypedef fused stored:
     float
