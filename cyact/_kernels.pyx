@@ -604,6 +604,10 @@ cdef void log_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noe
     if real is double:
         for i in range(n & -LANES):
             y[i] = m64.log_sigmoid(x[i])
+    elif PERMUTES:
+        while start < n:
+            store(y + start, -m32.softplus_lanes(-load(x + start)))
+            start += WIDTH
     else:
         while start < n:
             count = min(<Py_ssize_t> BLOCK, n - start) & -LANES
@@ -697,13 +701,18 @@ cdef void hard_swish_d(const real* x, real* y, Py_ssize_t n, const double* p) no
 # tanh
 
 cdef void tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, start = 0
     cdef float low = <float> opaque(-9.02), high = <float> opaque(9.02)
-    for i in range(n & -LANES):
-        if real is float:
-            y[i] = <float> m32.tanh(at_most(at_least(x[i], low), high))
-        else:
+    if real is double:
+        for i in range(n & -LANES):
             y[i] = m64.tanh(x[i])
+    elif PERMUTES:
+        while start < n:
+            store(y + start, m32.tanh_lanes(load(x + start)))
+            start += WIDTH
+    else:
+        for i in range(n & -LANES):
+            y[i] = <float> m32.tanh(at_most(at_least(x[i], low), high))
 
 
 cdef void tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -758,10 +767,14 @@ cdef inline void softplus_float(const float* x, float* y, Py_ssize_t n,
 
 
 cdef void softplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, start = 0
     cdef double beta = p[0]
     if real is float:
-        if beta == 1:
+        if beta == 1 and PERMUTES:
+            while start < n:
+                store(y + start, m32.softplus_lanes(load(x + start)))
+                start += WIDTH
+        elif beta == 1:
             softplus_float(x, y, n, 1, 1)
         else:
             softplus_float(x, y, n, beta, 1 / beta)

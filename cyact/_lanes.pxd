@@ -41,6 +41,7 @@ cdef extern from *:
       #define cyact_greater(a, b) CYACT_VECTOR(max_ps)(a, b)
       #define cyact_as_words(x) ((cyact_words)(x))
       #define cyact_as_lanes(u) ((cyact_lanes)(u))
+      #define cyact_where_up_to(a, b) ((cyact_words)((a) <= (b)))
     #elif defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
       #include <arm_neon.h>
       #define CYACT_PERMUTES 1
@@ -60,6 +61,7 @@ cdef extern from *:
       #define cyact_greater(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
       #define cyact_as_words(x) ((cyact_words)(x))
       #define cyact_as_lanes(u) ((cyact_lanes)(u))
+      #define cyact_where_up_to(a, b) ((cyact_words)((a) <= (b)))
     #else
       #define CYACT_PERMUTES 0
       typedef float cyact_lanes;
@@ -73,6 +75,7 @@ cdef extern from *:
       #define cyact_greater(a, b) ((a) > (b) ? (a) : (b))
       #define cyact_as_words(x) cyact_bits32(x)
       #define cyact_as_lanes(u) cyact_float(u)
+      #define cyact_where_up_to(a, b) ((a) <= (b) ? 0xffffffffu : 0u)
     #endif
     #define CYACT_LANES_WIDTH ((Py_ssize_t)(sizeof(cyact_lanes) / sizeof(float)))
     """
@@ -88,5 +91,6 @@ cdef extern from *:
     lanes greater "cyact_greater" (lanes a, lanes b) noexcept nogil          # likewise
     words as_words "cyact_as_words" (lanes x) noexcept nogil
     lanes as_lanes "cyact_as_lanes" (words u) noexcept nogil
+    words where_up_to "cyact_where_up_to" (lanes a, lanes b) noexcept nogil  # ones where a <= b
     # table[index & 15]
     lanes lookup "cyact_lookup" (const float* table, words index) noexcept nogil

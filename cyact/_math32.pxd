@@ -82,6 +82,7 @@ from cyact._lanes cimport (
     load,
     lookup,
     store,
+    where_up_to,
     words,
 )
 
@@ -857,6 +858,128 @@ cdef inline lanes gelu_lanes(lanes x) noexcept nogil:
     w = fused(q, fused(d, s, d), s)
     return fused(-fused(a, h, a * h * w), every(<float> 5.421010862427522e-20),
                  greater(every(<float> -0.0), x))
+
+
+cdef extern from *:
+    """
+    static const float cyact_softplus_shifts[16] = {
+        0.0, -8.746118e-05, -1.2928821e-05, 5.437333e-05, -9.050603e-05, -8.6169675e-05,
+        -0.0001417792, 0.00015209524, -0.00010682293, 0.00017472322, 2.7331727e-05,
+        -0.00012771467, -0.00020374579, -0.00010253504, -0.00016113189, 0.00015302414};
+    static const float cyact_softplus_centres[16] = {
+        3.8976338, 4.9116774, 6.237024, 7.6242957, 11.047083, 12.297083, 13.547083, 14.797083,
+        16.828333, 19.310104, -0.2639106, 0.3784387, 1.0063324, 1.5757408, 2.2227564, 2.9068599};
+    static const float cyact_softplus_values[16] = {
+        0.98999023, 0.9963379, 0.99902344, 0.99975586, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.64038086,
+        0.76171875, 0.8522949, 0.90893555, 0.9494629, 0.9736328};
+    static const float cyact_softplus_q[5][16] = {
+      {0.00997651, 0.0036575838, 0.00097623083, 0.0002441245, 2.9602668e-05, 8.484418e-06,
+       2.4310814e-06, 6.965374e-07, 9.816774e-08, 8.1882465e-09, 0.32164952, 0.2208457,
+       0.1407883, 0.088383734, 0.04970009, 0.02613747},
+      {-0.0048555317, -0.001810918, -0.00048676427, -0.0001219571, 1.9890429e-05, 5.705002e-06,
+       1.6350272e-06, 4.6848552e-07, 7.4470044e-08, 6.189876e-09, -0.031010645, -0.047939904,
+       -0.0446104, -0.033933826, -0.021584565, -0.012161922},
+      {0.001531735, 0.00059278973, 0.0001616025, 4.054608e-05, 1.486411e-05, 4.2636375e-06,
+       1.2219629e-06, 3.501319e-07, 5.4998424e-08, 4.5727404e-09, -0.018724283, -0.0061120633,
+       0.0029393851, 0.0058011115, 0.005257426, 0.0034851765},
+      {-0.00034310308, -0.00014317388, -4.058155e-05, -1.0298514e-05, 3.7106036e-06,
+       1.064878e-06, 3.0523813e-07, 8.746412e-08, 1.42042635e-08, 1.1799914e-09, 0.00286577,
+       0.0043302774, 0.002418887, 0.00049965834, -0.0004982204, -0.000609273},
+      {5.362777e-05, 2.336747e-05, 7.4296095e-06, 2.1910798e-06, 6.148577e-07, 1.7641852e-07,
+       5.0566005e-08, 1.4489147e-08, 2.201132e-09, 1.8320628e-10, 0.0013632973, -3.142799e-05,
+       -0.00070505094, -0.00047788594, -0.00013121628, 2.6651218e-05}};
+    """
+    const float* SOFTPLUS_SHIFTS "cyact_softplus_shifts"
+    const float* SOFTPLUS_CENTRES "cyact_softplus_centres"
+    const float* SOFTPLUS_VALUES "cyact_softplus_values"
+    const float[16]* SOFTPLUS_Q "cyact_softplus_q"
+
+
+cdef inline lanes softplus_lanes(lanes x) noexcept nogil:
+    """log(1 + e^x) = e^-t L(t) with t = -x for x up to 9/16; for larger ones x + e^-t L(t), t = x.
+
+    As in gelu, e^-t L(t) is h + h w, h an exact product of a power and a value of 12 bits each,
+    both times 2^64; L(t) = log(1 + e^-t) e^t takes the place of what falls slowly there, and
+    ends as 1. At 9/16 the sum is 1.01, and what is added to x has bits to spare.
+    """
+    cdef words near = where_up_to(x, every(<float> 0.5625))
+    cdef lanes line = as_lanes(as_words(x) & ~near)
+    cdef lanes t = lesser(as_lanes(as_words(x) ^ (near & <unsigned int> 0x80000000)),
+                          every(<float> 104.5))
+    cdef lanes u = lesser(t, every(<float> 18.170000076293945))
+    cdef words interval = as_words(fused(u, every(<float> 0.20000000298023224),
+                                         every(<float> 1.3634999990463257))) >> 20
+    cdef lanes rounded = fused(t, every(<float> 23.083120346069336), every(ROUNDF))
+    cdef words n = as_words(rounded)
+    cdef lanes r = fused(rounded - ROUNDF, every(<float> -0.0433197021484375), t)
+    cdef lanes h = (as_lanes(as_words(lookup(GELU_POWERS, n)) - (n << 19))
+                    * lookup(SOFTPLUS_VALUES, interval))
+    cdef lanes d = u - lookup(SOFTPLUS_CENTRES, interval)
+    cdef lanes s, w
+    cdef lanes q = fused(lookup(SOFTPLUS_Q[4], interval), d, lookup(SOFTPLUS_Q[3], interval))
+    r = fused(rounded - ROUNDF, every(<float> -1.9966364561696537e-06), r)
+    r = r + lookup(SOFTPLUS_SHIFTS, n)
+    q = fused(q, d, lookup(SOFTPLUS_Q[2], interval))
+    s = fused(every(<float> -0.16666272282600403), r, every(<float> 0.5000199675559998))
+    q = fused(q, d, lookup(SOFTPLUS_Q[1], interval))
+    s = fused(s, r, every(-ONE))
+    q = fused(q, d, lookup(SOFTPLUS_Q[0], interval))
+    s = fused(s, r, every(<float> -1.1947695055525287e-09))
+    w = fused(q, fused(d, s, d), s)
+    return fused(fused(h, w, h), every(<float> 5.421010862427522e-20), line)
+
+
+cdef extern from *:
+    """
+    static const float cyact_tanh_centres[16] = {
+        0.778979, 1.0580393, 1.404552, 1.7059679, 2.1631026, 2.7990825, 3.350265, 4.027102,
+        4.9367456, 6.105407, 7.3819923, 8.664421, 0.0, 0.24032332, 0.39584932, 0.53634304};
+    static const float cyact_tanh_values[16] = {
+        0.6521203, 0.7849123, 0.8863316, 0.93615097, 0.9739096, 0.992618, 0.9975425, 0.9993647,
+        0.99989694, 0.99999005, 0.9999992, 0.99999994, 0.0, 0.23580112, 0.3763919, 0.4902148};
+    static const float cyact_tanh_slopes[16] = {
+        0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0};
+    static const float cyact_tanh_q[5][16] = {
+      {0.57473916, 0.38391292, 0.21441615, 0.123621345, 0.05150002, 0.014709573, 0.004908886,
+       0.0012702587, 0.00020610193, 1.9899406e-05, 1.5493191e-06, 1.1923544e-07,
+       -4.1557633e-09, 0.94439787, 0.8583292, 0.75968945},
+      {-0.37479976, -0.3013423, -0.19004644, -0.11572905, -0.050153326, -0.014598504,
+       -0.0048961407, -0.0012691701, -0.00020527333, -1.9842015e-05, -1.5435871e-06,
+       -1.1875788e-07, 1.2550336e-06, -0.22268918, -0.32306728, -0.37241018},
+      {0.052825708, 0.10850199, 0.096997716, 0.06713756, 0.03168208, 0.0095818285,
+       0.0032523533, 0.0008444501, 0.0001368025, 1.3346209e-05, 1.032423e-06, 7.8779166e-08,
+       -0.33339328, -0.26231426, -0.16453683, -0.070666194},
+      {0.09057112, 0.015808787, -0.02228947, -0.02417925, -0.014222896, -0.0047204527,
+       -0.0016320549, -0.0004292036, -7.401402e-05, -7.102433e-06, -5.5654056e-07,
+       -4.277098e-08, 0.00095619436, 0.13559467, 0.16914482, 0.15840209},
+      {-0.063093424, -0.0373235, -0.008827063, 0.0028112535, 0.0043218345, 0.001842577,
+       0.0005915023, 0.00017708685, 2.965332e-05, 2.5208708e-06, 2.1393802e-07, 1.8163496e-08,
+       0.12805437, 0.080631025, 0.014981305, -0.03767968}};
+    """
+    const float* TANH_CENTRES "cyact_tanh_centres"
+    const float* TANH_VALUES "cyact_tanh_values"
+    const float* TANH_SLOPES "cyact_tanh_slopes"
+    const float[16]* TANH_Q "cyact_tanh_q"
+
+
+cdef inline lanes tanh_lanes(lanes x) noexcept nogil:
+    """A polynomial on each of 16 intervals of a = |x| up to 9.25, from where on tanh is 1.
+
+    value + d q(d), d the distance from a number near the interval's middle; on the interval of 0
+    that is a + a q(a), so that small a lose nothing. The second term is at most half as large
+    as the first, and its error half of its own last place.
+    """
+    cdef lanes a = lesser(every(<float> 9.25),
+                          as_lanes(as_words(x) & <unsigned int> 0x7fffffff))
+    cdef words interval = as_words(fused(a, every(<float> 1.6215134859085083),
+                                         every(ONE))) >> 21
+    cdef lanes d = a - lookup(TANH_CENTRES, interval)
+    cdef lanes base = fused(lookup(TANH_SLOPES, interval), d, lookup(TANH_VALUES, interval))
+    cdef lanes q = fused(lookup(TANH_Q[4], interval), d, lookup(TANH_Q[3], interval))
+    q = fused(q, d, lookup(TANH_Q[2], interval))
+    q = fused(q, d, lookup(TANH_Q[1], interval))
+    q = fused(q, d, lookup(TANH_Q[0], interval))
+    return as_lanes(as_words(fused(q, d, base)) | (as_words(x) & <unsigned int> 0x80000000))
 
 
 cdef inline float log1p_any(float x) noexcept nogil:

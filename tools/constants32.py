@@ -4,7 +4,6 @@ With --check, fail unless each of them stands in that file to the last digit. Ne
 only; runs in about a minute. Coefficients are printed constant term first.
 """
 
-import struct
 import sys
 from pathlib import Path
 from struct import pack, unpack
@@ -77,9 +76,9 @@ def twice_atanh_over(z):
     return 2 * atanh(sqrt(z)) / sqrt(z) if z else mpf(2)
 
 
-def to_float(x):
+def float32(x):
     """x rounded to float32."""
-    return struct.unpack("f", struct.pack("f", x))[0]
+    return unpack("f", pack("f", float(x)))[0]
 
 
 def tanh_over(z):
@@ -183,19 +182,23 @@ def recentred(p, c):
     return p
 
 
-def gelu_interval(lo, hi):
-    """(centre, mills(centre), coefficients q, error): mills(centre + d) over mills(centre) is
-    1 + d q(d) for lo <= centre + d <= hi.
+def floats(coefficients):
+    return [mpf(float32(c)) for c in coefficients]
 
-    mills(centre) has 12 bits, so that its product with a power of the other table is exact, and
+
+def quotient_interval(f, lo, hi, degree):
+    """(centre, f(centre), coefficients q, error): f(centre + d) over f(centre) is 1 + d q(d) for
+    lo <= centre + d <= hi.
+
+    f(centre) has 12 bits, so that its product with a power of the other table is exact, and
     centre 24. Of all such centres in the middle part of the interval that one is taken whose
     coefficients, rounded to float, are best; small values of d q(d) count as well, for they
-    round less.
+    round less. None where f passes no such number there.
     """
     middle, half = (lo + hi) / 2, (hi - lo) / 2
-    p, _, _ = fit(lambda d: mills(middle + d), -half, half, 6)
+    p, _, _ = fit(lambda d: f(middle + d), -half, half, degree)
     slope = [k * c for k, c in enumerate(p)][1:]
-    nodes = [(lo + half * (1 + t), mills(lo + half * (1 + t)))
+    nodes = [(lo + half * (1 + t), f(lo + half * (1 + t)))
              for t in linspace(mpf(-1), mpf(1), 61)]
     unit = abs(to_bits(p[0], 12) - to_bits(p[0] * (1 - mpf(2) ** -11), 12))
     found = []
@@ -209,27 +212,114 @@ def gelu_interval(lo, hi):
         if abs(d) > mpf("0.3") * half:
             continue
         centre = mpf(float32(middle + d))
-        q = [mpf(float32(c / value)) for c in recentred(p, centre - middle)[1:]]
+        q = floats(c / value for c in recentred(p, centre - middle)[1:])
         error = max(abs((1 + (a - centre) * horner(q, a - centre)) * value / true - 1)
                     for a, true in nodes)
         spread = max(abs(nodes[0][1] / value - 1), abs(nodes[-1][1] / value - 1))
         found.append((error + spread / 2**26, centre, value, q, error))
-    return min(found)[1:]
+    return min(found)[1:] if found else None
+
+
+def sixteen(interval, bits, end, scale=1, shift=1, start=1):
+    """The tables of 16 intervals of a, and the largest error.
+
+    The interval of a is told by bits of v = scale a + shift, from v = start on: the first `bits`
+    of its mantissa and as many of its exponent as make four. interval(lo, hi) gives an
+    interval's entries, the last of them its coefficients and its error.
+    """
+    rows, v = {}, mpf(start)
+    while len(rows) < 16:
+        width = mpf(2) ** (floor(log(v, 2)) - bits)
+        index = unpack("I", pack("f", float(v)))[0] >> (23 - bits) & 15
+        rows[index] = interval((v - shift) / scale, min((v + width - shift) / scale, end))
+        v += width
+    *entries, q, errors = zip(*(rows[k] for k in range(16)), strict=True)
+    return [*entries, *zip(*q, strict=True)], max(errors)
 
 
 def gelu_intervals():
-    """The tables of the 16 intervals of a, and the largest error.
+    return sixteen(lambda lo, hi: quotient_interval(mills, lo, hi, 6), 2, mpf("14.55"))
 
-    The interval of a is told by the two low bits of the exponent and the two high bits of the
-    mantissa of 1 + a: the table begins with the four of 2 <= 1 + a < 4.
+
+# softplus' tables: with t = -x for x up to BORDER, e^-t times log1p_of_exp. LAST is where that
+# is 1 to 2^-27.
+BORDER, LAST = mpf("0.5625"), mpf(float32(18.17))
+SOFTPLUS_SCALE, SOFTPLUS_SHIFT = mpf(float32(0.2)), mpf(float32(1.3635))
+
+
+def log1p_of_exp(t):
+    """log(1 + e^-t) e^t."""
+    return log1p(exp(-t)) * exp(t)
+
+
+def softplus_interval(lo, hi):
+    """As quotient_interval; but where log1p_of_exp passes no number of 12 bits, 1 takes the
+    place of f(centre), with a centre beyond hi, the best of several.
     """
-    rows = {}
-    for exponent in range(4):
-        for quarter in range(4):
-            lo, hi = ((mpf(2) ** (exponent - 2) * (4 + quarter + end)) - 1 for end in (0, 1))
-            rows[(exponent - 1) % 4 * 4 + quarter] = gelu_interval(lo, min(hi, mpf("14.55")))
-    centres, values, q, errors = zip(*(rows[k] for k in range(16)), strict=True)
-    return [centres, values, *zip(*q, strict=True)], max(errors)
+    lo = max(lo, -BORDER)
+    near = quotient_interval(log1p_of_exp, lo, hi, 5)
+    if near:
+        return near
+    middle, half = (lo + hi) / 2, (hi - lo) / 2
+    found = []
+    for k in range(8, 33):
+        centre = mpf(float32(hi + half * mpf(k) / 12))
+
+        def slope(d, centre=centre):
+            return (log1p_of_exp(middle + d) - 1) / (middle + d - centre)
+
+        p, _, _ = fit(slope, -half, half, 4, weight=lambda _, v: 1)
+        q = floats(recentred(p, centre - middle))
+        error = max(abs((1 + (a - centre) * horner(q, a - centre)) / log1p_of_exp(a) - 1)
+                    for a in linspace(lo, hi, 61))
+        found.append((error, centre, mpf(1), q, error))
+    return min(found)[1:]
+
+
+def softplus_intervals():
+    return sixteen(softplus_interval, 3, LAST, SOFTPLUS_SCALE, SOFTPLUS_SHIFT, mpf("1.25"))
+
+
+def softplus_exponential():
+    """Coefficients c with e^-r = 1 + c0 + c1 r + …, and their error."""
+    reach = LN2 / 32 * mpf("1.001") + MU * max(abs(c) for c in gelu_powers()[1])
+    p, _, _ = fit(lambda r: exp(-r), -reach, reach, 3)
+    p = floats([p[0] - 1, *p[1:]])
+    return p, worst(lambda r: (1 + horner(p, r)) * exp(r) - 1, -reach, reach)
+
+
+# tanh's tables. From TANH_END on it is 1 in float.
+TANH_END = mpf("9.25")
+TANH_SCALE = mpf(float32(mpf("14.999") / TANH_END))
+
+
+def tanh_interval(lo, hi):
+    """(centre, value, slope, coefficients q, error): tanh(centre + d) is value + slope d + d q(d).
+
+    value is a float, and slope is 0; only in the interval of 0, with centre 0, it is 1. Of the
+    floats in the middle part of an interval that one is the centre with which the coefficients,
+    rounded to float, are best.
+    """
+    nodes = list(linspace(lo, hi, 41))
+    if lo == 0:
+        p, _, _ = fit(lambda a: tanh_over(a * a) - 1, lo, hi, 4, weight=lambda _, v: 1)
+        q = floats(p)
+        return (mpf(0), mpf(0), mpf(1), q,
+                max(abs((a + a * horner(q, a)) / tanh(a) - 1) for a in nodes[1:]))
+    middle, half = (lo + hi) / 2, (hi - lo) / 2
+    p, _, _ = fit(lambda d: tanh(middle + d), -half, half, 5)
+    found = []
+    for k in range(-60, 61):
+        centre = mpf(float32(middle + half * k / 400))
+        value, *q = floats([tanh(centre), *recentred(p, centre - middle)[1:]])
+        error = max(abs((value + (a - centre) * horner(q, a - centre)) / tanh(a) - 1)
+                    for a in nodes)
+        found.append((error, centre, value, mpf(0), q, error))
+    return min(found)[1:]
+
+
+def tanh_intervals():
+    return sixteen(tanh_interval, 2, TANH_END, TANH_SCALE)
 
 
 def float_digits(x):
@@ -244,21 +334,21 @@ def float_digits(x):
 def tables():
     """(name, rows, error) of the tables in _math32.pxd."""
     powers, shifts = gelu_powers()
-    shifts = [mpf(float32(c)) for c in shifts]
-    yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [powers, shifts], None
+    yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [
+        powers, floats(shifts)], None
+    yield "softplus: the same shifts, of t", [floats(MU * c for c in shifts)], None
     powers, lacks, _, error = exp_tables()
     yield "2^(j/16 - 64), exponents - j/16; c0 of e^r, r < ln2/32", [powers, lacks], error
     rows, error = gelu_intervals()
     yield "gelu: centres; mills there; q, constant terms first", rows, error
+    rows, error = softplus_intervals()
+    yield "softplus: centres; log1p_of_exp there; q, constant terms first", rows, error
+    rows, error = tanh_intervals()
+    yield "tanh: centres; values; slopes; q, constant terms first", rows, error
 
 
 def worst(error, lo, hi):
     return max(abs(error(x)) for x in linspace(mpf(lo), mpf(hi), 1001))
-
-
-def float32(x):
-    """x rounded to float32."""
-    return unpack("f", pack("f", float(x)))[0]
 
 
 def monic(p, q):
@@ -350,6 +440,10 @@ def sets():
         mpf(float32(LN2 / 16 - to_bits(LN2 / 16, 12)))], mpf(0)
     yield "c1, c2, c3 of e^r, r < ln2/32", *exp_tables()[2:]
     yield "gelu: e^(-MU r)", *gelu_exponential(reach)
+    yield "softplus: scale, shift, border and last t", [
+        SOFTPLUS_SCALE, SOFTPLUS_SHIFT, BORDER, LAST], mpf(0)
+    yield "softplus: e^-r", *softplus_exponential()
+    yield "tanh: scale and end", [TANH_SCALE, TANH_END], mpf(0)
     scale, product = selu_constants()
     high = mpf(int(product * 2**23)) / 2**23
     yield "selu: scale - 1", [scale - 1], mpf(0)
@@ -357,9 +451,9 @@ def sets():
     yield "1/sqrt(2 pi)", [1 / sqrt(2 * pi)], mpf(0)
     yield "1/sqrt(2 pi), 2/sqrt(pi), sqrt(2), ln 2", [
         1 / sqrt(2 * pi), 2 / sqrt(pi), sqrt(mpf(2)), LN2], mpf(0)
-    high = to_float(1 / 6)
+    high = float32(1 / 6)
     yield "hard_swish: 1/6 in two floats", [high, mpf(1) / 6 - high], mpf(0)
-    low = to_float(1 / 6 - high)
+    low = float32(1 / 6 - high)
     yield "hard_sigmoid: the double 1/6 in three floats", [
         mpf(high), mpf(low), mpf(1 / 6) - high - low], mpf(0)
     slope = 2 * sqrt(2 / pi)
