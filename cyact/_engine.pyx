@@ -331,6 +331,11 @@ cdef inline int plain(object x) noexcept:
     return dtype_of(x)
 
 
+cdef inline bint goes_with(object a, int dtype) noexcept:
+    """Whether an operand, if it is there, is a plain array of this dtype."""
+    return a is None or (type(a) is cnp.ndarray and plain(a) == dtype)
+
+
 cdef inline bint contiguous(object x) noexcept:
     return 0 != (cnp.PyArray_FLAGS(<cnp.ndarray> x)
                  & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
@@ -357,22 +362,52 @@ cdef bint along_last(object a, object x) noexcept:
             and cnp.PyArray_DIM(<cnp.ndarray> a, 0) == cnp.PyArray_DIM(<cnp.ndarray> x, n - 1))
 
 
-cdef bint takes(object out, object x) noexcept:
-    """Whether it is plain to see that `out` can take a result of x's shape and dtype."""
+cdef bint same_shape(object a, object x) noexcept:
+    """Whether both are NumPy arrays, and of one shape."""
     cdef int i
-    if (type(out) is not cnp.ndarray or type(x) is not cnp.ndarray or plain(x) < 0
-            or plain(out) != plain(x) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
-            or cnp.PyArray_NDIM(<cnp.ndarray> out) != cnp.PyArray_NDIM(<cnp.ndarray> x)):
+    if (type(a) is not cnp.ndarray or type(x) is not cnp.ndarray
+            or cnp.PyArray_NDIM(<cnp.ndarray> a) != cnp.PyArray_NDIM(<cnp.ndarray> x)):
         return False
     for i in range(cnp.PyArray_NDIM(<cnp.ndarray> x)):
-        if cnp.PyArray_DIM(<cnp.ndarray> out, i) != cnp.PyArray_DIM(<cnp.ndarray> x, i):
+        if cnp.PyArray_DIM(<cnp.ndarray> a, i) != cnp.PyArray_DIM(<cnp.ndarray> x, i):
             return False
     return True
 
 
+cdef bint takes(object out, object x) noexcept:
+    """Whether it is plain to see that `out` can take a result of x's shape and dtype."""
+    return (same_shape(out, x) and plain(x) >= 0 and plain(out) == plain(x)
+            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out))
+
+
+cdef int check_shape(str function, str name, a, x) except -1:
+    if not same_shape(a, x) and a.shape != x.shape:
+        raise ValueError(f"{function}: {name} and x must have equal shapes, "
+                         f"got {a.shape} and {x.shape}")
+    return 0
+
+
+cdef bint in_c_order(object a) noexcept:
+    """Whether no axis has longer steps than those before it, but where all steps are 0."""
+    cdef int i
+    cdef Py_ssize_t step, least = 0
+    for i in range(cnp.PyArray_NDIM(<cnp.ndarray> a)):
+        step = length(cnp.PyArray_STRIDE(<cnp.ndarray> a, i))
+        if least and step > least:
+            return False
+        if step:
+            least = step
+    return True
+
+
 cdef inline object new_array(object like, int dtype):
-    """An array of the same shape, in C order or, where that is another, in Fortran order."""
+    """An array of the same shape, its axes in the same order in memory."""
     cdef cnp.dtype descr
+    cdef bint c_order = 0 != cnp.PyArray_FLAGS(<cnp.ndarray> like) & cnp.NPY_ARRAY_C_CONTIGUOUS
+    if not (c_order or contiguous(like)):
+        c_order = in_c_order(like)
+        if not c_order:
+            return PyArray_NewLikeArray(<cnp.ndarray> like, cnp.NPY_KEEPORDER, NULL, 0)
     if dtype == FLOAT32:
         descr = <cnp.dtype> FLOAT32_DTYPE
     else:
@@ -381,8 +416,7 @@ cdef inline object new_array(object like, int dtype):
     return PyArray_NewFromDescr(
         <PyTypeObject*> cnp.ndarray, descr, cnp.PyArray_NDIM(<cnp.ndarray> like),
         cnp.PyArray_DIMS(<cnp.ndarray> like), NULL, NULL,
-        0 if cnp.PyArray_FLAGS(<cnp.ndarray> like) & cnp.NPY_ARRAY_C_CONTIGUOUS
-        else cnp.NPY_ARRAY_F_CONTIGUOUS, NULL)
+        0 if c_order else cnp.NPY_ARRAY_F_CONTIGUOUS, NULL)
 
 
 cdef inline bint apart(const char* a, const char* b, Py_ssize_t size) noexcept:
@@ -779,16 +813,22 @@ cdef struct Plan:
 
 cdef void set_shape(Plan* plan, object a) noexcept:
     """The shape of an array, and no operands yet."""
-    cdef int i
+    cdef int i, k
     plan.ndim = cnp.PyArray_NDIM(<cnp.ndarray> a)
     for i in range(plan.ndim):
         plan.shape[i] = cnp.PyArray_DIM(<cnp.ndarray> a, i)
-    memset(plan.steps, 0, sizeof(plan.steps))
+    for k in range(OPERANDS):
+        for i in range(plan.ndim):
+            plan.steps[k][i] = 0
 
 
-cdef void take_steps(Plan* plan, int which, object a) noexcept:
-    """An operand's steps, broadcast to the plan's shape."""
-    cdef int i, j, missing = plan.ndim - cnp.PyArray_NDIM(<cnp.ndarray> a)
+cdef void take(Plan* plan, Span* span, int which, object a) noexcept:
+    """An operand, if it is there: its place, and its steps, broadcast to the plan's shape."""
+    cdef int i, j, missing
+    if a is None:
+        return
+    span.at[which].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> a)
+    missing = plan.ndim - cnp.PyArray_NDIM(<cnp.ndarray> a)
     for i in range(plan.ndim):
         j = i - missing
         if j < 0 or cnp.PyArray_DIM(<cnp.ndarray> a, j) == 1:
@@ -1066,6 +1106,7 @@ cdef class Function:
 
     cdef const Op* op
     cdef readonly str name
+    cdef str derivative_name, backward_name
     cdef readonly tuple parameters     # names
     cdef readonly tuple domains
     cdef readonly tuple output_domains
@@ -1083,6 +1124,8 @@ cdef class Function:
         if self.op.nparams != len(domains):
             raise SystemError(f"the kernel {self.kernel} takes {self.op.nparams} parameters")
         self.name = name
+        self.derivative_name = f"derivative.{name}"
+        self.backward_name = f"backward.{name}"
         self.parameters = tuple(domains)
         self.domains = tuple(domains.values())
         self.output_domains = output_domains or self.domains
@@ -1152,12 +1195,12 @@ cdef class Function:
         """f'(x + bias)."""
         cdef double p[MAX_PARAMETERS]
         self.check(self.domains, p, a, b, c, d, e)
-        return self.unary("derivative." + self.name, DERIVATIVE, x, None, bias, out, dtype, p)
+        return self.unary(self.derivative_name, DERIVATIVE, x, None, bias, out, dtype, p)
 
     def backward(self, grad, x, output, bias, out, a=0, b=1, c=2, d=3, e=4):
         """grad * f'(x + bias), f' from x or from the output; with a bias, its gradient too."""
         cdef double p[MAX_PARAMETERS]
-        cdef str function = "backward." + self.name
+        cdef str function = self.backward_name
         if (x is None) == (output is None):
             raise TypeError(f"{function}: give exactly one of x and output")
         if output is None:
@@ -1197,7 +1240,6 @@ cdef class Function:
         """grad * f(x), summed over all axes but the last, in float64."""
         cdef Plan plan
         cdef Span span
-        cdef int k
         dtype = np.result_type(result_dtype(function, grad.dtype), result_dtype(function, x.dtype))
         grad = np.require(np.asarray(grad), dtype, "A")
         x = np.require(np.asarray(x), dtype, "A")
@@ -1205,9 +1247,8 @@ cdef class Function:
             return np.zeros(x.shape[x.ndim - 1:])
         begin(&span, self.op, VALUE, dtype_of(x), NULL)
         set_shape(&plan, x)
-        for k, a in ((GRAD, grad), (X, x)):
-            span.at[k].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> a)
-            take_steps(&plan, k, a)
+        take(&plan, &span, GRAD, grad)
+        take(&plan, &span, X, x)
         return run_and_sum(&span, &plan, x.size * self.op.cost)
 
     def weighted(self, function, x, weight, bias, out, dtype, bint derivative=False):
@@ -1271,18 +1312,15 @@ cdef class Function:
                                double* p, str added, bint summing):
         grad = self.convert(function, grad, out is not None)
         x = self.convert(function, x, out is not None)
-        others = {"grad": grad}
+        check_shape(function, "grad", grad, x)
         if factor is not None:
-            factor = others["value"] = self.convert(function, factor, out is not None)
-        for name, other in others.items():
-            if other.shape != x.shape:
-                raise ValueError(f"{function}: {name} and x must have equal shapes, "
-                                 f"got {other.shape} and {x.shape}")
+            factor = self.convert(function, factor, out is not None)
+            check_shape(function, "value", factor, x)
         if out is not None and not (takes(out, x) and takes(out, grad)
                                     and (factor is None or takes(out, factor))):
             check_out(function, out, x.shape,
                       np.result_type(*[result_dtype(function, a.dtype)
-                                       for a in (x, *others.values())]))
+                                       for a in (x, grad, factor) if a is not None]))
         bias = self.parameter_array(function, added, bias, x, None)
         weight = self.parameter_array(function, "weight", weight, x, None)
         result = None
@@ -1402,20 +1440,19 @@ cdef class Function:
         cdef Plan plan
         cdef Span span
         cdef Memory* memory = NULL
-        if dtype < 0 or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
+        if (dtype < 0 or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0 or not goes_with(grad, dtype)
+                or not goes_with(factor, dtype) or not goes_with(out, dtype)):
             return None
-        for a in (grad, factor, out):
-            if a is not None and (type(a) is not cnp.ndarray or plain(a) != dtype):
-                return None
         if out is None:
-            out = PyArray_NewLikeArray(<cnp.ndarray> x, cnp.NPY_KEEPORDER, NULL, 0)
-        arrays = [grad, factor, x, weight, bias, out]
+            out = new_array(x, dtype)
         begin(&span, self.op, slot, dtype, p)
         set_shape(&plan, x)
-        for k in range(OPERANDS):
-            if arrays[k] is not None:
-                span.at[k].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> arrays[k])
-                take_steps(&plan, k, arrays[k])
+        take(&plan, &span, GRAD, grad)
+        take(&plan, &span, FACTOR, factor)
+        take(&plan, &span, X, x)
+        take(&plan, &span, WEIGHT, weight)
+        take(&plan, &span, BIAS, bias)
+        take(&plan, &span, Y, out)
         for k in range(Y):
             if span.at[k].data != NULL and may_clash(&plan, &span, k):
                 return None
@@ -1526,8 +1563,7 @@ def bias_gradient(dx, bias):
         return in_dtype_of(dx, np.zeros(bias.shape))
     begin(&span, IDENTITY, VALUE, dtype_of(dx), NULL)
     set_shape(&plan, dx)
-    span.at[X].data = <char*> cnp.PyArray_DATA(<cnp.ndarray> dx)
-    take_steps(&plan, X, dx)
+    take(&plan, &span, X, dx)
     return in_dtype_of(dx, run_and_sum(&span, &plan, dx.size * IDENTITY.cost))
 
 
