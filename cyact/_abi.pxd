@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 7
+    ABI = 8
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -127,7 +127,6 @@ cdef struct Span:
     const Known* soon             # the way to have all halves but a few, or NULL
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
-    bint stream                   # store past the caches
     Py_ssize_t rows
     Py_ssize_t n
     Operand at[OPERANDS]          # data is NULL where there is none

@@ -6,4 +6,3 @@ cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
     cnp.ndarray PyArray_NewLikeArray(cnp.ndarray like, cnp.NPY_ORDER order, void* dtype, int subok)
 
 cdef int dtype_of(object x) noexcept
-cdef long long STREAM            # results of more bytes are stored past the caches

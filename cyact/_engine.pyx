@@ -75,24 +75,6 @@ cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
                                 const cnp.npy_intp* shape, const cnp.npy_intp* strides,
                                 void* data, int flags, PyObject* like)
 
-cdef extern from *:
-    """
-    #if defined(_WIN32)
-      static long long cyact_cache(void) { return 0; }
-    #else
-      #include <unistd.h>
-      static long long cyact_cache(void) {
-      #ifdef _SC_LEVEL3_CACHE_SIZE
-          long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-          return size > 0 ? size : 0;
-      #else
-          return 0;
-      #endif
-      }
-    #endif
-    """
-    long long last_level_cache "cyact_cache" ()
-
 ctypedef fused stored:
     float
     double
@@ -103,8 +85,6 @@ cdef enum:
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
-# Results larger than the last-level cache are stored past it.
-cdef long long STREAM = last_level_cache() or 32 * 1024 * 1024
 
 cdef const Kernels* KERNELS = NULL
 
@@ -468,7 +448,6 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     for k in range(OPERANDS):     # not by memset, whose `rep stos` takes 5 ns to start
         span.at[k] = Operand(NULL, 0, 0)
     span.known = span.soon = NULL
-    span.stream = False
     span.n = span.rests = 0
     span.sums = NULL
     span.kernel = op.kernels[slot][computed(dtype)]
@@ -483,13 +462,6 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     # What a derivative may be wrong by near a zero inside its range
     span.slack = 0 if slot == VALUE else 2.0**-32
     span.rows = 1
-
-
-cdef inline bint streams(const Span* span, Py_ssize_t count) noexcept nogil:
-    """Store past the caches: a large result whose memory is not read as well."""
-    cdef const char* y = span.at[Y].data
-    return (count * itemsize(span.dtype) > STREAM and y != span.at[X].data
-            and y != span.at[GRAD].data and y != span.at[FACTOR].data)
 
 
 # What is known of half types. Once a function has been computed for twice as many elements as
@@ -996,7 +968,6 @@ cdef void ufunc_loop(char** args, const cnp.npy_intp* dimensions, const cnp.npy_
     span.at[Y].step = steps[first + count]
     if constant or n <= 1:
         span.n = n
-        span.stream = streams(&span, n)
         threads = _threads.choose(n * loop.op.cost)
         if threads > 1:
             plan.ndim = 1
@@ -1417,7 +1388,6 @@ cdef class Function:
         if weight != NULL:
             single = <float> weight[0]
             span.at[WEIGHT].data = <char*> weight if dtype == FLOAT64 else <char*> &single
-        span.stream = streams(&span, n)
         if size == 2 and weight == NULL:
             memory = self.remember(&span, slot, n)
         try:
@@ -1458,7 +1428,6 @@ cdef class Function:
                 return None
         if count == 0:
             return out, np.zeros(bias.shape, bias.dtype) if summing else None
-        span.stream = streams(&span, count)
         if summing:
             sums = run_and_sum(&span, &plan, count * self.op.cost)
             return out, in_dtype_of(out, sums)

@@ -34,9 +34,9 @@ from cyact._abi cimport (
     itemsize,
     row_kernel_t,
 )
-from cyact._cache cimport last_cache
-from cyact._engine cimport STREAM, PyArray_NewLikeArray, dtype_of
-from cyact._tile cimport cyact_status, status_get, status_set, stream, stream_end
+from cyact._cache cimport last_cache, stream, stream_end
+from cyact._engine cimport PyArray_NewLikeArray, dtype_of
+from cyact._tile cimport cyact_status, status_get, status_set
 
 from cyact._engine import (
     SUPPORTED,
@@ -70,9 +70,8 @@ cdef enum:
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
 
-# More than this does not stay in the cache. (The C library's number, which STREAM is, adds up the
-# caches of all cores on AMD's processors; a core reaches one of them.)
-cdef long long CACHED = last_cache() or STREAM
+# More than this does not stay in the cache.
+cdef long long CACHED = last_cache() or 32 << 20
 cdef long long NEVER = 1 << 62
 
 cdef const RowKernels* KERNELS = NULL
@@ -601,7 +600,7 @@ cdef class RowFunction:
     cdef readonly str name
     cdef readonly bint reduces
     cdef bint negative, several, counts
-    cdef long long most, most_backward
+    cdef long long most
     cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
@@ -620,10 +619,8 @@ cdef class RowFunction:
         self.reduces = reduces
         self.several = several
         self.counts = counts
-        # softmax writes its results twice, and gradients are read faster than copied
-        self.most = (NEVER if wanted == b"softmax" else
-                     CACHED if wanted == b"log_softmax" else STREAM)
-        self.most_backward = NEVER if wanted in (b"softmax", b"log_softmax") else STREAM
+        # what softmax stores it still has to scale, and gradients are read faster than copied
+        self.most = CACHED if wanted == b"log_softmax" else NEVER
         self.blank = blank
         self.empty = empty
         self.parameters = tuple(domains)
@@ -639,7 +636,7 @@ cdef class RowFunction:
         task.turns_x = self.negative
         task.turns_y = False
         task.counts = False
-        task.most = self.most if kernel == self.op.value else self.most_backward
+        task.most = self.most if kernel == self.op.value else NEVER
         task.hidden = -INFINITY
         task.blank = self.blank
         return 0

@@ -18,9 +18,9 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
 from cyact._abi cimport CrossEntropy, Rows
+from cyact._cache cimport stream, stream_end
 from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
                            store)
-from cyact._tile cimport stream, stream_end
 from cyact._rowlanes cimport (WIDTH, add_lanes, between, count_same, every, exponential, fused,
                               greater, lanes, load_lanes, store_lanes, stream_lanes)
 from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats

@@ -1,7 +1,7 @@
 """The stages around a kernel, compiled with the kernels of each level.
 
     load (gather, pad, widen half types) -> add bias -> kernel -> multiply by gradients ->
-    round to the half type -> sum over rows -> store (scatter, or stream past the caches)
+    round to the half type -> sum over rows -> store (scatter)
 
 Work is done in tiles that live in L1; where no stage is needed the kernel runs on the arrays
 themselves.
@@ -52,18 +52,6 @@ cdef extern from *:
       typedef unsigned int cyact_status;
       static inline cyact_status cyact_status_get(void) { return _mm_getcsr(); }
       static inline void cyact_status_set(cyact_status s) { _mm_setcsr(s); }
-      /* 64 bytes past the caches; to is 64-byte aligned */
-      static inline void cyact_stream_line(char *to, const char *from) {
-          __m128i a = _mm_loadu_si128((const __m128i *)from);
-          __m128i b = _mm_loadu_si128((const __m128i *)from + 1);
-          __m128i c = _mm_loadu_si128((const __m128i *)from + 2);
-          __m128i d = _mm_loadu_si128((const __m128i *)from + 3);
-          _mm_stream_si128((__m128i *)to, a);
-          _mm_stream_si128((__m128i *)to + 1, b);
-          _mm_stream_si128((__m128i *)to + 2, c);
-          _mm_stream_si128((__m128i *)to + 3, d);
-      }
-      static inline void cyact_stream_end(void) { _mm_sfence(); }
     #else
       #include <fenv.h>
       #include <string.h>
@@ -72,8 +60,6 @@ cdef extern from *:
           fexcept_t s; fegetexceptflag(&s, FE_ALL_EXCEPT); return s;
       }
       static inline void cyact_status_set(cyact_status s) { fesetexceptflag(&s, FE_ALL_EXCEPT); }
-      static inline void cyact_stream_line(char *to, const char *from) { memcpy(to, from, 64); }
-      static inline void cyact_stream_end(void) { }
     #endif
 
     /* to[i] = x[order[i]] for eight words */
@@ -101,8 +87,6 @@ cdef extern from *:
         char bytes[8512]
     cyact_status status_get "cyact_status_get" () noexcept nogil
     void status_set "cyact_status_set" (cyact_status status) noexcept nogil
-    void stream_line "cyact_stream_line" (char* to, const char* source) noexcept nogil
-    void stream_end "cyact_stream_end" () noexcept nogil
     const bint PERMUTES_EIGHT "CYACT_PERMUTES_EIGHT"
     void permute_eight "cyact_permute_eight" (const char* x, char* to,
                                               const int* order) noexcept nogil
@@ -299,21 +283,6 @@ cdef inline void scatter(const char* source, const Operand* a, char* y, Py_ssize
         scatter_row(source + r * n * size, y + r * a.row, a.step, n, size)
 
 
-cdef inline void stream(const char* source, char* y, Py_ssize_t bytes) noexcept nogil:
-    """memcpy past the caches; only the unaligned ends go through them."""
-    cdef Py_ssize_t head = (-<Py_ssize_t> y) & 63
-    cdef Py_ssize_t done
-    if head >= bytes:
-        memcpy(y, source, bytes)
-        return
-    memcpy(y, source, head)
-    done = head
-    while done + 64 <= bytes:
-        stream_line(y + done, source + done)
-        done += 64
-    memcpy(y + done, source + done, bytes - done)
-
-
 cdef enum:
     AS_THEY_LIE = 192             # rows of so many entries; shorter ones are brought together
 
@@ -354,12 +323,9 @@ cdef inline void store(const char* y, const Span* s, const Block* b) noexcept no
     cdef Py_ssize_t size = itemsize(s.dtype)
     cdef char* to = at(a, b)
     if contiguous(a, b.rows, b.n, size):
-        if s.stream:
-            stream(y, to, b.rows * b.n * size)
-        else:
-            memcpy(to, y, b.rows * b.n * size)
-        return
-    scatter(y, a, to, b.rows, b.n, size)
+        memcpy(to, y, b.rows * b.n * size)
+    else:
+        scatter(y, a, to, b.rows, b.n, size)
 
 
 # Arithmetic on n entries, n a multiple of LANES; of float32 unless `wide`
@@ -587,7 +553,7 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             multiply(grad, wide(s, b, tiles, FACTOR), tiles.of[GRAD][0].bytes, b.padded,
                      s.dtype == FLOAT64)
             grad = tiles.of[GRAD][0].bytes
-    if (s.at[Y].data != NULL and not s.stream and b.rows * b.n == b.padded
+    if (s.at[Y].data != NULL and b.rows * b.n == b.padded
             and contiguous(&s.at[Y], b.rows, b.n, itemsize(s.dtype))):
         place = at(&s.at[Y], b)   # no need for a buffer
         if half:
@@ -703,8 +669,6 @@ cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
             run_block(&s, &b, &tiles)
             b.start += b.n
         b.row += b.rows
-    if s.stream:
-        stream_end()
 
 
 cdef inline bint alone(const Span* s) noexcept nogil:
@@ -731,18 +695,16 @@ cdef inline void known_in_blocks(const Span* s) noexcept nogil:
         count = rows * s.n
         gather(&s.at[X], s.at[X].data + row * s.at[X].row, buffer.bytes, rows, s.n, 2)
         y = s.at[Y].data + row * s.at[Y].row
-        to = y if contiguous(&s.at[Y], rows, s.n, 2) and not s.stream else buffer.bytes
+        to = y if contiguous(&s.at[Y], rows, s.n, 2) else buffer.bytes
         known_halves(s, buffer.bytes, to, count)
-        if to != y and contiguous(&s.at[Y], rows, s.n, 2):
-            stream(to, y, 2 * count)
-        elif to != y:
+        if to != y:
             scatter(to, &s.at[Y], y, rows, s.n, 2)
         row += rows
 
 
 cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     cdef tile buffer
-    cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2 and not s.stream
+    cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2
     cdef Py_ssize_t row, start, count
     cdef const char* x
     cdef char* y
@@ -757,10 +719,7 @@ cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noe
             count = min(<Py_ssize_t> TILE, n - start)
             gather_row(x + start * s.at[X].step, s.at[X].step, buffer.bytes, count, 2)
             known_halves(s, buffer.bytes, buffer.bytes, count)
-            if s.stream and s.at[Y].step == 2:
-                stream(buffer.bytes, y + start * 2, 2 * count)
-            else:
-                scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
+            scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
             start += count
 
 
@@ -772,8 +731,6 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
         known_in_blocks(s)
     else:
         known_by_rows(s, s.rows, s.n)
-    if s.stream:
-        stream_end()
 
 
 # Where nothing but x and a gradient enter, a kernel is run on long rows as they lie.
@@ -783,7 +740,7 @@ cdef enum:
 
 cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
     cdef const char* y = s.at[Y].data
-    return (size > 2 and not s.weighted and not s.stream and s.sums == NULL
+    return (size > 2 and not s.weighted and s.sums == NULL
             and s.at[FACTOR].data == NULL and s.at[BIAS].data == NULL
             and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
