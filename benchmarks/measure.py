@@ -160,9 +160,6 @@ def run_case(case, contenders, rounds, seconds, change=lambda name, bound: bound
     """Time all contenders in turns; return {name: Timing}, cyact first.
 
     `change` may put another statement in a contender's place.
-
-    `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
-    no round above the smallest number is begun; after PATIENCE times as long, none at all.
     """
     arrays = make_arrays(case)
     with contextlib.ExitStack() as stack, np.errstate(all="ignore"):
@@ -174,29 +171,38 @@ def run_case(case, contenders, rounds, seconds, change=lambda name, bound: bound
             entry = contender.offer(case.key, arrays, case.fresh, case.threads)
             if entry is not None:
                 bound[contender.name] = change(contender.name, entry)
-        timers = {name: timeit.Timer(entry.statement, globals=entry.names)
-                  for name, entry in bound.items()}
-        numbers = {name: batch_size(timer) for name, timer in timers.items()}
-        taken = {name: [] for name in timers}
-        order = list(timers)
-        shuffle = random.Random(0).shuffle
-        begin = time.perf_counter()
-        for done in range(rounds[1]):
-            spent = time.perf_counter() - begin
-            if spent > (seconds if done >= rounds[0] else PATIENCE * seconds) and done >= 3:
-                break
-            shuffle(order)      # so that nobody always runs in the same one's wake
-            for name in order:
-                if case.threads > 1:
-                    time.sleep(SETTLE_SECONDS)
-                timers[name].timeit(1)      # wakes its threads, brings its code into cache
-                taken[name].append(timers[name].timeit(numbers[name]) / numbers[name])
-    return summarize({name: Timing(bound[name].statement, taken[name]) for name in bound})
+        return summarize(take_turns(bound, rounds, seconds, case.threads))
 
 
-def summarize(timings):
-    """Fill in medians, and ratios to cyact's times of the same rounds."""
-    base = timings["cyact"]
+def take_turns(bound, rounds, seconds, threads=1):
+    """Time the statements of {name: Bound}, in a batch each in every round: {name: Timing}.
+
+    `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
+    no round above the smallest number is begun; after PATIENCE times as long, none at all.
+    """
+    timers = {name: timeit.Timer(entry.statement, globals=entry.names)
+              for name, entry in bound.items()}
+    numbers = {name: batch_size(timer) for name, timer in timers.items()}
+    taken = {name: [] for name in timers}
+    order = list(timers)
+    shuffle = random.Random(0).shuffle
+    begin = time.perf_counter()
+    for done in range(rounds[1]):
+        spent = time.perf_counter() - begin
+        if spent > (seconds if done >= rounds[0] else PATIENCE * seconds) and done >= 3:
+            break
+        shuffle(order)      # so that nobody always runs in the same one's wake
+        for name in order:
+            if threads > 1:
+                time.sleep(SETTLE_SECONDS)
+            timers[name].timeit(1)      # wakes its threads, brings its code into cache
+            taken[name].append(timers[name].timeit(numbers[name]) / numbers[name])
+    return {name: Timing(bound[name].statement, taken[name]) for name in bound}
+
+
+def summarize(timings, base="cyact"):
+    """Fill in medians, and ratios to one contender's times of the same rounds."""
+    base = timings[base]
     for timing in timings.values():
         timing.median = statistics.median(timing.seconds)
     for timing in timings.values():
