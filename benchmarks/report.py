@@ -282,6 +282,12 @@ def check(results):
         bar(f"{name}: geometric mean of torch/cyact at least 2", f"{mean:.2f}", mean >= 2)
         low, worst = min(((t["torch"].ratio, c.function) for c, t in found), default=(0, ""))
         bar(f"{name}: none below 0.85", f"{low:.2f} ({worst})", low >= 0.85)
+    first = {size_name(size): [t["torch"].ratio for c, t in torch("elementwise", size)
+                               if c.function in catalog.COMMON] for size in (16 << 10, 1 << 20)}
+    mean = geometric_mean([ratio for ratios in first.values() for ratio in ratios])
+    each = ", ".join(f"{name} {geometric_mean(ratios):.2f}" for name, ratios in first.items())
+    bar(f"the same of the {len(catalog.COMMON)} commonest alone, both sizes at once",
+        f"{mean:.2f} ({each})", mean >= 2)
     found = [(c, t) for c, t in torch("rows") if c.function == "softmax"]
     ratio = min((t["torch"].ratio for _, t in found), default=0)
     bar("softmax over rows of 10: torch/cyact at least 6", f"{ratio:.2f}", ratio >= 6)

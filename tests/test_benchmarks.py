@@ -28,6 +28,7 @@ def load(name):
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
 pages, readme, rows = load("pages"), load("readme"), load("rows")
+strided = load("strided")
 instructions = load("instructions")
 
 
@@ -197,8 +198,8 @@ def result(ratio, size=16 << 10, section="elementwise", ulp=0.5, threads=1, fres
 
 
 @pytest.mark.parametrize(("changed", "fails"), [
-    ({}, None), (0, "16K: geometric mean"), (1, "1M: geometric mean"), (2, "fresh 16M"),
-    (3, "rows of 10"), (4, "call on 16"),
+    ({}, None), (0, "16K: geometric mean"), (0, "commonest alone"), (1, "1M: geometric mean"),
+    (2, "fresh 16M"), (3, "rows of 10"), (4, "call on 16"),
 ])
 def test_check_fails_when_a_bar_is_missed(changed, fails):
     sizes = [(16 << 10, "elementwise", 2.5), (1 << 20, "elementwise", 2.5),
@@ -402,3 +403,25 @@ def test_the_readme_gets_the_tables_of_a_run(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"no place for this: .*benchmarks\.readme"):
         readme.main(["results.json"])
     assert (tmp_path / "docs" / "benchmarks.md").read_text() == page
+
+
+# python -m benchmarks.strided
+
+@pytest.mark.parametrize("function", strided.CALLS)
+def test_rows_with_gaps_and_without_give_one_result(function):
+    bound = strided.bound_calls(function, "float32", 60, 3, 4)
+    gaps, none, whole = (bound[name].result() for name in ("gaps", "none", "whole"))
+    assert gaps.shape == (20, 3)
+    assert not bound["gaps"].names["x"].flags.contiguous
+    np.testing.assert_array_equal(gaps, none)
+    np.testing.assert_array_equal(gaps, whole[:, :3])
+
+
+@pytest.mark.parametrize(("gaps", "whole", "function", "missed"), [
+    (1.9, 1.0, "relu", False), (2.1, 1.0, "relu", True), (2.1, 1.8, "relu", False),
+    (2.1, 1.0, "backward.relu", False)])
+def test_gaps_may_double_an_input_s_time(monkeypatch, capsys, gaps, whole, function, missed):
+    monkeypatch.setattr(strided, "measured", lambda *_: (gaps, 1.0, whole, 3.0))
+    assert strided.main(["--check", "--functions", function]) == missed
+    assert strided.main(["--functions", function]) == 0
+    assert f"{gaps:.2f} 1.00 {whole:.2f}" in capsys.readouterr().out
