@@ -200,9 +200,9 @@ def take_turns(bound, rounds, seconds, threads=1):
     return {name: Timing(bound[name].statement, taken[name]) for name in bound}
 
 
-def summarize(timings, base="cyact"):
-    """Fill in medians, and ratios to one contender's times of the same rounds."""
-    base = timings[base]
+def summarize(timings):
+    """Fill in medians, and ratios to cyact's times of the same rounds."""
+    base = timings["cyact"]
     for timing in timings.values():
         timing.median = statistics.median(timing.seconds)
     for timing in timings.values():

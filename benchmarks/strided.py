@@ -1,14 +1,15 @@
 """What gaps between rows cost: `python -m benchmarks.strided`.
 
 A function of x[:, :n], rows of n entries out of longer ones, and the same function of as many
-entries without gaps, in turns. Beside them stands what memory alone costs: the function of the
-whole rows, gaps and all, where nothing has to be brought together; and the same ratio for NumPy's
-maximum and multiply. `--check` exits with 1 where an input with gaps takes more than twice as long
-as without, unless the whole rows take about as long.
+entries without gaps, in turns, the best of 15 rounds or more. Beside them stands what memory alone
+costs: the function of the whole rows, gaps and all, where nothing has to be brought together; and
+the same ratio for NumPy's maximum and multiply. `--check` exits with 1 where an input with gaps
+takes more than twice as long as without, unless the whole rows take about as long.
 """
 
 import argparse
 import sys
+from itertools import product
 
 import numpy as np
 
@@ -18,10 +19,11 @@ if __name__ == "__main__":
     use_installed_cyact()
 
 from . import contenders, measure, report
+from .__main__ import size as a_size
 
 # Entries of a row, and from one row to the next
 ROWS = [(3, 4), (5, 8), (10, 16), (64, 80), (300, 400), (900, 1000)]
-SIZES = [16 << 10, 1 << 20]
+SIZES = [16 << 10, 256 << 10, 1 << 20, 16 << 20]
 CALLS = {"relu": "cyact.relu(x, out=y)",
          "silu": "cyact.silu(x, out=y)",
          "gelu": "cyact.gelu(x, out=y)",
@@ -49,12 +51,13 @@ def bound_calls(function, dtype, size, n, step):
 
 
 def measured(function, dtype, size, n, step, rounds, seconds):
-    """(with gaps, without, whole rows) in ns an entry; and NumPy's ratio."""
+    """(with gaps, without, whole rows) in ns an entry; and NumPy's ratio.
+
+    Of the best rounds: where memory counts, others on the machine slow rows with gaps down most.
+    """
     timings = measure.take_turns(bound_calls(function, dtype, size, n, step), rounds, seconds)
-    timings = measure.summarize(timings, "none")
-    gaps, none, whole = (timings[name].median / (size // n * n) * 1e9
-                         for name in ("gaps", "none", "whole"))
-    return gaps, none, whole, timings["NumPy, gaps"].median / timings["NumPy, none"].median
+    best = {name: min(timing.seconds) / (size // n * n) * 1e9 for name, timing in timings.items()}
+    return best["gaps"], best["none"], best["whole"], best["NumPy, gaps"] / best["NumPy, none"]
 
 
 def arguments(argv):
@@ -66,10 +69,13 @@ def arguments(argv):
                         f"without, and over {MEMORY:g} times the whole rows")
     parser.add_argument("--functions", nargs="+", choices=CALLS, default=list(CALLS),
                         metavar="NAME", help=f"only these of: {', '.join(CALLS)}")
+    parser.add_argument("--sizes", nargs="+", type=a_size, default=SIZES, metavar="N",
+                        help="entries, as 16K or 1M (default: "
+                        f"{', '.join(map(report.size_name, SIZES))})")
     parser.add_argument("--rounds", type=int, default=15, metavar="N",
                         help="rounds of each case at least (default 15)")
-    parser.add_argument("--seconds", type=float, default=0.3, metavar="S",
-                        help="time after which a case gets no further rounds (default 0.3)")
+    parser.add_argument("--seconds", type=float, default=0.1, metavar="S",
+                        help="time after which a case gets no further rounds (default 0.1)")
     options = parser.parse_args(argv)
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: the spread needs two")
@@ -82,26 +88,26 @@ def main(argv=None):
     if missing:
         sys.exit("cyact is not installed here: `python -m pip install .` first")
     print(report.head({**report.environment(found), "command": "python -m benchmarks.strided"}))
+    print("\nns an entry without gaps; then, as multiples of it: with gaps, the whole rows, and "
+          "what\ngaps cost NumPy. One thread, into out=.")
     missed = []
     with found[0].threads(1):
-        for dtype in ("float32", "float64"):
-            for size in SIZES:
-                print(f"\n{dtype} · {report.size_name(size)} entries · 1 thread · into out=\n"
-                      "ns an entry with gaps, without, of whole rows · ratio with/without "
-                      "(NumPy's)")
-                print(f"{'':14}" + "".join(f"{f'{n} of {step}':>28}" for n, step in ROWS))
-                for function in options.functions:
-                    line = f"{function:14}"
-                    for n, step in ROWS:
-                        gaps, none, whole, numpy = measured(
-                            function, dtype, size, n, step,
-                            (options.rounds, 5 * options.rounds), options.seconds)
-                        ratios = f"{gaps / none:.1f} ({numpy:.1f})"
-                        line += f"{f'{gaps:.2f} {none:.2f} {whole:.2f} · {ratios}':>28}"
-                        if gaps > max(MOST * none, MEMORY * whole) and "backward" not in function:
-                            missed.append(f"{function}, {dtype}, {report.size_name(size)}, rows of "
-                                          f"{n} of {step}: {gaps / none:.2f} times as long")
-                    print(line, flush=True)
+        for dtype, entries in product(("float32", "float64"), options.sizes):
+            title = f"{dtype} · {report.size_name(entries)}"
+            print(f"\n{title:22}" + "".join(f"{f'{n} of {step}':>13}" for n, step in ROWS))
+            for function in options.functions:
+                print(f"{function:15}", end="")
+                for n, step in ROWS:
+                    gaps, none, whole, numpy = measured(
+                        function, dtype, entries, n, step,
+                        (options.rounds, 5 * options.rounds), options.seconds)
+                    first = f"{none:7.3f}" if (n, step) == ROWS[0] else ""
+                    cell = f"{gaps / none:.1f} {whole / none:.1f} {numpy:4.1f}"
+                    print(f"{first}{cell:>13}", end="", flush=True)
+                    if gaps > max(MOST * none, MEMORY * whole) and "backward" not in function:
+                        missed.append(f"{function}, {title}, rows of {n} of {step}: "
+                                      f"{gaps / none:.2f} times as long")
+                print()
     if options.check:
         print("\nInput with gaps at most twice as long as without, or as whole rows: "
               + ("ok" if not missed else "FAIL"), *missed, sep="\n")
