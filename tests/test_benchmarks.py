@@ -424,4 +424,4 @@ def test_gaps_may_double_an_input_s_time(monkeypatch, capsys, gaps, whole, funct
     monkeypatch.setattr(strided, "measured", lambda *_: (gaps, 1.0, whole, 3.0))
     assert strided.main(["--check", "--functions", function]) == missed
     assert strided.main(["--functions", function]) == 0
-    assert f"1.000  {gaps:.1f} {whole:.1f}  3.0" in capsys.readouterr().out
+    assert f"1.000 {gaps:.1f} {whole:.1f}  3.0" in capsys.readouterr().out
