@@ -102,6 +102,10 @@ class BuildExt(build_ext):
                 # as kernels are added.
                 inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
                 extension.define_macros.append(("CYTHON_INLINE", inline))
+                if not msvc:
+                    # Debian and Ubuntu guard the stack of functions with arrays: kernels, whose
+                    # arrays are of constant length, would check it after every block.
+                    extension.extra_compile_args.append("-fno-stack-protector")
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
