@@ -103,8 +103,8 @@ class BuildExt(build_ext):
                 inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
                 extension.define_macros.append(("CYTHON_INLINE", inline))
                 if not msvc:
-                    # Debian and Ubuntu guard the stack of functions with arrays: kernels, whose
-                    # arrays are of constant length, would check it after every block.
+                    # Debian and Ubuntu guard the stack of functions with arrays: a check at the
+                    # end of each kernel that works in blocks, whose lengths are constants.
                     extension.extra_compile_args.append("-fno-stack-protector")
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
