@@ -166,11 +166,11 @@ def exp_tables():
     return powers, lacks, rest, error
 
 
-def gelu_exponential(reach):
-    """Coefficients c with e^(-MU r) = 1 + c0 + c1 r + …, and their error."""
-    p, _, _ = fit(lambda r: exp(-MU * r), -reach, reach, 3)
-    p = [mpf(float32(c)) for c in [p[0] - 1, *p[1:]]]
-    return p, worst(lambda r: (1 + horner(p, r)) * exp(MU * r) - 1, -reach, reach)
+def falling_exponential(rate, reach):
+    """Coefficients c with e^(-rate r) = 1 + c0 + c1 r + …, and their error."""
+    p, _, _ = fit(lambda r: exp(-rate * r), -reach, reach, 3)
+    p = floats([p[0] - 1, *p[1:]])
+    return p, worst(lambda r: (1 + horner(p, r)) * exp(rate * r) - 1, -reach, reach)
 
 
 def recentred(p, c):
@@ -278,14 +278,6 @@ def softplus_interval(lo, hi):
 
 def softplus_intervals():
     return sixteen(softplus_interval, 3, LAST, SOFTPLUS_SCALE, SOFTPLUS_SHIFT, mpf("1.25"))
-
-
-def softplus_exponential():
-    """Coefficients c with e^-r = 1 + c0 + c1 r + …, and their error."""
-    reach = LN2 / 32 * mpf("1.001") + MU * max(abs(c) for c in gelu_powers()[1])
-    p, _, _ = fit(lambda r: exp(-r), -reach, reach, 3)
-    p = floats([p[0] - 1, *p[1:]])
-    return p, worst(lambda r: (1 + horner(p, r)) * exp(r) - 1, -reach, reach)
 
 
 # tanh's tables. From TANH_END on it is 1 in float.
@@ -439,10 +431,11 @@ def sets():
         mpf(float32(16 / LN2)), to_bits(LN2 / 16, 12),
         mpf(float32(LN2 / 16 - to_bits(LN2 / 16, 12)))], mpf(0)
     yield "c1, c2, c3 of e^r, r < ln2/32", *exp_tables()[2:]
-    yield "gelu: e^(-MU r)", *gelu_exponential(reach)
+    yield "gelu: e^(-MU r)", *falling_exponential(MU, reach)
     yield "softplus: scale, shift, border and last t", [
         SOFTPLUS_SCALE, SOFTPLUS_SHIFT, BORDER, LAST], mpf(0)
-    yield "softplus: e^-r", *softplus_exponential()
+    reach = LN2 / 32 * mpf("1.001") + MU * max(abs(c) for c in gelu_powers()[1])
+    yield "softplus: e^-r", *falling_exponential(1, reach)
     yield "tanh: scale and end", [TANH_SCALE, TANH_END], mpf(0)
     scale, product = selu_constants()
     high = mpf(int(product * 2**23)) / 2**23
