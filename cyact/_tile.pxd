@@ -44,6 +44,15 @@ from cyact._half cimport (
     widen,
     widen_and_add,
 )
+from cyact._moves cimport (
+    contiguous,
+    gather,
+    gather_and_multiply,
+    gather_row,
+    multiplies,
+    scatter,
+    scatter_row,
+)
 
 cdef extern from *:
     """
@@ -62,18 +71,6 @@ cdef extern from *:
       static inline void cyact_status_set(cyact_status s) { fesetexceptflag(&s, FE_ALL_EXCEPT); }
     #endif
 
-    /* to[i] = x[order[i]] for eight words */
-    #if defined(__AVX2__)
-      #define CYACT_PERMUTES_EIGHT 1
-      static inline void cyact_permute_eight(const char *x, char *to, const int *order) {
-          _mm256_storeu_ps((float *)to, _mm256_permutevar8x32_ps(
-              _mm256_loadu_ps((const float *)x), _mm256_loadu_si256((const __m256i *)order)));
-      }
-    #else
-      #define CYACT_PERMUTES_EIGHT 0
-      static inline void cyact_permute_eight(const char *x, char *to, const int *order) { }
-    #endif
-
     #if defined(_MSC_VER)
       #define CYACT_ALIGNED __declspec(align(64))
     #else
@@ -87,201 +84,6 @@ cdef extern from *:
         char bytes[8512]
     cyact_status status_get "cyact_status_get" () noexcept nogil
     void status_set "cyact_status_set" (cyact_status status) noexcept nogil
-    const bint PERMUTES_EIGHT "CYACT_PERMUTES_EIGHT"
-    void permute_eight "cyact_permute_eight" (const char* x, char* to,
-                                              const int* order) noexcept nogil
-
-
-cdef inline bint contiguous(const Operand* a, Py_ssize_t rows, Py_ssize_t n,
-                            Py_ssize_t size) noexcept nogil:
-    """Whether rows of n entries follow each other without a gap."""
-    return a.step == size and (rows == 1 or a.row == n * size)
-
-
-cdef inline void gather_row(const char* x, Py_ssize_t step, char* to, Py_ssize_t n,
-                            Py_ssize_t size) noexcept nogil:
-    """Copy n items of `size` bytes, `step` bytes apart, into a contiguous buffer."""
-    cdef Py_ssize_t i
-    cdef float single
-    cdef double value
-    if step == size:
-        memcpy(to, x, n * size)
-    elif step == 0 and size == 4:  # one for all: a loop of stores
-        single = (<const float*> x)[0]
-        for i in range(n):
-            (<float*> to)[i] = single
-    elif step == 0 and size == 8:
-        value = (<const double*> x)[0]
-        for i in range(n):
-            (<double*> to)[i] = value
-    elif size == 4:
-        for i in range(n):
-            (<float*> to)[i] = (<const float*> (x + i * step))[0]
-    elif size == 8:
-        for i in range(n):
-            (<double*> to)[i] = (<const double*> (x + i * step))[0]
-    else:
-        for i in range(n):
-            (<uint16*> to)[i] = (<const uint16*> (x + i * step))[0]
-
-
-cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ssize_t n,
-                             Py_ssize_t size) noexcept nogil:
-    """The reverse of gather_row."""
-    cdef Py_ssize_t i
-    if step == size:
-        memcpy(y, source, n * size)
-    elif size == 4:
-        for i in range(n):
-            (<float*> (y + i * step))[0] = (<const float*> source)[i]
-    elif size == 8:
-        for i in range(n):
-            (<double*> (y + i * step))[0] = (<const double*> source)[i]
-    else:
-        for i in range(n):
-            (<uint16*> (y + i * step))[0] = (<const uint16*> source)[i]
-
-
-cdef enum:
-    PAGE = 4096                   # or more: what memory is mapped in
-
-
-# Rows without gaps inside, of which many are short: a call of memcpy would cost more than it
-# copies. Moves of one length overlap instead, as a row may be written twice but not overrun.
-
-cdef inline void move_two(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
-                          Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t first,
-                          Py_ssize_t last) noexcept nogil:
-    """Copy rows by two moves each, of lengths that are literals."""
-    cdef Py_ssize_t _
-    for _ in range(rows):
-        memcpy(y, x, first)
-        memcpy(y + bytes - last, x + bytes - last, last)
-        x += x_row
-        y += y_row
-
-
-cdef inline void move_ends(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
-                           Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t unit) noexcept nogil:
-    """Copy rows of `unit` to 2 `unit` bytes; the second move as short as it can be."""
-    if bytes <= unit + unit // 4:
-        move_two(x, x_row, y, y_row, rows, bytes, unit, unit // 4)
-    elif bytes <= unit + unit // 2:
-        move_two(x, x_row, y, y_row, rows, bytes, unit, unit // 2)
-    else:
-        move_two(x, x_row, y, y_row, rows, bytes, unit, unit)
-
-
-cdef inline void move_long(const char* x, char* y, Py_ssize_t bytes) noexcept nogil:
-    """Copy a row of at least 64 bytes."""
-    cdef Py_ssize_t done
-    for done in range(0, bytes - 63, 64):
-        memcpy(y + done, x + done, 64)
-    memcpy(y + bytes - 64, x + bytes - 64, 64)
-
-
-cdef inline void move_rows(const char* x, Py_ssize_t x_row, char* y, Py_ssize_t y_row,
-                           Py_ssize_t rows, Py_ssize_t bytes) noexcept nogil:
-    """Copy rows of `bytes` bytes, x_row and y_row bytes apart, between places that do not meet."""
-    cdef Py_ssize_t r
-    if rows == 1 or bytes > 2048:
-        for r in range(rows):
-            memcpy(y + r * y_row, x + r * x_row, bytes)
-    elif bytes >= 128:
-        for r in range(rows):
-            move_long(x + r * x_row, y + r * y_row, bytes)
-    elif bytes >= 64:
-        move_ends(x, x_row, y, y_row, rows, bytes, 64)
-    elif bytes >= 32:
-        move_ends(x, x_row, y, y_row, rows, bytes, 32)
-    elif bytes >= 16:
-        move_ends(x, x_row, y, y_row, rows, bytes, 16)
-    elif bytes >= 8:
-        move_ends(x, x_row, y, y_row, rows, bytes, 8)
-    elif bytes >= 4:
-        move_ends(x, x_row, y, y_row, rows, bytes, 4)
-    else:
-        move_ends(x, x_row, y, y_row, rows, bytes, 2)
-
-
-# Into a buffer one move a row is enough: it is overrun into the place of the next row, which then
-# overwrites that. What is read too much lies between two rows, of which one is less than a page
-# away: memory that is there.
-
-cdef inline void move_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
-                           Py_ssize_t rows, Py_ssize_t unit) noexcept nogil:
-    """Bring rows of at most `unit` bytes, a literal, together in a buffer."""
-    cdef Py_ssize_t _
-    for _ in range((rows - 1) // 4):     # unrolled: so short a loop hangs on how it is aligned
-        memcpy(to, x, unit)
-        memcpy(to + bytes, x + x_row, unit)
-        memcpy(to + 2 * bytes, x + 2 * x_row, unit)
-        memcpy(to + 3 * bytes, x + 3 * x_row, unit)
-        x += 4 * x_row
-        to += 4 * bytes
-    for _ in range((rows - 1) % 4):
-        memcpy(to, x, unit)
-        x += x_row
-        to += bytes
-    memcpy(to, x, bytes)
-
-
-cdef inline Py_ssize_t move_permuted(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
-                                     Py_ssize_t rows) noexcept nogil:
-    """Bring the shortest rows together, several with one move; returns how many there were."""
-    cdef int[8] order
-    cdef int i, words = <int> (bytes // 4)
-    cdef Py_ssize_t together = 32 // x_row, done = 0
-    for i in range(8):
-        order[i] = (i // words * <int> (x_row // 4) + i % words) & 7
-    while done + 2 * together <= rows:
-        permute_eight(x + done * x_row, to + done * bytes, order)
-        done += together
-    return done
-
-
-cdef inline void bring_together(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t rows,
-                                Py_ssize_t bytes) noexcept nogil:
-    """Copy rows of `bytes` bytes, x_row bytes apart, side by side into a buffer."""
-    cdef Py_ssize_t unit = 8, done = 0
-    while unit < bytes:
-        unit += unit
-    if PERMUTES_EIGHT and bytes < x_row <= 16 and x_row % 4 == 0 and bytes % 4 == 0:
-        done = move_permuted(x, x_row, to, bytes, rows)
-        x += done * x_row
-        to += done * bytes
-        rows -= done
-    if rows == 1 or unit > 32 or unit > x_row + bytes or x_row > PAGE:
-        move_rows(x, x_row, to, bytes, rows, bytes)
-    elif unit == 8:
-        move_over(x, x_row, to, bytes, rows, 8)
-    elif unit == 16:
-        move_over(x, x_row, to, bytes, rows, 16)
-    else:
-        move_over(x, x_row, to, bytes, rows, 32)
-
-
-cdef inline void gather(const Operand* a, const char* x, char* to, Py_ssize_t rows, Py_ssize_t n,
-                        Py_ssize_t size) noexcept nogil:
-    """Bring rows of n items together in a contiguous buffer."""
-    cdef Py_ssize_t r
-    if a.step == size:
-        bring_together(x, a.row, to, rows, n * size)
-        return
-    for r in range(rows):
-        gather_row(x + r * a.row, a.step, to + r * n * size, n, size)
-
-
-cdef inline void scatter(const char* source, const Operand* a, char* y, Py_ssize_t rows,
-                         Py_ssize_t n, Py_ssize_t size) noexcept nogil:
-    """The reverse of gather."""
-    cdef Py_ssize_t r
-    if a.step == size:
-        move_rows(source, n * size, y, a.row, rows, n * size)
-        return
-    for r in range(rows):
-        scatter_row(source + r * n * size, y + r * a.row, a.step, n, size)
-
 
 cdef enum:
     AS_THEY_LIE = 192             # rows of so many entries; shorter ones are brought together
@@ -733,7 +535,8 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
         known_by_rows(s, s.rows, s.n)
 
 
-# Where nothing but x and a gradient enter, a kernel is run on long rows as they lie.
+# Where nothing but x and a gradient enter, there are no stages to go through: a kernel is run on
+# long rows as they lie, and on short ones brought together.
 
 cdef enum:
     PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
@@ -744,9 +547,15 @@ cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
             and s.at[FACTOR].data == NULL and s.at[BIAS].data == NULL
             and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
             and s.at[X].step == size and s.at[Y].step == size
-            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
-            and (s.rows == 1 or s.n >= AS_THEY_LIE      # or a third, in whole vectors
-                 or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)))
+            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size))
+
+
+cdef inline bint long_rows(const Span* s) noexcept nogil:
+    """Or a third as long, in whole vectors; or without gaps, as then they are one."""
+    return (s.rows == 1 or s.n >= AS_THEY_LIE
+            or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)
+            or (side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s)
+                and side_by_side(&s.at[GRAD], s)))
 
 
 cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,
@@ -806,14 +615,53 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
             grad += s.at[GRAD].row
 
 
+cdef inline const char* brought_together(const Operand* a, Py_ssize_t row, Py_ssize_t rows,
+                                         Py_ssize_t n, Py_ssize_t size,
+                                         char* buffer) noexcept nogil:
+    """Rows side by side: in place if possible, else in the buffer, where equal ones stay."""
+    cdef const char* x = a.data + row * a.row
+    if a.data == NULL or contiguous(a, rows, n, size):
+        return x
+    if row == 0 or a.row != 0:
+        gather(a, x, buffer, rows, n, size)
+    return buffer
+
+
+cdef inline void rows_together(const Span* s, Py_ssize_t size) noexcept nogil:
+    cdef tile x_buffer, y_buffer, other
+    cdef Py_ssize_t together = rows_in_block(s.n * size // 4), row = 0, rows
+    cdef const Operand* grads = &s.at[GRAD]
+    cdef const char* x
+    cdef const char* grad
+    cdef char* y
+    cdef char* place
+    while row < s.rows:
+        rows = min(together, s.rows - row)
+        x = brought_together(&s.at[X], row, rows, s.n, size, x_buffer.bytes)
+        place = s.at[Y].data + row * s.at[Y].row
+        y = place if contiguous(&s.at[Y], rows, s.n, size) else y_buffer.bytes
+        if grads.data != NULL and multiplies(grads, s.n, size):
+            row_as_it_lies(s, x, NULL, other.bytes, rows * s.n, size)
+            grad = grads.data + row * grads.row
+            gather_and_multiply(grads, grad, other.bytes, y, rows, s.n, size)
+        else:
+            grad = brought_together(grads, row, rows, s.n, size, other.bytes)
+            row_as_it_lies(s, x, grad, y, rows * s.n, size)
+        if y != place:
+            scatter(y, &s.at[Y], place, rows, s.n, size)
+        row += rows
+
+
 cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
     cdef Py_ssize_t size = itemsize(s.dtype)
     if size == 2 and (s.known != NULL or s.copies) and alone(s):
         span_of_known(s)
-    elif by_rows(s, size):
+    elif by_rows(s, size) and long_rows(s):
         rows_as_they_lie(s, size)
+    elif by_rows(s, size):
+        rows_together(s, size)
     else:
         span_in_tiles(s)
     status_set(status)

@@ -159,7 +159,7 @@ ROW_LENGTHS = [*range(2, 35), 48, 63, 64, 65, 80, 191, 192, 193, 256, 257, 300, 
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, np.float16], ids=lambda d: d.__name__)
-@pytest.mark.parametrize("gap", [1, 3, 16, 1500])
+@pytest.mark.parametrize("gap", [1, 2, 3, 16, 1500])
 def test_rows_with_gaps_are_computed_like_rows_without(dtype, gap):
     rng = np.random.default_rng(gap)
     for n in ROW_LENGTHS:
@@ -175,9 +175,15 @@ def test_rows_with_gaps_are_computed_like_rows_without(dtype, gap):
         expected = cyact.backward.silu(whole[1], whole[0], bias=b)
         assert same_bits(dx, expected[0])
         assert same_bits(db, expected[1])
+        expected = cyact.backward.silu(*whole[::-1])
         cyact.backward.silu(cut[1], cut[0], out=y[:, :n])
-        assert same_bits(y[:, :n], cyact.backward.silu(*whole[::-1]))
+        assert same_bits(y[:, :n], expected)
         assert same_bits(y[:, n:], before[:, n:])
+        for g, a in ((cut[1], cut[0]), (cut[1], whole[0]), (whole[1], cut[0])):
+            room = np.full((rows + 2, n), 77, dtype)
+            cyact.backward.silu(g, a, out=room[1:-1])
+            assert same_bits(room[1:-1], expected)
+            assert (room[[0, -1]] == 77).all()
 
 
 @by_dtype
