@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 8
+    ABI = 9
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -130,6 +130,7 @@ cdef struct Span:
     Py_ssize_t rows
     Py_ssize_t n
     Operand at[OPERANDS]          # data is NULL where there is none
+    bint far                      # whether the arrays stay in no cache
     double* sums                  # where to add the rows of y up, or NULL
     Py_ssize_t rests              # sums[rests + j]: what rounding took from sums[j]
 

@@ -6,3 +6,4 @@ cdef extern from "numpy/arrayobject.h":    # what NumPy's own declarations lack
     cnp.ndarray PyArray_NewLikeArray(cnp.ndarray like, cnp.NPY_ORDER order, void* dtype, int subok)
 
 cdef int dtype_of(object x) noexcept
+cdef long long CACHED

@@ -65,6 +65,7 @@ from cyact._abi cimport (
     Span,
     itemsize,
 )
+from cyact._cache cimport last_cache
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -85,6 +86,9 @@ cdef enum:
 
 # Up to this much work the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
+
+# More than this does not stay in the cache.
+cdef long long CACHED = last_cache() or 32 << 20
 
 cdef const Kernels* KERNELS = NULL
 
@@ -449,6 +453,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
         span.at[k] = Operand(NULL, 0, 0)
     span.known = span.soon = NULL
     span.n = span.rests = 0
+    span.far = False
     span.sums = NULL
     span.kernel = op.kernels[slot][computed(dtype)]
     span.wide = op.kernels[slot][FLOAT64]
@@ -1433,6 +1438,7 @@ cdef class Function:
             return out, in_dtype_of(out, sums)
         order_axes(&plan)
         merge_axes(&plan, True)
+        span.far = count > CHUNK and extent(&plan, &span) > CACHED // 2
         if itemsize(dtype) == 2 and weight is None and bias is None:
             memory = self.remember(&span, slot, count)
         run_rows(&span, &plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
@@ -1518,6 +1524,16 @@ cdef char* end_of(const Plan* plan, const Span* span, int k) noexcept nogil:
     for i in range(plan.ndim):
         p += max(<Py_ssize_t> 0, plan.steps[k][i] * (plan.shape[i] - 1))
     return p
+
+
+cdef Py_ssize_t extent(const Plan* plan, const Span* span) noexcept nogil:
+    """From end to end of all the operands, in bytes."""
+    cdef Py_ssize_t total = 0
+    cdef int k
+    for k in range(OPERANDS):
+        if span.at[k].data != NULL:
+            total += end_of(plan, span, k) - start_of(plan, span, k)
+    return total
 
 
 def bias_gradient(dx, bias):

@@ -52,6 +52,18 @@ cdef extern from *:
         memcpy(to, x, bytes);
     }
 
+    /* Into the core's own cache: one that is nearer has few misses under way at a time */
+    #if defined(_MSC_VER)
+      #if defined(_M_X64)
+        #include <immintrin.h>
+        #define CYACT_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
+      #else
+        #define CYACT_PREFETCH(p) ((void)(p))
+      #endif
+    #else
+      #define CYACT_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+    #endif
+
     /* Moving rows takes many registers: inside the stages its short loops would spill them. */
     #if defined(_MSC_VER)
       #define CYACT_APART __declspec(noinline)
@@ -71,6 +83,7 @@ cdef extern from *:
     void apart "cyact_apart" (mover move, const char* source, const char* factor, char* to,
                               Py_ssize_t row, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
                               Py_ssize_t size) noexcept nogil
+    void prefetch "CYACT_PREFETCH" (const char* p) noexcept nogil
     void move "cyact_move" (char* to, const char* x, Py_ssize_t bytes) noexcept nogil
     const bint EIGHT_WORDS "CYACT_EIGHT_WORDS"
     void permute "cyact_permute" (const char* x, const char* factor, char* to, const int* order,
@@ -135,6 +148,14 @@ cdef inline void scatter_row(const char* source, char* y, Py_ssize_t step, Py_ss
 
 cdef enum:
     PAGE = 4096                   # or more: what memory is mapped in
+
+
+cdef inline void prefetch_row(const Operand* a, Py_ssize_t row, Py_ssize_t bytes) noexcept nogil:
+    """Behind a gap so wide that the processor does not see across it. Nothing need be there."""
+    cdef Py_ssize_t done
+    if a.data != NULL and a.row >= bytes + 512:
+        for done in range(0, bytes, 64):
+            prefetch(a.data + row * a.row + done)
 
 
 # Rows without gaps inside, of which many are short: a call of memcpy would cost more than it

@@ -34,8 +34,8 @@ from cyact._abi cimport (
     itemsize,
     row_kernel_t,
 )
-from cyact._cache cimport last_cache, stream, stream_end
-from cyact._engine cimport PyArray_NewLikeArray, dtype_of
+from cyact._cache cimport stream, stream_end
+from cyact._engine cimport CACHED, PyArray_NewLikeArray, dtype_of
 from cyact._tile cimport cyact_status, status_get, status_set
 
 from cyact._engine import (
@@ -69,10 +69,6 @@ cdef enum:
 
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
-
-# More than this does not stay in the cache.
-cdef long long CACHED = last_cache() or 32 << 20
-cdef long long NEVER = 1 << 62
 
 cdef const RowKernels* KERNELS = NULL
 cdef const RowOps* SPARSE = NULL
@@ -210,7 +206,7 @@ cdef struct Pass:
     bint turns_x                      # the sign of x is turned
     bint turns_y                      # and that of the result
     bint counts                       # p[0] becomes the number of unmasked entries
-    long long most                    # bytes above which whole rows' results go past the caches
+    bint may_stream                   # whether whole rows' results may go past the caches
     double hidden                     # what a masked entry of x is taken for
     double blank                      # what it is in the result
     Py_ssize_t grad_items             # entries a row of grad has, and of the result
@@ -274,11 +270,11 @@ cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil
     stream_end()
 
 
-cdef inline bint too_many(const Geometry* g, Py_ssize_t count, long long most) noexcept nogil:
-    """Whether results and input are more than `most` bytes, and the cache does not hold the
-    results' memory already."""
+cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
+    """Whether results and input are more than the cache holds, and it does not hold the results'
+    memory already."""
     cdef Py_ssize_t size = itemsize(g.rows.dtype)
-    return 2 * count * size > most and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
+    return 2 * count * size > CACHED and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
 
 
 cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
@@ -436,10 +432,9 @@ cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarr
     threads = _threads.choose(work)
     task.room = NULL
     packed = packs(task, &g)
-    task.streams = (not packed and whole_rows(task, &g)
-                    and too_many(&g, cnp.PyArray_SIZE(x), task.most))
-    g.rows.stream = (not packed and not task.streams
-                     and too_many(&g, cnp.PyArray_SIZE(x), CACHED))
+    task.streams = (task.may_stream and not packed and whole_rows(task, &g)
+                    and too_many(&g, cnp.PyArray_SIZE(x)))
+    g.rows.stream = not packed and not task.streams and too_many(&g, cnp.PyArray_SIZE(x))
     if packed or task.streams:
         task.room_size = 2 * packed_size(&g)
         room = np.empty(threads * task.room_size + 64, np.uint8)
@@ -600,7 +595,7 @@ cdef class RowFunction:
     cdef readonly str name
     cdef readonly bint reduces
     cdef bint negative, several, counts
-    cdef long long most
+    cdef bint streams
     cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
@@ -620,7 +615,7 @@ cdef class RowFunction:
         self.several = several
         self.counts = counts
         # what softmax stores it still has to scale, and gradients are read faster than copied
-        self.most = CACHED if wanted == b"log_softmax" else NEVER
+        self.streams = wanted == b"log_softmax"
         self.blank = blank
         self.empty = empty
         self.parameters = tuple(domains)
@@ -636,7 +631,7 @@ cdef class RowFunction:
         task.turns_x = self.negative
         task.turns_y = False
         task.counts = False
-        task.most = self.most if kernel == self.op.value else NEVER
+        task.may_stream = self.streams and kernel == self.op.value
         task.hidden = -INFINITY
         task.blank = self.blank
         return 0

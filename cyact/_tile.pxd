@@ -50,6 +50,7 @@ from cyact._moves cimport (
     gather_and_multiply,
     gather_row,
     multiplies,
+    prefetch_row,
     scatter,
     scatter_row,
 )
@@ -595,11 +596,14 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
     cdef bint joined = side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s) and side_by_side(
         &s.at[GRAD], s)
     cdef Py_ssize_t rows = 1 if joined else s.rows, n = s.rows * s.n if joined else s.n
-    cdef Py_ssize_t _, head
+    cdef Py_ssize_t row, head
     cdef const char* x = s.at[X].data
     cdef const char* grad = s.at[GRAD].data
     cdef char* y = s.at[Y].data
-    for _ in range(rows):
+    for row in range(rows):
+        if s.far and not joined:
+            prefetch_row(&s.at[X], row + 1, n * size)
+            prefetch_row(&s.at[GRAD], row + 1, n * size)
         head = 0
         # NumPy's memory is aligned to 16 bytes: an aligned start saves a long run from vectors
         # that straddle cache lines (10 % where the cache is the limit).
