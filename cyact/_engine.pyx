@@ -325,18 +325,22 @@ cdef inline bint contiguous(object x) noexcept:
                  & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
 
 
-cdef inline bint same_layout(object x, object y) noexcept:
-    """Whether two contiguous arrays have one dtype, one shape and one memory order."""
+cdef inline bint same_dimensions(object x, object y) noexcept:
     cdef int i, n = cnp.PyArray_NDIM(<cnp.ndarray> x)
     if cnp.PyArray_NDIM(<cnp.ndarray> y) != n:
-        return False
-    if cnp.PyArray_TYPE(<cnp.ndarray> x) != cnp.PyArray_TYPE(<cnp.ndarray> y):
         return False
     for i in range(n):
         if cnp.PyArray_DIM(<cnp.ndarray> x, i) != cnp.PyArray_DIM(<cnp.ndarray> y, i):
             return False
-    return 0 != (cnp.PyArray_FLAGS(<cnp.ndarray> x) & cnp.PyArray_FLAGS(<cnp.ndarray> y)
-                 & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS))
+    return True
+
+
+cdef inline bint same_layout(object x, object y) noexcept:
+    """Whether two contiguous arrays have one dtype, one shape and one memory order."""
+    return (cnp.PyArray_TYPE(<cnp.ndarray> x) == cnp.PyArray_TYPE(<cnp.ndarray> y)
+            and same_dimensions(x, y)
+            and 0 != (cnp.PyArray_FLAGS(<cnp.ndarray> x) & cnp.PyArray_FLAGS(<cnp.ndarray> y)
+                      & (cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)))
 
 
 cdef bint along_last(object a, object x) noexcept:
@@ -348,14 +352,7 @@ cdef bint along_last(object a, object x) noexcept:
 
 cdef bint same_shape(object a, object x) noexcept:
     """Whether both are NumPy arrays, and of one shape."""
-    cdef int i
-    if (type(a) is not cnp.ndarray or type(x) is not cnp.ndarray
-            or cnp.PyArray_NDIM(<cnp.ndarray> a) != cnp.PyArray_NDIM(<cnp.ndarray> x)):
-        return False
-    for i in range(cnp.PyArray_NDIM(<cnp.ndarray> x)):
-        if cnp.PyArray_DIM(<cnp.ndarray> a, i) != cnp.PyArray_DIM(<cnp.ndarray> x, i):
-            return False
-    return True
+    return type(a) is cnp.ndarray and type(x) is cnp.ndarray and same_dimensions(a, x)
 
 
 cdef bint takes(object out, object x) noexcept:
