@@ -298,6 +298,32 @@ cdef inline void bring_together(const char* x, Py_ssize_t x_row, char* to, Py_ss
         move_over(x, x_row, to, bytes, rows, 32)
 
 
+cdef inline void repeat_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
+                             Py_ssize_t rows, Py_ssize_t unit, real kind) noexcept nogil:
+    """One entry for each row of at most `unit` bytes, a literal, again and again."""
+    cdef Py_ssize_t _, j
+    cdef real single
+    for _ in range(rows - 1):
+        single = (<const real*> x)[0]
+        for j in range(<Py_ssize_t> (unit // sizeof(real))):
+            (<real*> to)[j] = single
+        x += x_row
+        to += bytes
+    single = (<const real*> x)[0]
+    for j in range(<Py_ssize_t> (bytes // sizeof(real))):
+        (<real*> to)[j] = single
+
+
+cdef inline void repeat_each(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t bytes,
+                             Py_ssize_t rows, real kind) noexcept nogil:
+    if bytes <= 16:
+        repeat_over(x, x_row, to, bytes, rows, 16, kind)
+    elif bytes <= 32:
+        repeat_over(x, x_row, to, bytes, rows, 32, kind)
+    else:
+        repeat_over(x, x_row, to, bytes, rows, 64, kind)
+
+
 cdef inline void gather_rows(const char* x, const char* _, char* to, Py_ssize_t row,
                              Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
                              Py_ssize_t size) noexcept nogil:
@@ -305,6 +331,13 @@ cdef inline void gather_rows(const char* x, const char* _, char* to, Py_ssize_t 
     if step == size:
         bring_together(x, row, to, rows, n * size)
         return
+    if step == 0 and n * size <= 64:
+        if size == 4:
+            repeat_each(x, row, to, n * size, rows, <float> 0)
+            return
+        if size == 8:
+            repeat_each(x, row, to, n * size, rows, <double> 0)
+            return
     for r in range(rows):
         gather_row(x + r * row, step, to + r * n * size, n, size)
 

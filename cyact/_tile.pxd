@@ -542,21 +542,22 @@ cdef inline void span_of_known(const Span* s) noexcept nogil:
 cdef enum:
     PRODUCTS = 512                # then multiplied by the gradient, while they are in L1
 
-cdef inline bint by_rows(const Span* s, Py_ssize_t size) noexcept nogil:
+cdef inline bint plain(const Span* s, Py_ssize_t size) noexcept nogil:
     cdef const char* y = s.at[Y].data
     return (size > 2 and not s.weighted and s.sums == NULL
             and s.at[FACTOR].data == NULL and s.at[BIAS].data == NULL
-            and y != NULL and y != s.at[X].data and y != s.at[GRAD].data
-            and s.at[X].step == size and s.at[Y].step == size
-            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size))
+            and y != NULL and y != s.at[X].data and y != s.at[GRAD].data)
 
 
-cdef inline bint long_rows(const Span* s) noexcept nogil:
-    """Or a third as long, in whole vectors; or without gaps, as then they are one."""
-    return (s.rows == 1 or s.n >= AS_THEY_LIE
-            or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)
-            or (side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s)
-                and side_by_side(&s.at[GRAD], s)))
+cdef inline bint long_rows(const Span* s, Py_ssize_t size) noexcept nogil:
+    """Of entries side by side; or a third as long, in whole vectors; or with no gaps in between,
+    as then they are one."""
+    return (s.at[X].step == size and s.at[Y].step == size
+            and (s.at[GRAD].data == NULL or s.at[GRAD].step == size)
+            and (s.rows == 1 or s.n >= AS_THEY_LIE
+                 or (s.n >= AS_THEY_LIE // 3 and s.n & (LANES - 1) == 0)
+                 or (side_by_side(&s.at[X], s) and side_by_side(&s.at[Y], s)
+                     and side_by_side(&s.at[GRAD], s))))
 
 
 cdef inline void few(const Span* s, const char* x, const char* grad, char* y, Py_ssize_t skip,
@@ -662,9 +663,9 @@ cdef inline void span(const Span* s) noexcept nogil:
     cdef Py_ssize_t size = itemsize(s.dtype)
     if size == 2 and (s.known != NULL or s.copies) and alone(s):
         span_of_known(s)
-    elif by_rows(s, size) and long_rows(s):
+    elif plain(s, size) and long_rows(s, size):
         rows_as_they_lie(s, size)
-    elif by_rows(s, size):
+    elif plain(s, size) and s.n < AS_THEY_LIE:
         rows_together(s, size)
     else:
         span_in_tiles(s)

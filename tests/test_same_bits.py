@@ -216,9 +216,10 @@ def test_broadcast_input(case, dtype):
     x = sample(dtype, 100)
     expected = case.value(x)
     rows = case.value(np.broadcast_to(x, (5, len(x))))
-    columns = case.value(np.broadcast_to(x[:, None], (len(x), 5)))
     assert all(same_bits(row, expected) for row in rows)
-    assert all(same_bits(column, expected) for column in columns.T)
+    for n in (2, 3, 5, 13, 20):
+        columns = case.value(np.broadcast_to(x[:, None], (len(x), n)))
+        assert all(same_bits(column, expected) for column in columns.T)
 
 
 @by_dtype
