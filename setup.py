@@ -1,9 +1,9 @@
 """Build cyact's extension modules; everything declarative is in pyproject.toml.
 
-The kernel sources are compiled once for each instruction-set level, into separate modules:
-cyact._kernels_baseline, cyact._kernels_v3, … `cyact._cpu` picks one at import. They stay C
-(not C++), without link-time optimisation and without shared objects, so that no function
-compiled for a newer CPU can replace its namesake in the baseline.
+What lies in cyact/_level is compiled once for each instruction-set level, into separate modules:
+cyact._level.rows_baseline, cyact._level.rows_v3, … `cyact._engine.cpu` picks a level at import.
+They stay C (not C++), without link-time optimisation and without shared objects, so that no
+function compiled for a newer CPU can replace its namesake in the baseline.
 """
 
 import os
@@ -18,9 +18,11 @@ from setuptools.command.build_ext import build_ext
 
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
-# What takes longest to compile comes first: the last to be done then is short.
-PER_LEVEL = ["_rows", "_kernels", "_sparse", "_losses"]
-SHARED = ["_engine", "_row_engine", "_loss_engine", "_threads", "_cpu"]
+# Modules by their source. What takes longest to compile comes first: the last to be done then
+# is short.
+PER_LEVEL = {"rows": "rows/table.pyx", "elementwise": "elementwise/table.pyx",
+             "sparse": "rows/sparse.pyx", "losses": "losses/table.pyx"}
+SHARED = ["elementwise", "rows", "losses", "threads", "cpu"]
 # Python as it stands, compiled: a call of few elements saves an eighth of its time.
 PYTHON = ["elementwise"]
 
@@ -66,10 +68,11 @@ int main(void) { return omp_get_max_threads() < 1; }
 
 def placeholders():
     """Name every module, so that metadata and sdists need neither Cython nor NumPy."""
-    modules = [(f"{name}_{level}", name) for name in PER_LEVEL for level in LEVELS]
-    modules += [(name, name) for name in SHARED]
-    return [Extension(f"cyact.{module}", [f"cyact/{name}.pyx"]) for module, name in modules] + [
-        Extension(f"cyact.{name}", [f"cyact/{name}.py"]) for name in PYTHON]
+    sources = {f"_level.{name}_{level}": f"_level/{source}"
+               for name, source in PER_LEVEL.items() for level in LEVELS}
+    sources |= {f"_engine.{name}": f"_engine/{name}.pyx" for name in SHARED}
+    sources |= {name: f"{name}.py" for name in PYTHON}
+    return [Extension(f"cyact.{name}", [f"cyact/{source}"]) for name, source in sources.items()]
 
 
 class BuildExt(build_ext):
@@ -92,12 +95,12 @@ class BuildExt(build_ext):
                   "building WITHOUT threads. Results are the same, large arrays are slower.",
                   file=sys.stderr)
         for extension in self.extensions:
-            level = extension.name.rpartition("_")[2]
-            extension.depends = ["setup.py"]        # the flags are here
+            level = level_of(extension)
+            extension.depends = ["setup.py", *map(str, Path("cyact", "_level").glob("*.h"))]
             extension.include_dirs = [numpy.get_include()]
             extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-            extension.extra_compile_args = flags(msvc, level if level in LEVELS else "baseline")
-            if level in LEVELS:
+            extension.extra_compile_args = flags(msvc, level or "baseline")
+            if level:
                 # GCC's unit-growth limit would otherwise stop inlining, and so vectorising,
                 # as kernels are added.
                 inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
@@ -109,7 +112,7 @@ class BuildExt(build_ext):
             elif openmp is not None:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
-            if extension.name == "cyact._cpu":      # what show_config() tells
+            if extension.name == "cyact._engine.cpu":      # what show_config() tells
                 told = "; ".join(f"{name}: {' '.join(flags(msvc, name))}" for name in LEVELS)
                 extension.define_macros.append(("CYACT_FLAGS", f'"{told}"'))
         super().build_extensions()
@@ -140,8 +143,10 @@ class BuildExt(build_ext):
         return None
 
 
-# The results of kernels, by their parameters' names
-RESTRICTED = {"_kernels": ["y"], "_losses": ["loss", "grad", "factor"]}
+def level_of(extension):
+    """The level that a module is compiled for, or None."""
+    package, _, name = extension.name.rpartition(".")
+    return name.rpartition("_")[2] if package == "cyact._level" else None
 
 
 def translate(extension):
@@ -153,26 +158,15 @@ def translate(extension):
     from Cython.Build import cythonize
 
     source = Path(extension.sources[0])
-    level = extension.name.rpartition("_")[2]
-    folder = Path("build", "cython", level if level in LEVELS else "shared")
+    folder = Path("build", "cython", level_of(extension) or "shared")
+    translated = folder / source.with_suffix(".c")
+    before = translated.read_bytes() if translated.exists() else None
+    age = translated.stat() if before else None
     cythonize([Extension(extension.name, [str(source)])], build_dir=str(folder), quiet=True,
               compiler_directives=PYTHON_DIRECTIVES if source.suffix == ".py" else DIRECTIVES)
-    translated = folder / source.with_suffix(".c")
-    text = restricted(translated.read_text(encoding="utf-8"), RESTRICTED.get(source.stem, []))
-    compiled = translated.with_name(f"{source.stem}_.c")
-    if not compiled.exists() or compiled.read_text(encoding="utf-8") != text:
-        compiled.write_text(text, encoding="utf-8")
-    extension.sources = [str(compiled)]
-
-
-def restricted(text, names):
-    """Say in C what Cython has no word for: a kernel's x and y never overlap.
-
-    Without it GCC adds a scalar twin to every vector loop, for the case that they do.
-    """
-    for name in names:
-        text = text.replace(f"*__pyx_v_{name},", f"*CYTHON_RESTRICT __pyx_v_{name},")
-    return text
+    if before == translated.read_bytes():
+        os.utime(translated, ns=(age.st_atime_ns, age.st_mtime_ns))
+    extension.sources = [str(translated)]
 
 
 setup(ext_modules=placeholders(), cmdclass={"build_ext": BuildExt})

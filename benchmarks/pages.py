@@ -60,7 +60,7 @@ def computed(name, bound):
     """The same while cyact does not know a half type's results yet."""
     if name != "cyact":
         return bound
-    from cyact import _engine
+    from cyact._engine import elementwise as _engine
 
     return bound._replace(statement=f"forget(); {bound.statement}",
                           names=bound.names | {"forget": _engine.forget})

@@ -12,7 +12,10 @@ import os
 from importlib import import_module
 
 try:
-    from cyact import _cpu, _engine, _loss_engine, _row_engine
+    from cyact._engine import cpu as _cpu
+    from cyact._engine import elementwise as _elementwise
+    from cyact._engine import losses as _losses
+    from cyact._engine import rows as _rows
 except ImportError as error:
     raise ImportError(
         f"cyact's compiled modules cannot be imported from {__path__[0]}. If that is the source "
@@ -22,16 +25,17 @@ except ImportError as error:
 __version__ = "0.1.0"
 
 # The level is chosen before its modules are imported: they may use its instructions at once.
-_level = _cpu.choose(os.environ.get("CYACT_ISA"))
-_engine.use_level(import_module(f"cyact._kernels_{_level}"))
-_rows = import_module(f"cyact._rows_{_level}")
-_row_engine.use_level(_rows, import_module(f"cyact._sparse_{_level}"))
-_loss_engine.use_level(_rows, import_module(f"cyact._losses_{_level}"))
+_isa = _cpu.choose(os.environ.get("CYACT_ISA"))
+_kernels = {name: import_module(f"cyact._level.{name}_{_isa}")
+            for name in ("elementwise", "rows", "sparse", "losses")}
+_elementwise.use_level(_kernels["elementwise"])
+_rows.use_level(_kernels["rows"], _kernels["sparse"])
+_losses.use_level(_kernels["rows"], _kernels["losses"])
 
 from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402
 from cyact._config import show_config  # noqa: E402
-from cyact._threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
+from cyact._engine.threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
 from cyact.losses import (  # noqa: E402
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

@@ -3,9 +3,9 @@ from cyact import backward as backward
 from cyact import derivative as derivative
 from cyact._catalog import catalog as catalog
 from cyact._config import show_config as show_config
-from cyact._threads import get_num_threads as get_num_threads
-from cyact._threads import num_threads as num_threads
-from cyact._threads import set_num_threads as set_num_threads
+from cyact._engine.threads import get_num_threads as get_num_threads
+from cyact._engine.threads import num_threads as num_threads
+from cyact._engine.threads import set_num_threads as set_num_threads
 from cyact.elementwise import algebraic_sigmoid as algebraic_sigmoid
 from cyact.elementwise import arctan as arctan
 from cyact.elementwise import bent_identity as bent_identity

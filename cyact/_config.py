@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cyact import _cpu, _threads
+from cyact._engine import cpu, threads
 
 
 def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
@@ -28,25 +28,25 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
     ValueError
         `mode` is something else.
     """
-    from cyact import __version__, _level
+    from cyact import __version__, _isa
 
     if mode not in ("stdout", "dict"):
         raise ValueError(f"show_config: mode must be 'stdout' or 'dict', got {mode!r}")
-    date = _threads.openmp()
+    date = threads.openmp()
     config = {
         "cyact": __version__,
-        "level": _level,
-        "levels available": ", ".join(_cpu.supported()),
-        "levels built": ", ".join(_cpu.flags),
+        "level": _isa,
+        "levels available": ", ".join(cpu.supported()),
+        "levels built": ", ".join(cpu.flags),
         "CYACT_ISA": os.environ.get("CYACT_ISA", "not set"),
         "OpenMP": f"{date // 100}-{date % 100:02}" if date else "none: built single-threaded",
-        "threads": _threads.get_num_threads(),
-        "threads decided by": _threads.rule(),
+        "threads": threads.get_num_threads(),
+        "threads decided by": threads.rule(),
         "NumPy": np.__version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
-        "compiler": _cpu.compiler,
-        "flags": _cpu.flags[_level],
+        "compiler": cpu.compiler,
+        "flags": cpu.flags[_isa],
     }
     if mode == "dict":
         return config

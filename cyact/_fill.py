@@ -5,7 +5,7 @@ signature and costs no more to call than a function written by hand.
 """
 
 from cyact._catalog import REQUIRED, catalog
-from cyact._documented import documented, slope_bound
+from cyact._docs import documented, slope_bound
 
 DERIVATIVE = '''
 def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _fill, _interop, gated, rectifiers, sampling, sparse
-from cyact._documented import documented
+from cyact import _fill, gated, rectifiers, sampling, sparse
+from cyact._containers import interop as _interop
+from cyact._docs import documented
 from cyact.rows import _log_softmax, _logmeanexp, _logsumexp, _softmax, _softmin
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cyact import _fill, elementwise, rectifiers, rows, sparse
-from cyact._documented import documented
-from cyact._engine import POSITIVE, check_out
-from cyact._row_engine import as_rows, without
+from cyact._docs import documented
+from cyact._engine.elementwise import POSITIVE, check_out
+from cyact._engine.rows import as_rows, without
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike

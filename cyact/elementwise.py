@@ -1,6 +1,6 @@
 """Elementwise activation functions: one definition each, and one call into the engine.
 
-The formulas are in ``_kernels.pyx``; derivatives and backward passes are in
+The formulas are in ``_level/elementwise/table.pyx``; derivatives and backward passes are in
 `cyact.derivative` and `cyact.backward` under the same names.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from cyact._documented import documented
-from cyact._engine import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
+from cyact._docs import documented
+from cyact._engine.elementwise import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact._documented import documented
-from cyact._engine import FINITE, Choice, Function, as_array, check_out, result_dtype
-from cyact._row_engine import normalize_axis
+from cyact._docs import documented
+from cyact._engine.elementwise import FINITE, Choice, Function, as_array, check_out, result_dtype
+from cyact._engine.rows import normalize_axis
 from cyact.elementwise import _identity, _relu, _sigmoid
 from cyact.rectifiers import array, concatenated, divisible, halves, overlap, twice
 

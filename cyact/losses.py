@@ -1,6 +1,6 @@
 """Losses: value and gradient in one pass over the input.
 
-The formulas are in ``_rows.pyx`` (cross-entropy) and ``_losses.pyx`` (the others).
+The formulas are in ``_level/rows/`` (cross-entropy) and ``_level/losses/`` (the others).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact import _loss_engine
-from cyact._engine import FINITE, NONNEGATIVE, Domain
-from cyact._loss_engine import (
+from cyact._engine import losses as _engine
+from cyact._engine.elementwise import FINITE, NONNEGATIVE, Domain
+from cyact._engine.losses import (
     array_of,
     classes_of,
     loss_input,
@@ -19,7 +19,7 @@ from cyact._loss_engine import (
     reduced,
     weight_of,
 )
-from cyact._row_engine import normalize_axis
+from cyact._engine.rows import normalize_axis
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -109,7 +109,7 @@ def cross_entropy(
         count = float(np.prod(shape)) if classes is None else weight_of(classes, weight)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _loss_engine.over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
+    _engine.over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
                            1 / count if count else 0.0, loss.reshape(-1), dlogits)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
@@ -180,8 +180,8 @@ def nll_loss(
     classes = _classes(name, array_of(name, "target", target), x, axis, ignore_index)
     count = weight_of(classes, weight) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
-    grad = _loss_engine.zeros_like(x, dtype) if return_grad else None
-    _loss_engine.nll(x, dtype, axis, classes, weight, 1 / count if count else 0.0,
+    grad = _engine.zeros_like(x, dtype) if return_grad else None
+    _engine.nll(x, dtype, axis, classes, weight, 1 / count if count else 0.0,
                      loss.reshape(-1), grad)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, grad) if return_grad else loss
@@ -263,7 +263,7 @@ def focal_loss(
     count = weight_of(classes, None) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _loss_engine.over_rows(x, dtype, axis, classes, None, None, 0.0,
+    _engine.over_rows(x, dtype, axis, classes, None, None, 0.0,
                            1 / count if count else 0.0, loss.reshape(-1), dlogits,
                            (gamma, alpha))
     loss = reduced(loss, dtype, reduction, count)
@@ -328,7 +328,7 @@ def binary_cross_entropy(
     x, dtype = loss_input(name, "p", p)
     target = _same_shape(name, target, x, "p")
     weight = _broadcast(name, "weight", weight, x)
-    loss, grad = _loss_engine.pointwise(name, x, dtype, target, weight, None, reduction, x.size,
+    loss, grad = _engine.pointwise(name, x, dtype, target, weight, None, reduction, x.size,
                                         return_grad)
     return (loss, grad) if return_grad else loss
 
@@ -397,7 +397,7 @@ def binary_cross_entropy_with_logits(
     target = _same_shape(name, target, x, "logits")
     weight = _broadcast(name, "weight", weight, x)
     pos_weight = _broadcast(name, "pos_weight", pos_weight, x)
-    loss, grad = _loss_engine.pointwise(name, x, dtype, target, weight, pos_weight, reduction,
+    loss, grad = _engine.pointwise(name, x, dtype, target, weight, pos_weight, reduction,
                                         x.size, return_grad)
     return (loss, grad) if return_grad else loss
 
@@ -461,7 +461,7 @@ def kl_div(
     if reduction == "batchmean":
         reduction = "mean"
         count = x.shape[0] if x.ndim else 1
-    loss, grad = _loss_engine.pointwise(
+    loss, grad = _engine.pointwise(
         "kl_div of logarithms" if log_target else name, x, dtype, target, None, None, reduction,
         count, return_grad)
     return (loss, grad) if return_grad else loss

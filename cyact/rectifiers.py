@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyact._documented import documented
-from cyact._engine import (
+from cyact._docs import documented
+from cyact._engine.elementwise import (
     FINITE,
     NONNEGATIVE,
     Function,
@@ -23,7 +23,7 @@ from cyact._engine import (
     is_bfloat16,
     result_dtype,
 )
-from cyact._row_engine import normalize_axis
+from cyact._engine.rows import normalize_axis
 from cyact.elementwise import _identity, _relu, _sigmoid
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Functions along an axis: the softmax family.
 
-The formulas are in ``_rows.pyx``; backward passes are in `cyact.backward`.
+The formulas are in ``_level/rows/table.pyx``; backward passes are in `cyact.backward`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyact import _interop, sparse
-from cyact._documented import documented
-from cyact._engine import POSITIVE
-from cyact._row_engine import RowFunction
+from cyact import sparse
+from cyact._containers import interop as _interop
+from cyact._docs import documented
+from cyact._engine.elementwise import POSITIVE
+from cyact._engine.rows import RowFunction
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike

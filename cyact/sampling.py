@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyact import _interop
-from cyact._documented import documented
-from cyact._engine import POSITIVE, as_array, bias_array, check_out, dtype_within, result_dtype
-from cyact._row_engine import RowFunction, mask_array, normalize_axis
+from cyact._containers import interop as _interop
+from cyact._docs import documented
+from cyact._engine.elementwise import (
+    POSITIVE,
+    as_array,
+    bias_array,
+    check_out,
+    dtype_within,
+    result_dtype,
+)
+from cyact._engine.rows import RowFunction, mask_array, normalize_axis
 from cyact.rectifiers import _generator
 from cyact.sparse import hardmax
 

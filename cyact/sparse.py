@@ -1,6 +1,6 @@
 """Sparse relatives of softmax, and the maximum of runs, along an axis.
 
-The formulas are in ``_sparse.pyx``; backward passes are in `cyact.backward`.
+The formulas are in ``_level/rows/sparse.pyx``; backward passes are in `cyact.backward`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyact import _interop
-from cyact._documented import documented
-from cyact._engine import POSITIVE, Domain, as_array, bias_gradient, check_out, result_dtype
-from cyact._row_engine import Joined, RowFunction, as_rows, mask_array, normalize_axis, without
+from cyact._containers import interop as _interop
+from cyact._docs import documented
+from cyact._engine.elementwise import (
+    POSITIVE,
+    Domain,
+    as_array,
+    bias_gradient,
+    check_out,
+    result_dtype,
+)
+from cyact._engine.rows import Joined, RowFunction, as_rows, mask_array, normalize_axis, without
 from cyact.elementwise import _identity
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def pieces():
     told, found = "", []
     for match in re.finditer(r"(.*?)^( *)```\w+\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
         told += match[1]
-        place = re.findall(r"in\s`((?:cyact|tests)/\w+\.\w+)`", told)[-1]
+        place = re.findall(r"in\s`((?:cyact|tests)/[\w/]+\.\w+)`", told)[-1]
         found.append((place, textwrap.dedent(match[3])))
     return found
 
@@ -69,14 +69,16 @@ def require_sources():
 
 def build(folder):
     """Compile the elementwise kernels for the baseline; the other modules are the installed."""
-    for module in INSTALLED.iterdir():
+    for module in INSTALLED.rglob("*"):
         if module.name.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)) \
-                and not module.name.startswith("_kernels_"):
-            shutil.copy(module, folder / "cyact")
+                and not module.name.startswith("elementwise_"):
+            shutil.copy(module, folder / "cyact" / module.relative_to(INSTALLED))
     script = folder / "setup.py"
     text = script.read_text(encoding="utf-8").replace('"-O3"', '"-O1"')
-    for name, modules in (("LEVELS", ["baseline"]), ("PER_LEVEL", ["_kernels"]), ("SHARED", [])):
-        text, found = re.subn(rf"^{name} = .*", f"{name} = {modules}", text, flags=re.MULTILINE)
+    for name, modules in (("LEVELS", ["baseline"]), ("SHARED", []),
+                          ("PER_LEVEL", {"elementwise": "elementwise/table.pyx"})):
+        text, found = re.subn(rf"^{name} = ({{[^}}]*}}|.*)", f"{name} = {modules}", text,
+                              flags=re.MULTILINE)
         assert found == 1
     script.write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=folder,
@@ -123,7 +125,7 @@ def test_the_text_names_three_places_in_the_package():
         pytest.skip("the tests are not in the source tree")
     places = dict.fromkeys(place for place, _ in pieces())
     assert [place for place in places if place.startswith("cyact/")] == \
-        ["cyact/_kernels.pyx", "cyact/elementwise.py", "cyact/_catalog.py"]
+        ["cyact/_level/elementwise/table.pyx", "cyact/elementwise.py", "cyact/_catalog.py"]
 
 
 def test_it_has_value_derivative_and_backward(tree):

@@ -14,7 +14,7 @@ from claims import CHECKS
 from reference import BOUND
 
 import cyact
-from cyact import _documented, _errors
+from cyact import _docs, _errors
 from cyact._catalog import REQUIRED
 
 RECORDS = list(cyact.catalog.values())
@@ -136,7 +136,7 @@ def test_measured_errors_are_of_functions_there_are():
 
 
 def test_a_function_that_is_not_measured_documents_the_bound_alone():
-    assert _documented.error_bound("nonsense") == \
+    assert _docs.error_bound("nonsense") == \
         "Error at most 1 ULP in float32, 2 ULP in float64"
 
 

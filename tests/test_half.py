@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 from reference import MP, precisely
 
 import cyact
-from cyact import _engine
+from cyact._engine import elementwise as _engine
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 

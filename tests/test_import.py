@@ -167,7 +167,7 @@ def test_pickled_functions_work_in_a_process_that_has_not_used_them(run_python, 
 
 def test_ufuncs_pickle(run_python, tmp_path):
     """Dask sends them to other processes, which may not have used them yet."""
-    from cyact import _engine
+    from cyact._engine import elementwise as _engine
     x = np.linspace(-1, 1, 6).reshape(2, 3)
     kept = np.ma.masked_array(x)        # anything but an exact ndarray goes through a ufunc
     cyact.sigmoid(kept), cyact.sigmoid(kept, bias=x[0]), cyact.derivative.sigmoid(kept)

@@ -41,14 +41,14 @@ def test_the_extras_exist(extra):
 
 def test_type_checkers_find_its_types():
     assert (FOLDER / "py.typed").is_file()
-    for name in ["__init__", "_threads", "backward", "derivative"]:
+    for name in ["__init__", "_engine/threads", "backward", "derivative"]:
         assert (FOLDER / f"{name}.pyi").is_file()
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("part", ["_kernels", "_rows", "_sparse", "_losses"])
+@pytest.mark.parametrize("part", ["elementwise", "rows", "sparse", "losses"])
 def test_every_level_is_built(part, level):
-    assert importlib.util.find_spec(f"cyact.{part}_{level}") is not None
+    assert importlib.util.find_spec(f"cyact._level.{part}_{level}") is not None
 
 
 def test_no_other_level_is_built():

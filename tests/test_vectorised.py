@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 WIDEST = {"baseline": "%xmm", "v3": "%ymm", "v4": "%zmm"}
-SYMBOL = re.compile(r"__pyx_fuse_([01])__pyx_f_\w*?_kernels_[a-z0-9]+?_(\w+)")
+SYMBOL = re.compile(r"__pyx_fuse_([01])__pyx_f_\w*?_elementwise_(?:baseline|v3|v4)_(\w+)")
 LOSS = re.compile(
     r"(?:__pyx_fuse_[01])?__pyx_f_\w*?_losses_(?:baseline|v3|v4)_(\w+)")
 LOSS_KERNELS = {"binary", "logits", "divergence", "log_divergence"}
@@ -93,7 +93,7 @@ def problems(name, body, widest):
 
 
 def symbols_of(module, level):
-    spec = importlib.util.find_spec(f"cyact.{module}_{level}")
+    spec = importlib.util.find_spec(f"cyact._level.{module}_{level}")
     if spec is None:
         pytest.skip(f"level {level} is not built")
     return functions(spec.origin)
@@ -101,7 +101,7 @@ def symbols_of(module, level):
 
 @pytest.mark.parametrize("name", WIDEST)
 def test_kernels_are_vector_loops_without_calls(name):
-    symbols = symbols_of("_kernels", name)
+    symbols = symbols_of("elementwise", name)
     kernels = {f"{match[2]}[{('float', 'double')[int(match[1])]}]": (match[2], body)
                for symbol, body in symbols.items()
                if (match := SYMBOL.fullmatch(symbol.partition(".")[0])) and body}
@@ -114,7 +114,7 @@ def test_kernels_are_vector_loops_without_calls(name):
 @pytest.mark.parametrize("name", WIDEST)
 def test_losses_are_vector_loops_without_calls(name):
     found = {}
-    for symbol, body in symbols_of("_losses", name).items():
+    for symbol, body in symbols_of("losses", name).items():
         match = LOSS.fullmatch(symbol.partition(".")[0])
         if match and body and match[1].removesuffix("_loss") in {*LOSS_KERNELS, "focal"}:
             found[symbol] = problems(match[1], body, WIDEST[name])
@@ -125,7 +125,7 @@ def test_losses_are_vector_loops_without_calls(name):
 
 
 @pytest.mark.parametrize("name", WIDEST)
-@pytest.mark.parametrize("module", ["_kernels", "_rows", "_sparse", "_losses"])
+@pytest.mark.parametrize("module", ["elementwise", "rows", "sparse", "losses"])
 def test_the_maths_library_is_never_called(module, name):
     """Along an axis some loops have a scalar twin, but nothing runs at a libm function's speed."""
     called = {found[1] for body in symbols_of(module, name).values()

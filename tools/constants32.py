@@ -1,4 +1,4 @@
-"""Make every constant of cyact/_math32.pxd, with its error: python tools/constants32.py
+"""Make every constant of cyact/_level/maths32.pxd, with its error: python tools/constants32.py
 
 With --check, fail unless each of them stands in that file to the last digit. Needs mpmath
 only; runs in about a minute. Coefficients are printed constant term first.
@@ -324,7 +324,7 @@ def float_digits(x):
 
 
 def tables():
-    """(name, rows, error) of the tables in _math32.pxd."""
+    """(name, rows, error) of the tables in maths32.pxd."""
     powers, shifts = gelu_powers()
     yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [
         powers, floats(shifts)], None
@@ -457,7 +457,7 @@ def sets():
 
 
 def main():
-    target = Path(__file__).parent.parent / "cyact" / "_math32.pxd"
+    target = Path(__file__).parent.parent / "cyact" / "_level" / "maths32.pxd"
     source = target.read_text() if "--check" in sys.argv else None
     missing = 0
     for name, rows, error in tables():

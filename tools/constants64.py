@@ -1,4 +1,4 @@
-"""Make every constant of cyact/_math64.pxd and print how good it is.
+"""Make every constant of cyact/_level/maths64.pxd and print how good it is.
 
     python tools/constants64.py
 
@@ -16,7 +16,7 @@ from remez64 import largest_error, minimax
 
 mp.prec = 200
 
-SOURCE = Path(__file__).parents[1] / "cyact" / "_math64.pxd"
+SOURCE = Path(__file__).parents[1] / "cyact" / "_level" / "maths64.pxd"
 made = []
 
 

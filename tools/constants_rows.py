@@ -1,4 +1,4 @@
-"""Make the polynomials of cyact/_rowmath.pxd and _rowlanes.pxd, and print their errors.
+"""Make the polynomials of cyact/_level/rows/rowmath.pxd and rowlanes.pxd, and print their errors.
 
 Each is the Chebyshev interpolant of a smooth function, computed by mpmath with 60 digits and
 rounded to double: within a factor of two of the best polynomial of its degree, which is far
@@ -15,7 +15,8 @@ import mpmath as mp
 
 mp.mp.dps = 60
 LN2 = mp.log(2)
-SOURCES = [Path(__file__).parents[1] / "cyact" / name for name in ("_rowmath.pxd", "_rowlanes.pxd")]
+SOURCES = [Path(__file__).parents[1] / "cyact" / "_level" / "rows" / name
+           for name in ("rowmath.pxd", "rowlanes.pxd")]
 made, words = [], []
 
 

@@ -66,7 +66,7 @@ cdef struct Known:
     const unsigned short* results     # halves by x; NULL if they are CHOSEN
     const float* slopes               # floats by x, if they are LOOKED_UP
     # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
-    # _half.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
+    # halves.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
     unsigned short keep[3]
     unsigned short flip[3]
     short start[3]                # where pieces begin; that of the first is not looked at

@@ -1,6 +1,6 @@
 """float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
 
-from cyact._abi cimport (
+from cyact._level.abi cimport (
     BENT,
     BFLOAT16,
     CHOSEN,

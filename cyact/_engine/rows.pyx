@@ -1,4 +1,4 @@
-"""Plan and run a call along an axis: the softmax family. (cross_entropy: _loss_engine.pyx.)
+"""Plan and run a call along an axis: the softmax family. (cross_entropy: losses.pyx.)
 
 Any ndarray is viewed as (outer, run, n) by its strides, `n` along the axis: nothing is copied
 or transposed but the dtype, and a thread takes blocks of rows at a time. (NumPy's generalised
@@ -18,8 +18,8 @@ from libc.string cimport strcmp
 import numpy as np
 from numpy.exceptions import AxisError
 
-cimport cyact._threads as _threads
-from cyact._abi cimport (
+cimport cyact._engine.threads as _threads
+from cyact._level.abi cimport (
     ABI,
     FLOAT32,
     FLOAT64,
@@ -34,11 +34,11 @@ from cyact._abi cimport (
     itemsize,
     row_kernel_t,
 )
-from cyact._cache cimport stream, stream_end
-from cyact._engine cimport CACHED, PyArray_NewLikeArray, dtype_of
-from cyact._tile cimport cyact_status, status_get, status_set
+from cyact._level.cache cimport stream, stream_end
+from cyact._engine.elementwise cimport CACHED, PyArray_NewLikeArray, dtype_of
+from cyact._level.stages cimport cyact_status, status_get, status_set
 
-from cyact._engine import (
+from cyact._engine.elementwise import (
     SUPPORTED,
     as_array,
     bias_array,

@@ -2,8 +2,8 @@
 
 from libc.string cimport memcpy
 
-from cyact._abi cimport FLOAT64, LANES, Packing
-from cyact._half cimport narrow, uint16, widen
+from cyact._level.abi cimport FLOAT64, LANES, Packing
+from cyact._level.halves cimport narrow, uint16, widen
 
 ctypedef fused real:
     float

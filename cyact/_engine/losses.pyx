@@ -17,8 +17,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-cimport cyact._threads as _threads
-from cyact._abi cimport (
+cimport cyact._engine.threads as _threads
+from cyact._level.abi cimport (
     ABI,
     BFLOAT16,
     BINARY_CROSS_ENTROPY,
@@ -46,9 +46,9 @@ from cyact._abi cimport (
     RowKernels,
     Rows,
 )
-from cyact._row_engine cimport Geometry, fold, rows_a_piece
+from cyact._engine.rows cimport Geometry, fold, rows_a_piece
 
-from cyact._engine import as_array, is_bfloat16, result_dtype
+from cyact._engine.elementwise import as_array, is_bfloat16, result_dtype
 
 cnp.import_array()
 

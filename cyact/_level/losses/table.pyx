@@ -3,7 +3,7 @@
 Compiled once for each instruction-set level. The losses of one element each work on tiles: the
 arrays, of any dtype and strides, are loaded as float32 or float64; a kernel gives loss and
 gradient as doubles; these are summed in a fixed order, or rounded once to where they belong.
-cross_entropy is in _rows.pyx; here is what it needs for other dtypes, and focal loss, which is
+cross_entropy is in rows/; here is what it needs for other dtypes, and focal loss, which is
 a function of it.
 """
 
@@ -11,46 +11,18 @@ from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy, memset
 from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._abi cimport (
-    ABI,
-    BFLOAT16,
-    BINARY_CROSS_ENTROPY,
-    BINARY_CROSS_ENTROPY_WITH_LOGITS,
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
-    KL_DIV,
-    KL_DIV_LOG_TARGET,
-    LANES,
-    LOSS_ARRAYS,
-    LOSS_GRAD,
-    LOSS_POSITIVE,
-    LOSS_TARGET,
-    LOSS_VALUE,
-    LOSS_WEIGHT,
-    LOSS_X,
-    POINTWISE,
-    TILE,
-    UINT8,
-    UINT16,
-    UINT32,
-    Copy,
-    LossKernels,
-    Pointwise,
-    itemsize,
-    loss_kernel_t,
-)
+from cyact._level.abi cimport (
+    ABI, BFLOAT16, BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_WITH_LOGITS, FLOAT16, FLOAT32,
+    FLOAT64, INT8, INT16, INT32, INT64, KL_DIV, KL_DIV_LOG_TARGET, LANES, LOSS_ARRAYS, LOSS_GRAD,
+    LOSS_POSITIVE, LOSS_TARGET, LOSS_VALUE, LOSS_WEIGHT, LOSS_X, POINTWISE, TILE, UINT8, UINT16,
+    UINT32, Copy, LossKernels, Pointwise, itemsize, loss_kernel_t)
 # Written so, Cython sees that this module is out of date when one of those is changed.
-cimport cyact._math32 as m32
-cimport cyact._math64 as m64
-from cyact._half cimport from_bfloat, from_half, narrow, to_bfloat, to_half, uint16, widen
-from cyact._math32 cimport opaque, uint32
-from cyact._math64 cimport pair
-from cyact._tile cimport cyact_status, status_get, status_set, tile
+cimport cyact._level.maths32 as m32
+cimport cyact._level.maths64 as m64
+from cyact._level.halves cimport from_bfloat, from_half, narrow, to_bfloat, to_half, uint16, widen
+from cyact._level.maths32 cimport opaque, uint32
+from cyact._level.maths64 cimport pair
+from cyact._level.stages cimport cyact_status, status_get, status_set, tile
 
 ctypedef fused real:
     float
@@ -391,7 +363,8 @@ cdef inline Constants constants(const double* scale, double low, double high) no
 
 
 cdef inline void loop(int op, const real* x, const real* t, const real* w, const real* v,
-                      double* loss, double* grad, Py_ssize_t n, const double* scale,
+                      double* restrict loss, double* restrict grad, Py_ssize_t n,
+                      const double* scale,
                       bint wanted) noexcept nogil:
     cdef Py_ssize_t i
     cdef Constants c = constants(scale, -700 if real is float else -1500,
@@ -404,45 +377,48 @@ cdef inline void loop(int op, const real* x, const real* t, const real* w, const
             grad[i] = y.grad
 
 
-cdef void binary(const real* x, const real* t, const real* w, const real* v, double* loss,
-                 double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+cdef void binary(const real* x, const real* t, const real* w, const real* v, double* restrict loss,
+                 double* restrict grad, Py_ssize_t n, const double* scale) noexcept nogil:
     loop(BINARY_CROSS_ENTROPY, x, t, w, v, loss, grad, n, scale, True)
 
 
-cdef void binary_loss(const real* x, const real* t, const real* w, const real* v, double* loss,
-                      double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+cdef void binary_loss(const real* x, const real* t, const real* w, const real* v,
+                      double* restrict loss,
+                      double* restrict grad, Py_ssize_t n, const double* scale) noexcept nogil:
     loop(BINARY_CROSS_ENTROPY, x, t, w, v, loss, grad, n, scale, False)
 
 
-cdef void logits(const real* x, const real* t, const real* w, const real* v, double* loss,
-                 double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+cdef void logits(const real* x, const real* t, const real* w, const real* v, double* restrict loss,
+                 double* restrict grad, Py_ssize_t n, const double* scale) noexcept nogil:
     loop(BINARY_CROSS_ENTROPY_WITH_LOGITS, x, t, w, v, loss, grad, n, scale, True)
 
 
-cdef void logits_loss(const real* x, const real* t, const real* w, const real* v, double* loss,
-                      double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+cdef void logits_loss(const real* x, const real* t, const real* w, const real* v,
+                      double* restrict loss,
+                      double* restrict grad, Py_ssize_t n, const double* scale) noexcept nogil:
     loop(BINARY_CROSS_ENTROPY_WITH_LOGITS, x, t, w, v, loss, grad, n, scale, False)
 
 
-cdef void divergence(const real* x, const real* t, const real* w, const real* v, double* loss,
-                     double* grad, Py_ssize_t n, const double* scale) noexcept nogil:
+cdef void divergence(const real* x, const real* t, const real* w, const real* v,
+                     double* restrict loss,
+                     double* restrict grad, Py_ssize_t n, const double* scale) noexcept nogil:
     loop(KL_DIV, x, t, w, v, loss, grad, n, scale, True)
 
 
 cdef void divergence_loss(const real* x, const real* t, const real* w, const real* v,
-                          double* loss, double* grad, Py_ssize_t n,
+                          double* restrict loss, double* restrict grad, Py_ssize_t n,
                           const double* scale) noexcept nogil:
     loop(KL_DIV, x, t, w, v, loss, grad, n, scale, False)
 
 
 cdef void log_divergence(const real* x, const real* t, const real* w, const real* v,
-                         double* loss, double* grad, Py_ssize_t n,
+                         double* restrict loss, double* restrict grad, Py_ssize_t n,
                          const double* scale) noexcept nogil:
     loop(KL_DIV_LOG_TARGET, x, t, w, v, loss, grad, n, scale, True)
 
 
 cdef void log_divergence_loss(const real* x, const real* t, const real* w, const real* v,
-                              double* loss, double* grad, Py_ssize_t n,
+                              double* restrict loss, double* restrict grad, Py_ssize_t n,
                               const double* scale) noexcept nogil:
     loop(KL_DIV_LOG_TARGET, x, t, w, v, loss, grad, n, scale, False)
 
@@ -870,7 +846,8 @@ cdef void copy_rows(const Copy* copy) noexcept nogil:
 # Focal loss, from the cross-entropy c = -log p of each row: alpha q^gamma c with q = 1 - p, and
 # the factor alpha q^gamma (1 + gamma p c/q) of the gradient.
 
-cdef void focal(const double* c, const double* alpha, double* loss, double* factor,
+cdef void focal(const double* c, const double* alpha, double* restrict loss,
+                double* restrict factor,
                 Py_ssize_t rows, double gamma) noexcept nogil:
     cdef Py_ssize_t i
     cdef double q, power, entropy, ratio

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from cyact._abi cimport Rows
+from cyact._level.abi cimport Rows
 
 # Any ndarrays as rows: (outer, run, n) by strides. A run is consecutive rows at one step.
 cdef struct Geometry:

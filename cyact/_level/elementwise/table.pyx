@@ -1,8 +1,8 @@
 """Elementwise kernels: one readable loop a function, float and double from one source.
 
 Compiled once for each instruction-set level. A kernel gets contiguous arrays whose length is
-a multiple of LANES; everything around it is in _tile.pxd. The maths is in _math32.pxd and
-_math64.pxd: here are the loops, which widen, clamp, call it and narrow, and the table.
+a multiple of LANES; everything around it is in stages.pxd. The maths is in maths32.pxd and
+maths64.pxd: here are the loops, which widen, clamp, call it and narrow, and the table.
 
 Names: f is the value, f_d the derivative as a function of x, f_y the derivative as a function
 of y = f(x). To add a function, write these and add its line to the table at the end.
@@ -12,7 +12,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport INFINITY, NAN, sqrt
 
-from cyact._abi cimport (
+from cyact._level.abi cimport (
     ABI,
     BENT,
     BFLOAT16,
@@ -35,12 +35,12 @@ from cyact._abi cimport (
     kernel_t,
 )
 # Written so, Cython sees that this module is out of date when one of those is changed.
-cimport cyact._half as _half
-cimport cyact._math32 as m32
-cimport cyact._math64 as m64
-cimport cyact._tile as _tile
-from cyact._lanes cimport PERMUTES, WIDTH, load, store
-from cyact._math32 cimport (
+cimport cyact._level.halves as _half
+cimport cyact._level.maths32 as m32
+cimport cyact._level.maths64 as m64
+cimport cyact._level.stages as _tile
+from cyact._level.lanes cimport PERMUTES, WIDTH, load, store
+from cyact._level.maths32 cimport (
     at_least,
     at_most,
     magnitude,
@@ -64,13 +64,13 @@ cdef enum:
 
 # identity: x
 
-cdef void identity(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void identity(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = x[i]
 
 
-cdef void identity_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void identity_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 1 if x[i] == x[i] else x[i]
@@ -78,7 +78,7 @@ cdef void identity_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 # step: 1 if x >= threshold else 0
 
-cdef void step(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void step(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real threshold = p[0], above
     if real is float:
@@ -88,7 +88,7 @@ cdef void step(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
         y[i] = 0 if x[i] < threshold else above
 
 
-cdef void step_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void step_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] == x[i] else x[i]
@@ -96,7 +96,7 @@ cdef void step_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # relu: max(x, 0); relu(-0.0) = 0.0, relu'(0) = 0
 
-cdef void relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] <= 0 else x[i]
@@ -105,7 +105,7 @@ cdef void relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
 # In what has a step and keeps NaN, NaN comes first, in a statement of its own: two choices in turn
 # are a comparison and a blend each, three cases in one expression are twice as many.
 
-cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real right
     for i in range(n & -LANES):
@@ -115,7 +115,8 @@ cdef void relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # relu6, relu_k: min(max(x, 0), n); the derivative is 0 at both ends
 
-cdef inline void clipped_relu(const real* x, real* y, Py_ssize_t n, real high) noexcept nogil:
+cdef inline void clipped_relu(const real* x, real* restrict y, Py_ssize_t n,
+                              real high) noexcept nogil:
     cdef Py_ssize_t i
     cdef real lower
     for i in range(n & -LANES):
@@ -123,7 +124,7 @@ cdef inline void clipped_relu(const real* x, real* y, Py_ssize_t n, real high) n
         y[i] = 0 if x[i] <= 0 else lower
 
 
-cdef inline void between(const real* x, real* y, Py_ssize_t n,
+cdef inline void between(const real* x, real* restrict y, Py_ssize_t n,
                          real low, real high, real inside) noexcept nogil:
     """`inside` where low < x < high, 0 elsewhere."""
     cdef Py_ssize_t i
@@ -134,7 +135,7 @@ cdef inline void between(const real* x, real* y, Py_ssize_t n,
         y[i] = 0 if x[i] <= low else right
 
 
-cdef inline void between_exactly(const real* x, real* y, Py_ssize_t n,
+cdef inline void between_exactly(const real* x, real* restrict y, Py_ssize_t n,
                                  double low, double high, double inside) noexcept nogil:
     """The same for ends that x's type may not hold."""
     if real is float:
@@ -143,31 +144,33 @@ cdef inline void between_exactly(const real* x, real* y, Py_ssize_t n,
         between(x, y, n, low, high, inside)
 
 
-cdef void relu6(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu6(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     clipped_relu(x, y, n, <real> opaque(6))     # a literal would keep GCC from a minimum
 
 
-cdef void relu6_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu6_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     between(x, y, n, <real> 0, <real> 6, <real> 1)
 
 
-cdef void relu_k(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu_k(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     clipped_relu(x, y, n, <real> p[0])
 
 
-cdef void relu_k_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu_k_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     between_exactly(x, y, n, 0, p[0], 1)
 
 
 # squared_relu: max(x, 0)^2
 
-cdef void squared_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void squared_relu(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] <= 0 else x[i] * x[i]
 
 
-cdef void squared_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void squared_relu_d(const real* x, real* restrict y, Py_ssize_t n,
+                         const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] <= 0 else x[i] + x[i]
@@ -175,13 +178,15 @@ cdef void squared_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) 
 
 # relu_of_minus: max(-x, 0), the other half of crelu
 
-cdef void relu_of_minus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu_of_minus(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] >= 0 else -x[i]
 
 
-cdef void relu_of_minus_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void relu_of_minus_d(const real* x, real* restrict y, Py_ssize_t n,
+                          const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real left
     for i in range(n & -LANES):
@@ -191,13 +196,15 @@ cdef void relu_of_minus_d(const real* x, real* y, Py_ssize_t n, const double* p)
 
 # negative_part: min(x, 0), what a slope's gradient sums
 
-cdef void negative_part(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void negative_part(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 0 if x[i] >= 0 else x[i]
 
 
-cdef void negative_part_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void negative_part_d(const real* x, real* restrict y, Py_ssize_t n,
+                          const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real left
     for i in range(n & -LANES):
@@ -208,7 +215,7 @@ cdef void negative_part_d(const real* x, real* y, Py_ssize_t n, const double* p)
 # leaky_relu: x if x >= 0 else slope x; leaky_relu'(0) = slope. The derivative from y is the
 # derivative from x: a positive slope keeps the sign.
 
-cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void leaky_relu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double slope = p[0]
     cdef float high = <float> slope, low
@@ -228,7 +235,8 @@ cdef void leaky_relu(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = x[i] if x[i] >= 0 else <real> (slope * at_least(x[i], lowest))
 
 
-cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void leaky_relu_d(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real slope = <real> p[0], right
     for i in range(n & -LANES):
@@ -238,7 +246,7 @@ cdef void leaky_relu_d(const real* x, real* y, Py_ssize_t n, const double* p) no
 
 # prelu: leaky_relu with a slope for each element, w; a slope of 0 makes 0 of -inf as well.
 
-cdef void prelu(const real* x, const real* w, real* y, Py_ssize_t n,
+cdef void prelu(const real* x, const real* w, real* restrict y, Py_ssize_t n,
                 const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real lowest = <real> opaque(-FLT_MAX if real is float else -DBL_MAX)
@@ -248,7 +256,7 @@ cdef void prelu(const real* x, const real* w, real* y, Py_ssize_t n,
         y[i] = x[i] if x[i] >= 0 else w[i] * v
 
 
-cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
+cdef void prelu_d(const real* x, const real* w, real* restrict y, Py_ssize_t n,
                   const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real right
@@ -259,7 +267,7 @@ cdef void prelu_d(const real* x, const real* w, real* y, Py_ssize_t n,
 
 # threshold: x if x > threshold else value; thresholded_relu: value is 0
 
-cdef inline void above(const real* x, real* y, Py_ssize_t n,
+cdef inline void above(const real* x, real* restrict y, Py_ssize_t n,
                        double threshold, double value) noexcept nogil:
     cdef Py_ssize_t i
     cdef real last = threshold, other = <real> value
@@ -269,15 +277,17 @@ cdef inline void above(const real* x, real* y, Py_ssize_t n,
         y[i] = other if x[i] <= last else x[i]
 
 
-cdef void threshold(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void threshold(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     above(x, y, n, p[0], p[1])
 
 
-cdef void thresholded_relu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void thresholded_relu(const real* x, real* restrict y, Py_ssize_t n,
+                           const double* p) noexcept nogil:
     above(x, y, n, p[0], 0)
 
 
-cdef void threshold_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void threshold_d(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real last = p[0], right
     if real is float:
@@ -289,7 +299,7 @@ cdef void threshold_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
 
 # elu: x if x > 0 else alpha (e^x - 1); elu'(0) = alpha
 
-cdef inline void elu_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+cdef inline void elu_float(const float* x, float* restrict y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-20)
     cdef float zero = <float> opaque(0)
@@ -299,7 +309,7 @@ cdef inline void elu_float(const float* x, float* y, Py_ssize_t n) noexcept nogi
         y[i] = x[i] if x[i] >= 0 else single
 
 
-cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void elu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0]
     cdef float low = <float> opaque(-20)
@@ -316,7 +326,7 @@ cdef void elu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept no
             y[i] = x[i] if x[i] > 0 else single
 
 
-cdef void elu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void elu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0]
     # A huge alpha enters as alpha 2^-500 and e^x as e^x 2^500: so both stay in range.
@@ -335,7 +345,7 @@ cdef void elu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
             y[i] = 1 if x[i] > 0 else single
 
 
-cdef void elu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void elu_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0]
     for i in range(n & -LANES):
@@ -351,7 +361,7 @@ cdef inline double moderate(double alpha) noexcept nogil:
     return size if alpha > 0 else -size
 
 
-cdef void celu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void celu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = moderate(p[0]), inverse = 1 / alpha
     cdef m64.divisor divisor = m64.celu_divisor(p[0])
@@ -374,7 +384,7 @@ cdef void celu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = x[i] if x[i] >= 0 else single
 
 
-cdef void celu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void celu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double inverse = 1 / moderate(p[0])
     cdef m64.divisor divisor = m64.celu_divisor(p[0])
@@ -390,7 +400,7 @@ cdef void celu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = 1 if x[i] > 0 else single
 
 
-cdef void celu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void celu_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = moderate(p[0]), inverse = 1 / alpha
     for i in range(n & -LANES):
@@ -402,7 +412,7 @@ cdef void celu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # selu: lambda x if x > 0 else lambda alpha (e^x - 1); selu'(0) = lambda alpha
 
-cdef void selu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void selu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-20), zero = <float> opaque(0)
     cdef float single
@@ -420,7 +430,7 @@ cdef void selu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = <float> (m64.SELU_H * x[i]) if x[i] >= 0 else single
 
 
-cdef void selu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void selu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-110), zero = <float> opaque(0)
     cdef float single
@@ -434,7 +444,7 @@ cdef void selu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = <float> m64.SELU_H if x[i] > 0 else single
 
 
-cdef void selu_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void selu_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
@@ -453,7 +463,7 @@ cdef inline void exp_ratio_block(const double* x, double* n, double* m,
 
 # sigmoid: 1 / (1 + e^-x)
 
-cdef inline void sigmoid_float(const float* x, float* y, Py_ssize_t n,
+cdef inline void sigmoid_float(const float* x, float* restrict y, Py_ssize_t n,
                                float sign) noexcept nogil:
     """sigmoid(sign x)."""
     cdef Py_ssize_t i, count, start = 0
@@ -467,7 +477,7 @@ cdef inline void sigmoid_float(const float* x, float* y, Py_ssize_t n,
         start += BLOCK
 
 
-cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sigmoid(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double rounded[BLOCK]
     cdef double rest[BLOCK]
@@ -491,7 +501,7 @@ cdef void sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
         start += BLOCK
 
 
-cdef inline void sigmoid_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+cdef inline void sigmoid_d_float(const float* x, float* restrict y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef float sum[BLOCK]
     cdef float lost[BLOCK]
@@ -503,7 +513,7 @@ cdef inline void sigmoid_d_float(const float* x, float* y, Py_ssize_t n) noexcep
         start += BLOCK
 
 
-cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sigmoid_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(110)
     if real is float:
@@ -517,7 +527,7 @@ cdef void sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexc
             y[i] = m64.sigmoid_d(x[i])
 
 
-cdef void sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sigmoid_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
@@ -540,7 +550,7 @@ cdef inline bint near1(double x) noexcept nogil:
     return (x if x > 0 else -x) > 2.0**-20 and (x if x > 0 else -x) < 2.0**20
 
 
-cdef void generalized_logistic(const real* x, real* y, Py_ssize_t n,
+cdef void generalized_logistic(const real* x, real* restrict y, Py_ssize_t n,
                                const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double lower = p[0], width = p[1] - p[0], growth = p[2], midpoint = p[3], power = -1 / p[4]
@@ -568,7 +578,7 @@ cdef void generalized_logistic(const real* x, real* y, Py_ssize_t n,
             y[i] = <real> m64.generalized_logistic(x[i], c)
 
 
-cdef void generalized_logistic_d(const real* x, real* y, Py_ssize_t n,
+cdef void generalized_logistic_d(const real* x, real* restrict y, Py_ssize_t n,
                                  const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double factor = (p[1] - p[0]) * p[2] / p[4], growth = p[2], midpoint = p[3]
@@ -597,7 +607,8 @@ cdef void generalized_logistic_d(const real* x, real* y, Py_ssize_t n,
 
 # log_sigmoid: -softplus(-x) = min(x, 0) - log(1 + e^-|x|)
 
-cdef void log_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double exponential[BLOCK]
     cdef float zero = <float> opaque(0), high = <float> opaque(110)
@@ -619,7 +630,8 @@ cdef void log_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noe
             start += BLOCK
 
 
-cdef void log_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double numerator, denominator
     cdef float low = <float> opaque(-110), high = <float> opaque(110)
@@ -636,7 +648,8 @@ cdef void log_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) n
             y[i] = m64.sigmoid(numerator, denominator, -x[i])
 
 
-cdef void log_sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_sigmoid_y(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-60)
     for i in range(n & -LANES):
@@ -648,7 +661,8 @@ cdef void log_sigmoid_y(const real* x, real* y, Py_ssize_t n, const double* p) n
 
 # hard_sigmoid: clip(alpha x + beta, 0, 1)
 
-cdef void hard_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], beta = p[1]
     cdef real zero = <real> opaque(0), one = <real> opaque(1)
@@ -666,7 +680,8 @@ cdef void hard_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) no
             y[i] = at_most(at_least(<real> m64.linear(alpha, x[i], beta), zero), one)
 
 
-cdef void hard_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
+                         const double* p) noexcept nogil:
     # The ends in float64. If alpha is 0 they do not matter, even as NaN: alpha is the slope.
     cdef double zero = m64.zero_of(m64.single(-p[1]), p[0])
     cdef double one = m64.zero_of(m64.two_sum(1, -p[1]), p[0])
@@ -675,7 +690,7 @@ cdef void hard_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) 
 
 # hard_swish: x hard_sigmoid(x) = x clip(x + 3, 0, 6) / 6; hard_swish'(-3) = 0, '(3) = 1
 
-cdef void hard_swish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_swish(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real inner
     for i in range(n & -LANES):
@@ -686,7 +701,8 @@ cdef void hard_swish(const real* x, real* y, Py_ssize_t n, const double* p) noex
         y[i] = x[i] if x[i] >= 3 else inner
 
 
-cdef void hard_swish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_swish_d(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real three = <real> 3, two = <real> 2, sum, lost, slope
     cdef real sixth = <real> (1.0 / 6)
@@ -700,7 +716,7 @@ cdef void hard_swish_d(const real* x, real* y, Py_ssize_t n, const double* p) no
 
 # tanh
 
-cdef void tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void tanh(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, start = 0
     cdef float low = <float> opaque(-9.02), high = <float> opaque(9.02)
     if real is double:
@@ -715,7 +731,7 @@ cdef void tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = <float> m32.tanh(at_most(at_least(x[i], low), high))
 
 
-cdef void tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void tanh_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(55)
     for i in range(n & -LANES):
@@ -725,7 +741,7 @@ cdef void tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = m64.tanh_d(x[i])
 
 
-cdef void tanh_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void tanh_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
@@ -736,20 +752,21 @@ cdef void tanh_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # hard_tanh: clip(x, low, high); the derivative is 0 at both ends
 
-cdef void hard_tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_tanh(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real low = <real> p[0], high = <real> p[1]
     for i in range(n & -LANES):
         y[i] = at_most(at_least(x[i], low), high)
 
 
-cdef void hard_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_tanh_d(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     between_exactly(x, y, n, p[0], p[1], 1)
 
 
 # softplus: log(1 + e^(beta x)) / beta = max(x, 0) + log(1 + e^-|beta x|) / beta
 
-cdef inline void softplus_float(const float* x, float* y, Py_ssize_t n,
+cdef inline void softplus_float(const float* x, float* restrict y, Py_ssize_t n,
                                 double beta, double inverse) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double exponential[BLOCK]
@@ -766,7 +783,7 @@ cdef inline void softplus_float(const float* x, float* y, Py_ssize_t n,
         start += BLOCK
 
 
-cdef void softplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softplus(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, start = 0
     cdef double beta = p[0]
     if real is float:
@@ -783,7 +800,7 @@ cdef void softplus(const real* x, real* y, Py_ssize_t n, const double* p) noexce
             y[i] = m64.softplus(x[i], beta)
 
 
-cdef void softplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softplus_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0]
     cdef double low = opaque(-110), high = opaque(110)
@@ -798,7 +815,7 @@ cdef void softplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = m64.softplus_d(x[i], beta)
 
 
-cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softplus_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0]
     cdef double low = opaque(-60)
@@ -811,7 +828,7 @@ cdef void softplus_y(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 # softsign: x / (1 + |x|)
 
-cdef void softsign(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softsign(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(1e18)
     for i in range(n & -LANES):
@@ -821,7 +838,7 @@ cdef void softsign(const real* x, real* y, Py_ssize_t n, const double* p) noexce
             y[i] = m64.softsign(x[i])
 
 
-cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softsign_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double root
     for i in range(n & -LANES):
@@ -834,7 +851,7 @@ cdef void softsign_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 # squareplus: (x + sqrt(x^2 + b)) / 2; b = 0 makes it relu, with the derivative 1/2 at 0
 
-cdef void squareplus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void squareplus(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double b = p[0], unit = 1
     if b == 0:
@@ -849,7 +866,8 @@ cdef void squareplus(const real* x, real* y, Py_ssize_t n, const double* p) noex
             y[i] = m64.squareplus(x[i], unit, b * unit * unit)
 
 
-cdef void squareplus_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void squareplus_d(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double b = p[0], unit = 1, one = opaque(1)
     cdef real high = <real> opaque(FLT_MAX)
@@ -873,7 +891,8 @@ cdef inline double where_flat(double alpha) noexcept nogil:
     return min(2.0**40 / sqrt(alpha), 1e60)
 
 
-cdef void algebraic_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void algebraic_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
+                            const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], scale = m64.even_scale(p[0]), high = where_flat(p[0])
     for i in range(n & -LANES):
@@ -884,7 +903,7 @@ cdef void algebraic_sigmoid(const real* x, real* y, Py_ssize_t n, const double* 
             y[i] = m64.algebraic_sigmoid(x[i], 1 / scale, alpha * scale * scale)
 
 
-cdef void algebraic_sigmoid_d(const real* x, real* y, Py_ssize_t n,
+cdef void algebraic_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
                               const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], scale = m64.even_scale(p[0])
@@ -895,7 +914,7 @@ cdef void algebraic_sigmoid_d(const real* x, real* y, Py_ssize_t n,
             y[i] = m64.algebraic_sigmoid_d(x[i], 1 / scale, alpha * scale * scale)
 
 
-cdef void isrlu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void isrlu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], scale = m64.even_scale(p[0]), high = where_flat(p[0])
     cdef real left
@@ -908,7 +927,7 @@ cdef void isrlu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
         y[i] = x[i] if x[i] >= 0 else left
 
 
-cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void isrlu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], scale = m64.even_scale(p[0])
     cdef real left
@@ -922,7 +941,7 @@ cdef void isrlu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
 
 # silu: x sigmoid(beta x)
 
-cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
+cdef inline void silu_float(const float* x, float* restrict y, Py_ssize_t n, double k,
                             double bound) noexcept nogil:
     """beta = -k ln 2; at -bound the result is 0 in float."""
     cdef Py_ssize_t i, count, start = 0
@@ -940,7 +959,7 @@ cdef inline void silu_float(const float* x, float* y, Py_ssize_t n, double k,
         start += BLOCK
 
 
-cdef inline void silu1_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+cdef inline void silu1_float(const float* x, float* restrict y, Py_ssize_t n) noexcept nogil:
     """x sigmoid(x) = max(x, 0) - a / (1 + e^a), a = |x|."""
     cdef Py_ssize_t i, count, start = 0
     cdef float sum[BLOCK]
@@ -957,7 +976,7 @@ cdef inline void silu1_float(const float* x, float* y, Py_ssize_t n) noexcept no
         start += BLOCK
 
 
-cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void silu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double beta = p[0]
     cdef double numerator[BLOCK]
@@ -991,7 +1010,7 @@ cdef void silu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
                 y[i] = m64.silu(x[i], beta)
 
 
-cdef inline void silu1_d_float(const float* x, float* y, Py_ssize_t n) noexcept nogil:
+cdef inline void silu1_d_float(const float* x, float* restrict y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef float sum[BLOCK]
     cdef float lost[BLOCK]
@@ -1005,7 +1024,7 @@ cdef inline void silu1_d_float(const float* x, float* y, Py_ssize_t n) noexcept 
         start += BLOCK
 
 
-cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void silu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0], low = opaque(-130), high = opaque(130), t
     cdef float least = <float> opaque(-FLT_MAX), most = <float> opaque(FLT_MAX)
@@ -1023,7 +1042,7 @@ cdef void silu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # mish: x tanh(softplus(x))
 
-cdef void mish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void mish(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-120), high = <float> opaque(30)
     for i in range(n & -LANES):
@@ -1035,7 +1054,7 @@ cdef void mish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = m64.mish(x[i])
 
 
-cdef void mish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void mish_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-120), high = <float> opaque(30)
     for i in range(n & -LANES):
@@ -1047,7 +1066,7 @@ cdef void mish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # gelu: x Phi(x) = max(x, 0) - |x| Phi(-|x|), Phi the normal distribution
 
-cdef void gelu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, start = 0
     cdef float zero = <float> opaque(0), high = <float> opaque(15)
     if real is double:
@@ -1063,7 +1082,7 @@ cdef void gelu(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
                             - m32.gelu_tail(at_most(magnitude(x[i]), high)))
 
 
-cdef void gelu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(15)
     cdef double tail
@@ -1077,7 +1096,7 @@ cdef void gelu_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # gelu_tanh: x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))
 
-cdef void gelu_tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_tanh(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i, count, start = 0
     cdef double rounded[BLOCK]
     cdef double rest[BLOCK]
@@ -1098,7 +1117,8 @@ cdef void gelu_tanh(const real* x, real* y, Py_ssize_t n, const double* p) noexc
             start += BLOCK
 
 
-cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_tanh_d(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-20), high = <float> opaque(20)
     for i in range(n & -LANES):
@@ -1110,7 +1130,8 @@ cdef void gelu_tanh_d(const real* x, real* y, Py_ssize_t n, const double* p) noe
 
 # gelu_sigmoid: x sigmoid(1.702 x)
 
-cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     if real is double:
         for i in range(n & -LANES):
@@ -1119,7 +1140,8 @@ cdef void gelu_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) no
         silu_float(x, y, n, -1.702 * m32.LOG2E, 75)
 
 
-cdef void gelu_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
+                         const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double low = opaque(-130), high = opaque(130)
     for i in range(n & -LANES):
@@ -1131,7 +1153,7 @@ cdef void gelu_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) 
 
 # erf: the error function; erf' = 2/sqrt(pi) e^(-x^2)
 
-cdef void erf(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void erf(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-3.93), high = <float> opaque(3.93)
     for i in range(n & -LANES):
@@ -1141,7 +1163,7 @@ cdef void erf(const real* x, real* y, Py_ssize_t n, const double* p) noexcept no
             y[i] = m64.erf(x[i])
 
 
-cdef void erf_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void erf_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double a
     cdef float high = <float> opaque(10.5)
@@ -1155,7 +1177,7 @@ cdef void erf_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
 
 # erfc: 1 - erf(x) = 2 Phi(-sqrt(2) x)
 
-cdef void erfc(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void erfc(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef m32.Ratio tail
     cdef double single
@@ -1169,7 +1191,7 @@ cdef void erfc(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = m64.erfc(x[i])
 
 
-cdef void erfc_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void erfc_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double a
     cdef float high = <float> opaque(10.5)
@@ -1183,7 +1205,7 @@ cdef void erfc_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # ndtr: Phi(x), the normal distribution function; ndtr' = phi(x) = e^(-x^2/2)/sqrt(2 pi)
 
-cdef void ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void ndtr(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef m32.Ratio tail
     cdef double single
@@ -1197,7 +1219,7 @@ cdef void ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexcept n
             y[i] = m64.ndtr(x[i])
 
 
-cdef void ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void ndtr_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double a
     cdef float high = <float> opaque(15)
@@ -1211,7 +1233,7 @@ cdef void ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 
 # log_ndtr: log Phi(x); log_ndtr' = phi(x)/Phi(x)
 
-cdef void log_ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_ndtr(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double a, e
     cdef float high = <float> opaque(15), most = <float> opaque(FLT_MAX)
@@ -1224,7 +1246,7 @@ cdef void log_ndtr(const real* x, real* y, Py_ssize_t n, const double* p) noexce
             y[i] = m64.log_ndtr(x[i])
 
 
-cdef void log_ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_ndtr_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double a, e
     cdef float single
@@ -1242,7 +1264,8 @@ cdef void log_ndtr_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 # tanh_shrink: x - tanh(x); tanh_shrink' = tanh^2
 
-cdef void tanh_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void tanh_shrink(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-9.02), high = <float> opaque(9.02), inner
     for i in range(n & -LANES):
@@ -1254,7 +1277,8 @@ cdef void tanh_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = m64.tanh_shrink(x[i])
 
 
-cdef void tanh_shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void tanh_shrink_d(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(10)
     for i in range(n & -LANES):
@@ -1266,7 +1290,7 @@ cdef void tanh_shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) n
 
 # arctan
 
-cdef void arctan(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void arctan(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
@@ -1275,7 +1299,7 @@ cdef void arctan(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
             y[i] = m64.arctan(x[i])
 
 
-cdef void arctan_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void arctan_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
@@ -1286,7 +1310,8 @@ cdef void arctan_d(const real* x, real* y, Py_ssize_t n, const double* p) noexce
 
 # gudermannian: 2 atan(tanh(x/2)); gudermannian' = 1/cosh
 
-cdef void gudermannian(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gudermannian(const real* x, real* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(20)
     for i in range(n & -LANES):
@@ -1296,7 +1321,8 @@ cdef void gudermannian(const real* x, real* y, Py_ssize_t n, const double* p) no
             y[i] = m64.gudermannian(x[i])
 
 
-cdef void gudermannian_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gudermannian_d(const real* x, real* restrict y, Py_ssize_t n,
+                         const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(110)
     for i in range(n & -LANES):
@@ -1308,7 +1334,7 @@ cdef void gudermannian_d(const real* x, real* y, Py_ssize_t n, const double* p) 
 
 # log1p: log(1 + x); -inf at -1 and NaN below
 
-cdef void log1p(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log1p(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real pole = <real> opaque(-INFINITY), undefined = <real> opaque(NAN), single
     cdef real end = <real> opaque(INFINITY)
@@ -1321,7 +1347,7 @@ cdef void log1p(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
         y[i] = single if x[i] > -1 else pole if x[i] == -1 else undefined
 
 
-cdef void log1p_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log1p_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real undefined = <real> opaque(NAN)
     for i in range(n & -LANES):
@@ -1330,7 +1356,7 @@ cdef void log1p_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
 
 # log1mexp: log(1 - e^-x); -inf at 0 and NaN below
 
-cdef void log1mexp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log1mexp(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real pole = <real> opaque(-INFINITY), undefined = <real> opaque(NAN), single
     cdef real high = <real> opaque(110 if real is float else 800)
@@ -1342,7 +1368,7 @@ cdef void log1mexp(const real* x, real* y, Py_ssize_t n, const double* p) noexce
         y[i] = single if x[i] > 0 else pole if x[i] == 0 else undefined
 
 
-cdef void log1mexp_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log1mexp_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real undefined = <real> opaque(NAN), single
     cdef real high = <real> opaque(110 if real is float else 800)
@@ -1374,7 +1400,7 @@ cdef inline real below(real least) noexcept nogil:
         return m64.from_bits(m64.bits(least) - 1) if least > 0 else least
 
 
-cdef void logit(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void logit(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double eps = p[0]
     cdef real least = not_below(eps, <real> 1)
@@ -1396,7 +1422,7 @@ cdef void logit(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
         y[i] = end if nearer <= edge else inside
 
 
-cdef void logit_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void logit_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double eps = p[0]
     cdef real least = not_below(eps, <real> 1)
@@ -1413,7 +1439,7 @@ cdef void logit_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
 
 # exp: e^x, its own derivative
 
-cdef void exp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void exp(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-104), high = <float> opaque(89)
     for i in range(n & -LANES):
@@ -1427,7 +1453,7 @@ cdef void exp(const real* x, real* y, Py_ssize_t n, const double* p) noexcept no
 
 # expm1: e^x - 1
 
-cdef void expm1(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void expm1(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-20), high = <float> opaque(89)
     for i in range(n & -LANES):
@@ -1439,7 +1465,7 @@ cdef void expm1(const real* x, real* y, Py_ssize_t n, const double* p) noexcept 
             y[i] = <float> m32.expm1(at_most(at_least(x[i], low), high))
 
 
-cdef void expm1_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void expm1_y(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = x[i] + <real> 1
@@ -1447,7 +1473,7 @@ cdef void expm1_y(const real* x, real* y, Py_ssize_t n, const double* p) noexcep
 
 # gaussian: e^(-x^2)
 
-cdef void gaussian(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gaussian(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(11)
     cdef double a
@@ -1459,7 +1485,7 @@ cdef void gaussian(const real* x, real* y, Py_ssize_t n, const double* p) noexce
             y[i] = m64.gaussian(x[i])
 
 
-cdef void gaussian_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gaussian_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float low = <float> opaque(-11), high = <float> opaque(11)
     cdef double c
@@ -1473,7 +1499,8 @@ cdef void gaussian_d(const real* x, real* y, Py_ssize_t n, const double* p) noex
 
 # bent_identity: (sqrt(x^2 + 1) - 1) / 2 + x
 
-cdef void bent_identity(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void bent_identity(const real* x, real* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(FLT_MAX)
     cdef double a
@@ -1485,7 +1512,8 @@ cdef void bent_identity(const real* x, real* y, Py_ssize_t n, const double* p) n
             y[i] = m64.bent_identity(x[i])
 
 
-cdef void bent_identity_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void bent_identity_d(const real* x, real* restrict y, Py_ssize_t n,
+                          const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef float high = <float> opaque(2.0**40)
     for i in range(n & -LANES):
@@ -1497,7 +1525,8 @@ cdef void bent_identity_d(const real* x, real* y, Py_ssize_t n, const double* p)
 
 # hard_shrink: x if |x| > lambd else 0
 
-cdef void hard_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void hard_shrink(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real lambd = p[0]
     if real is float:
@@ -1509,7 +1538,7 @@ cdef void hard_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noe
             y[i] = 0 if m64.absolute(x[i]) <= lambd else x[i]
 
 
-cdef void shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void shrink_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real lambd = p[0], a, outside
     if real is float:
@@ -1522,7 +1551,8 @@ cdef void shrink_d(const real* x, real* y, Py_ssize_t n, const double* p) noexce
 
 # soft_shrink: sign(x) max(|x| - lambd, 0)
 
-cdef void soft_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void soft_shrink(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double lambd = p[0]
     cdef real same = <real> lambd
@@ -1539,7 +1569,8 @@ cdef void soft_shrink(const real* x, real* y, Py_ssize_t n, const double* p) noe
 
 # sparse_plus: 0, (x + 1)^2 / 4 from -1 on, x from 1 on; sparse_sigmoid is its derivative
 
-cdef void sparse_plus(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sparse_plus(const real* x, real* restrict y, Py_ssize_t n,
+                      const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real one = <real> 1, sum, lost, half
     for i in range(n & -LANES):
@@ -1550,7 +1581,8 @@ cdef void sparse_plus(const real* x, real* y, Py_ssize_t n, const double* p) noe
         y[i] = 0 if x[i] <= -1 else x[i] if x[i] >= 1 else half
 
 
-cdef void sparse_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sparse_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
+                         const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef real half
     for i in range(n & -LANES):
@@ -1558,20 +1590,21 @@ cdef void sparse_sigmoid(const real* x, real* y, Py_ssize_t n, const double* p) 
         y[i] = 0 if x[i] <= -1 else 1 if x[i] >= 1 else half
 
 
-cdef void sparse_sigmoid_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void sparse_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
+                           const double* p) noexcept nogil:
     between(x, y, n, <real> -1, <real> 1, <real> 0.5)
 
 
 # dish: x / 2 (1 + x / sqrt(1 + x^2))
 
-cdef void dish(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void dish(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double low = opaque(-1e60)
     for i in range(n & -LANES):
         y[i] = <float> m32.dish(x[i], low) if real is float else m64.dish(x[i])
 
 
-cdef void dish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void dish_d(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double high = opaque(1e60)
     for i in range(n & -LANES):
@@ -1581,14 +1614,16 @@ cdef void dish_d(const real* x, real* y, Py_ssize_t n, const double* p) noexcept
 # Rests. Half types are rounded from the double result, which may be a tie though f(x) is none:
 # it lies a little above or below. These tell on which side, for the functions that meet ties.
 
-cdef void above_half_x(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void above_half_x(const double* x, double* restrict y, Py_ssize_t n,
+                       const double* p) noexcept nogil:
     """For f(x) = x / 2 + c x^2 + ..., c positive: what is above x / 2 is lost when x is tiny."""
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else 0
 
 
-cdef void gelu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void gelu_rest(const double* x, double* restrict y, Py_ssize_t n,
+                    const double* p) noexcept nogil:
     """The same; and x where that is large, of which a little is missing."""
     cdef Py_ssize_t i
     cdef double large
@@ -1597,7 +1632,8 @@ cdef void gelu_rest(const double* x, double* y, Py_ssize_t n, const double* p) n
         y[i] = 1 if m64.absolute(x[i]) < 2.0**-100 else large
 
 
-cdef void silu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void silu_rest(const double* x, double* restrict y, Py_ssize_t n,
+                    const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double beta = p[0], large
     for i in range(n & -LANES):
@@ -1605,7 +1641,8 @@ cdef void silu_rest(const double* x, double* y, Py_ssize_t n, const double* p) n
         y[i] = beta if m64.absolute(x[i]) < 2.0**-100 else large
 
 
-cdef void softplus_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void softplus_rest(const double* x, double* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     """x + e^(-beta x) / beta: for large x the exponential is lost."""
     cdef Py_ssize_t i
     cdef double beta = p[0]
@@ -1613,7 +1650,7 @@ cdef void softplus_rest(const double* x, double* y, Py_ssize_t n, const double* 
         y[i] = 1 if beta * x[i] > 30 else 0
 
 
-cdef void leaky_relu_rest(const double* x, double* y, Py_ssize_t n,
+cdef void leaky_relu_rest(const double* x, double* restrict y, Py_ssize_t n,
                           const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double slope = p[0]
@@ -1621,7 +1658,8 @@ cdef void leaky_relu_rest(const double* x, double* y, Py_ssize_t n,
         y[i] = m64.two_prod(slope, x[i]).lo if x[i] < 0 else 0
 
 
-cdef void elu_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void elu_rest(const double* x, double* restrict y, Py_ssize_t n,
+                   const double* p) noexcept nogil:
     """alpha (x + x^2 / 2 + ...) for tiny x."""
     cdef Py_ssize_t i
     cdef double alpha = p[0], lost
@@ -1630,7 +1668,7 @@ cdef void elu_rest(const double* x, double* y, Py_ssize_t n, const double* p) no
         y[i] = lost if -2.0**-50 < x[i] < 0 else 0
 
 
-cdef void hard_sigmoid_rest(const double* x, double* y, Py_ssize_t n,
+cdef void hard_sigmoid_rest(const double* x, double* restrict y, Py_ssize_t n,
                             const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], beta = p[1]
@@ -1641,14 +1679,15 @@ cdef void hard_sigmoid_rest(const double* x, double* y, Py_ssize_t n,
         y[i] = (sum.hi - m64.linear(alpha, x[i], beta)) + (sum.lo + product.lo)
 
 
-cdef void log_ndtr_rest(const double* x, double* y, Py_ssize_t n, const double* p) noexcept nogil:
+cdef void log_ndtr_rest(const double* x, double* restrict y, Py_ssize_t n,
+                        const double* p) noexcept nogil:
     """-x^2 / 2 - log(-x) - ...: for large -x the logarithm is lost."""
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = -1 if x[i] < -1e8 else 0
 
 
-cdef void bent_identity_rest(const double* x, double* y, Py_ssize_t n,
+cdef void bent_identity_rest(const double* x, double* restrict y, Py_ssize_t n,
                              const double* p) noexcept nogil:
     """3 x / 2 - 1 / 2 + ...: for large x the 1 / 2 is lost."""
     cdef Py_ssize_t i
@@ -1678,7 +1717,7 @@ cdef int add(const char* name, int nparams, double cost,
              kernel32_t derivative32, kernel64_t derivative64,
              kernel32_t from_output32=NULL, kernel64_t from_output64=NULL) except -1:
     if KERNELS.count == CAPACITY:
-        raise SystemError("raise CAPACITY in _kernels.pyx")
+        raise SystemError("raise CAPACITY in elementwise/table.pyx")
     cdef Op* op = &OPS[KERNELS.count]
     KERNELS.count += 1
     op.name = name
@@ -1722,7 +1761,7 @@ cdef int last_is_soon(int dtype, double slope, int left, int right, double shift
     """
     global SOON_COUNT
     if SOON_COUNT == CAPACITY:
-        raise SystemError("raise CAPACITY in _kernels.pyx")
+        raise SystemError("raise CAPACITY in elementwise/table.pyx")
     cdef Op* op = &OPS[KERNELS.count - 1]
     cdef Known* known = &SOON[SOON_COUNT]
     SOON_COUNT += 1
@@ -1752,7 +1791,7 @@ cdef void widen(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noex
     _half.widen(h, x, n, dtype)
 
 
-cdef void slopes(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
+cdef void slopes(const Known* known, const unsigned short* h, float* restrict y, Py_ssize_t n,
                  int dtype) noexcept nogil:
     _half.slopes(known, h, y, n, dtype)
 

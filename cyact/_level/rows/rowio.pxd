@@ -3,7 +3,7 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from cyact._rowmath cimport CHUNK, SUMS
+from cyact._level.rows.rowmath cimport CHUNK, SUMS
 
 ctypedef fused real:
     float

@@ -17,8 +17,8 @@ from libc.math cimport INFINITY, NAN, sqrt
 from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
-from cyact._math64 cimport (
+from cyact._level.abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
+from cyact._level.maths64 cimport (
     LIFT,
     at_least,
     at_most,
@@ -46,7 +46,7 @@ from cyact._math64 cimport (
     two_sum,
     unbiased,
 )
-from cyact._rowmath cimport doubles, muladd, product_error
+from cyact._level.rows.rowmath cimport doubles, muladd, product_error
 
 cdef extern from *:
     """

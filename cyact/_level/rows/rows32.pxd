@@ -17,13 +17,14 @@ Both do the same operations in the same order, so that a row has the same bits e
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from cyact._abi cimport CrossEntropy, Rows
-from cyact._cache cimport stream, stream_end
-from cyact._rowio cimport (TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max,
-                           store)
-from cyact._rowlanes cimport (WIDTH, add_lanes, between, count_same, every, exponential, fused,
-                              greater, lanes, load_lanes, store_lanes, stream_lanes)
-from cyact._rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
+from cyact._level.abi cimport CrossEntropy, Rows
+from cyact._level.cache cimport stream, stream_end
+from cyact._level.rows.rowio cimport (
+    TOPS, copy, load, magnitude, padded, raise_to, real, room, row_max, store)
+from cyact._level.rows.rowlanes cimport (
+    WIDTH, add_lanes, between, count_same, every, exponential, fused, greater, lanes, load_lanes,
+    store_lanes, stream_lanes)
+from cyact._level.rows.rowmath cimport log1p_pair, muladdf, out_doubles, out_floats
 
 cdef enum:
     LANES = 16

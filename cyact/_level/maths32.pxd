@@ -70,7 +70,7 @@ cdef extern from *:
 
 from libc.math cimport sqrt, sqrtf
 
-from cyact._lanes cimport (
+from cyact._level.lanes cimport (
     WIDTH,
     as_lanes,
     as_words,

@@ -9,7 +9,7 @@ themselves.
 
 from libc.string cimport memcmp, memcpy, memset
 
-from cyact._abi cimport (
+from cyact._level.abi cimport (
     BFLOAT16,
     BIAS,
     BLOCKS,
@@ -29,7 +29,7 @@ from cyact._abi cimport (
     itemsize,
     weighted_t,
 )
-from cyact._half cimport (
+from cyact._level.halves cimport (
     any_rare,
     compute,
     narrow,
@@ -44,7 +44,7 @@ from cyact._half cimport (
     widen,
     widen_and_add,
 )
-from cyact._moves cimport (
+from cyact._level.moves cimport (
     contiguous,
     gather,
     gather_and_multiply,

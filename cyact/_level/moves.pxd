@@ -2,8 +2,8 @@
 
 from libc.string cimport memcpy
 
-from cyact._abi cimport Operand
-from cyact._half cimport uint16
+from cyact._level.abi cimport Operand
+from cyact._level.halves cimport uint16
 
 cdef extern from *:
     """

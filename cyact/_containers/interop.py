@@ -13,9 +13,9 @@ from importlib import import_module
 
 import numpy as np
 
-from cyact import _lazy_rows
-from cyact._engine import bias_array, bias_gradient, dtype_within, result_dtype
-from cyact._row_engine import mask_array, normalize_axis
+from cyact._containers import dask_rows
+from cyact._engine.elementwise import bias_array, bias_gradient, dtype_within, result_dtype
+from cyact._engine.rows import mask_array, normalize_axis
 
 
 def _is(x, module, *classes):
@@ -31,7 +31,7 @@ def along_axis(function, x, axis, out, dtype, where, bias, /, *params, **options
     keepdims = options.get("keepdims", False)
     if arrays["added"] is None and _is_split(function, x, axis):
         _check(function, function.name, x, params, where, bias)
-        return _lazy_rows.value(function.name, x, _axes(function.name, x, axis), dtype, *params,
+        return dask_rows.value(function.name, x, _axes(function.name, x, axis), dtype, *params,
                                 keepdims=keepdims, where=where, bias=bias)
     run = partial(_value, function.name, dtype, params, keepdims)
     return _wrapped(run, function, x, arrays, axis, function.reduces, keepdims)
@@ -55,7 +55,7 @@ def backward(function, grad, x, output, axis, out, where, bias, /, *params):
 
 def _is_split(function, x, axis):
     """Whether x is a Dask array that has its rows in several chunks."""
-    return (function.name in _lazy_rows.FAMILY and _is(x, "dask.array", "Array")
+    return (function.name in dask_rows.FAMILY and _is(x, "dask.array", "Array")
             and any(x.numblocks[i] > 1 for i in _axes(function.name, x, axis)))
 
 
@@ -73,7 +73,7 @@ def _split_backward(function, given, from_output, axis, params, grad, where, bia
     if not function.reduces and grad.shape != given.shape:
         raise ValueError(f"{name}: grad must have the shape of the result {given.shape}, "
                          f"got {grad.shape}")
-    dx = _lazy_rows.gradient(function.name, grad, x, output, axes, *params, where=where,
+    dx = dask_rows.gradient(function.name, grad, x, output, axes, *params, where=where,
                              bias=None if from_output else bias)
     return dx if bias is None else (dx, bias_gradient(dx, np.asarray(bias)))
 

@@ -10,7 +10,7 @@ An elementwise call takes one of three ways:
 3. *general*: everything else (casts, byte order, overlapping memory, pandas, xarray, Dask,
    masked arrays) through a real NumPy ufunc whose loop runs the same spans and threads.
 
-Results never depend on the way taken. Functions along an axis are in _row_engine.pyx.
+Results never depend on the way taken. Functions along an axis are in rows.pyx.
 """
 
 import sys
@@ -27,8 +27,8 @@ from libc.string cimport memcmp, memcpy, memset, strcmp
 
 import numpy as np
 
-cimport cyact._threads as _threads
-from cyact._abi cimport (
+cimport cyact._engine.threads as _threads
+from cyact._level.abi cimport (
     ABI,
     ARRAY_DTYPES,
     BFLOAT16,
@@ -65,7 +65,7 @@ from cyact._abi cimport (
     Span,
     itemsize,
 )
-from cyact._cache cimport last_cache
+from cyact._level.cache cimport last_cache
 
 cnp.import_array()
 cnp.import_ufunc()

@@ -18,15 +18,16 @@ from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy, memset
 from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._abi cimport (ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp, Rows)
-from cyact._rowio cimport (copy, length, load, magnitude, padded, real, room, row_max, store)
-from cyact._rowmath cimport (CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd,
-                             product_error, two_sum)
-from cyact._rows32 cimport (Panel, backward32, cross_entropy32, log_softmax32, logs, panel_rows,
-                            softmax32, way_of)
+from cyact._level.abi cimport ABI, FLOAT32, CrossEntropy, Packing, RowKernels, RowOp, Rows
+from cyact._level.rows.rowio cimport (
+    copy, length, load, magnitude, padded, real, room, row_max, store)
+from cyact._level.rows.rowmath cimport (
+    CHUNK, FUSED, SUMS, doubles, exp_pair, exp_wide, log1p_pair, muladd, product_error, two_sum)
+from cyact._level.rows.rows32 cimport (
+    Panel, backward32, cross_entropy32, log_softmax32, logs, panel_rows, softmax32, way_of)
 
-from cyact._packing cimport gather, scatter
-from cyact._tile cimport cyact_status as status, status_get, status_set
+from cyact._level.packing cimport gather, scatter
+from cyact._level.stages cimport cyact_status as status, status_get, status_set
 
 # (x - m) / temperature, as the loops want it.
 cdef struct Scale:

@@ -1,0 +1,1 @@
+"""pandas, xarray, masked arrays and Dask: the only place that knows them."""

@@ -1,0 +1,1 @@
+"""The kernels, compiled once for each instruction-set level from one source: no Python in them."""
