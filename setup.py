@@ -96,8 +96,8 @@ class BuildExt(build_ext):
                   file=sys.stderr)
         for extension in self.extensions:
             level = level_of(extension)
-            extension.depends = ["setup.py", *map(str, Path("cyact", "_level").glob("*.h"))]
-            extension.include_dirs = [numpy.get_include()]
+            extension.depends = ["setup.py", *map(str, Path("cyact/_level").rglob("*.h"))]
+            extension.include_dirs = [numpy.get_include(), "cyact/_level"]
             extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
             extension.extra_compile_args = flags(msvc, level or "baseline")
             if level:

@@ -9,80 +9,34 @@ Coefficients come from tools/constants32.py, which prints the error of each set 
 that it stands here to the last digit.
 """
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    static CYTHON_INLINE uint64_t cyact_bits64(double x) {
-        uint64_t u; memcpy(&u, &x, 8); return u;
-    }
-    static CYTHON_INLINE double cyact_double(uint64_t u) {
-        double x; memcpy(&x, &u, 8); return x;
-    }
-    static CYTHON_INLINE uint32_t cyact_bits32(float x) {
-        uint32_t u; memcpy(&u, &x, 4); return u;
-    }
-    static CYTHON_INLINE float cyact_float(uint32_t u) {
-        float x; memcpy(&x, &u, 4); return x;
-    }
-    /* Without the instruction fma() is a call. The double formulas only need precision, so
-       two roundings do; the float ones need the exact product, which a double holds. */
-    #if defined(__FMA__) || defined(__aarch64__)
-      #define CYACT_FUSED 1
-      static CYTHON_INLINE double cyact_fma(double a, double b, double c) {
-          return __builtin_fma(a, b, c);
-      }
-      static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
-          return __builtin_fmaf(a, b, c);
-      }
-    #else
-      #define CYACT_FUSED 0
-      static CYTHON_INLINE double cyact_fma(double a, double b, double c) { return a * b + c; }
-      static CYTHON_INLINE float cyact_fmaf(float a, float b, float c) {
-          return (float)((double)a * b + c);
-      }
-    #endif
-    /* A value the compiler knows nothing about. Given literal bounds, GCC splits a clamp
-       into branches and the loop is lost. */
-    #if defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
-      #if defined(__x86_64__)
-        #define CYACT_REGISTER "+x"
-      #else
-        #define CYACT_REGISTER "+w"
-      #endif
-      static CYTHON_INLINE double cyact_opaque(double x) {
-          __asm__("" : CYACT_REGISTER(x)); return x;
-      }
-    #else
-      static CYTHON_INLINE double cyact_opaque(double x) { return x; }
-    #endif
-    """
-    const bint FUSED "CYACT_FUSED"  # compensated float pays only with the instruction
-    ctypedef unsigned long long uint64 "uint64_t"
-    ctypedef unsigned int uint32 "uint32_t"
-    uint64 bits64 "cyact_bits64" (double x) noexcept nogil
-    double from_bits64 "cyact_double" (uint64 u) noexcept nogil
-    uint32 bits32 "cyact_bits32" (float x) noexcept nogil
-    float from_bits32 "cyact_float" (uint32 u) noexcept nogil
-    double fma "cyact_fma" (double a, double b, double c) noexcept nogil
-    float fmaf "cyact_fmaf" (float a, float b, float c) noexcept nogil
-    double opaque "cyact_opaque" (double x) noexcept nogil
-
 from libc.math cimport sqrt, sqrtf
 
-from cyact._level.lanes cimport (
+from cyact._level.bits cimport (
+    ONE,
+    bits32,
+    bits64,
+    fma,
+    fmaf,
+    from_bits32,
+    from_bits64,
+    uint32,
+    uint64,
+)
+from cyact._level.simd cimport (
     WIDTH,
-    as_lanes,
+    as_floats,
     as_words,
-    every,
-    fused,
-    greater,
-    lanes,
-    lesser,
+    broadcast,
+    floats,
+    less_equal,
     load,
-    lookup,
+    lookup16,
+    mask,
+    maximum,
+    minimum,
+    fmav,
+    select,
     store,
-    where_up_to,
     words,
 )
 
@@ -108,8 +62,6 @@ cdef extern from *:
     const double TWO_INV_SQRT_PI "CYACT_TWO_INV_SQRT_PI"
     const double ROUND "CYACT_ROUND"
     const float ROUNDF "CYACT_ROUNDF"
-    # Cython writes the literal 1 in a float expression as the double 1.0.
-    const float ONE "1.0f"
 
 
 cdef inline number at_least(number x, number low) noexcept nogil:
@@ -684,21 +636,21 @@ cdef inline void exp_plus_one(const float* x, float* high, float* low,
     small a remainder r, what the power lacks can be added in s.
     """
     cdef Py_ssize_t i = 0
-    cdef lanes a, t, n, r, s, power, sum, rest
-    cdef lanes one = every(<float> 5.421010862427522e-20)
+    cdef floats a, t, n, r, s, power, sum, rest
+    cdef floats one = broadcast(<float> 5.421010862427522e-20)
     while i < count:
-        a = lesser(as_lanes(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
-                   every(<float> 120.0))
-        t = fused(a, every(<float> 23.083120346069336), every(ROUNDF))
+        a = minimum(as_floats(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
+                   broadcast(<float> 120.0))
+        t = fmav(a, broadcast(<float> 23.083120346069336), broadcast(ROUNDF))
         n = t - ROUNDF
-        r = fused(n, every(<float> -0.0433197021484375), a)
-        r = fused(n, every(<float> -1.9966364561696537e-06), r)
-        power = as_lanes(as_words(lookup(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
-        s = fused(every(<float> 0.1666627824306488), r, every(<float> 0.5000196099281311))
-        s = fused(s, r, every(ONE))
-        s = fused(s, r, lookup(EXP_LACKS, as_words(t)))
+        r = fmav(n, broadcast(<float> -0.0433197021484375), a)
+        r = fmav(n, broadcast(<float> -1.9966364561696537e-06), r)
+        power = as_floats(as_words(lookup16(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
+        s = fmav(broadcast(<float> 0.1666627824306488), r, broadcast(<float> 0.5000196099281311))
+        s = fmav(s, r, broadcast(ONE))
+        s = fmav(s, r, lookup16(EXP_LACKS, as_words(t)))
         sum = power + one
-        rest = fused(power, s, (power - sum) + one)
+        rest = fmav(power, s, (power - sum) + one)
         store(high + i, sum + rest)
         store(low + i, (sum - (sum + rest)) + rest)
         i += WIDTH
@@ -739,23 +691,23 @@ cdef inline void exp_plus_one_fine(const float* x, float* high, float* low,
     r, from a step rounded to a float, is exact; the step's low part joins what the power lacks.
     """
     cdef Py_ssize_t i = 0
-    cdef lanes a, t, n, r, s, power, sum, product, rest
-    cdef lanes one = every(<float> 5.421010862427522e-20)
+    cdef floats a, t, n, r, s, power, sum, product, rest
+    cdef floats one = broadcast(<float> 5.421010862427522e-20)
     while i < count:
-        a = lesser(as_lanes(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
-                   every(<float> 120.0))
-        t = fused(a, every(<float> 23.083120346069336), every(ROUNDF))
+        a = minimum(as_floats(as_words(load(x + i)) & <unsigned int> 0x7fffffff),
+                   broadcast(<float> 120.0))
+        t = fmav(a, broadcast(<float> 23.083120346069336), broadcast(ROUNDF))
         n = t - ROUNDF
-        r = fused(n, every(-<float> (LN2 / 16)), a)
-        rest = fused(n, every(<float> (<float> (LN2 / 16) - LN2 / 16)),
-                     lookup(EXP_LACKS, as_words(t)))
-        power = as_lanes(as_words(lookup(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
-        s = fused(every(<float> 0.1666627824306488), r, every(<float> 0.5000196099281311))
-        rest = fused(r * r, s, rest)
+        r = fmav(n, broadcast(-<float> (LN2 / 16)), a)
+        rest = fmav(n, broadcast(<float> (<float> (LN2 / 16) - LN2 / 16)),
+                     lookup16(EXP_LACKS, as_words(t)))
+        power = as_floats(as_words(lookup16(EXP_POWERS, as_words(t))) + (as_words(t) << 19))
+        s = fmav(broadcast(<float> 0.1666627824306488), r, broadcast(<float> 0.5000196099281311))
+        rest = fmav(r * r, s, rest)
         sum = power + one
-        product = fused(power, r, sum)
+        product = fmav(power, r, sum)
         store(high + i, product)
-        store(low + i, fused(power, rest, (power - sum) + one) + fused(power, r, sum - product))
+        store(low + i, fmav(power, rest, (power - sum) + one) + fmav(power, r, sum - product))
         i += WIDTH
 
 
@@ -823,7 +775,7 @@ cdef extern from *:
     const float[16]* GELU_Q "cyact_gelu_q"
 
 
-cdef inline lanes gelu_lanes(lanes x) noexcept nogil:
+cdef inline floats gelu_lanes(floats x) noexcept nogil:
     """x Phi(x) = max(x, 0) - F, F = a Phi(-a), a = |x| up to 14.5.
 
     a^2 = n STEP + r, and e^(-MU a^2) is 2^(-n/16) e^(-MU r). The rest of Phi(-a) falls slowly,
@@ -833,31 +785,31 @@ cdef inline lanes gelu_lanes(lanes x) noexcept nogil:
     more than its own rounding. h has a factor 2^64, removed with the last rounding: so
     subnormal results round only there.
     """
-    cdef lanes a = lesser(as_lanes(as_words(x) & <unsigned int> 0x7fffffff),
-                          every(<float> 14.5))
+    cdef floats a = minimum(as_floats(as_words(x) & <unsigned int> 0x7fffffff),
+                          broadcast(<float> 14.5))
     cdef words interval = as_words(a + ONE) >> 21
-    cdef lanes t = fused(a, a * <float> 11.636363983154297, every(ROUNDF))
+    cdef floats t = fmav(a, a * <float> 11.636363983154297, broadcast(ROUNDF))
     cdef words n = as_words(t)
     # n STEP, exactly: STEP = 11/128
-    cdef lanes whole = fused(t, every(<float> 0.0859375),
-                             every(<float> -1081344.0))
-    cdef lanes r = fused(a, a, -whole) + lookup(GELU_SHIFTS, n)
-    cdef lanes h = (as_lanes(as_words(lookup(GELU_POWERS, n)) - (n << 19))
-                    * lookup(GELU_MILLS, interval))
-    cdef lanes d = a - lookup(GELU_CENTRES, interval)
-    cdef lanes s = fused(every(<float> -0.0213504359126091), r,
-                         every(<float> 0.12706702947616577))
-    cdef lanes q = fused(lookup(GELU_Q[5], interval), d, lookup(GELU_Q[4], interval))
-    cdef lanes w
-    s = fused(s, r, every(<float> -0.5041070580482483))
-    q = fused(q, d, lookup(GELU_Q[3], interval))
-    s = fused(s, r, every(<float> -1.1947695055525287e-09))
-    q = fused(q, d, lookup(GELU_Q[2], interval))
-    q = fused(q, d, lookup(GELU_Q[1], interval))
-    q = fused(q, d, lookup(GELU_Q[0], interval))
-    w = fused(q, fused(d, s, d), s)
-    return fused(-fused(a, h, a * h * w), every(<float> 5.421010862427522e-20),
-                 greater(every(<float> -0.0), x))
+    cdef floats whole = fmav(t, broadcast(<float> 0.0859375),
+                             broadcast(<float> -1081344.0))
+    cdef floats r = fmav(a, a, -whole) + lookup16(GELU_SHIFTS, n)
+    cdef floats h = (as_floats(as_words(lookup16(GELU_POWERS, n)) - (n << 19))
+                    * lookup16(GELU_MILLS, interval))
+    cdef floats d = a - lookup16(GELU_CENTRES, interval)
+    cdef floats s = fmav(broadcast(<float> -0.0213504359126091), r,
+                         broadcast(<float> 0.12706702947616577))
+    cdef floats q = fmav(lookup16(GELU_Q[5], interval), d, lookup16(GELU_Q[4], interval))
+    cdef floats w
+    s = fmav(s, r, broadcast(<float> -0.5041070580482483))
+    q = fmav(q, d, lookup16(GELU_Q[3], interval))
+    s = fmav(s, r, broadcast(<float> -1.1947695055525287e-09))
+    q = fmav(q, d, lookup16(GELU_Q[2], interval))
+    q = fmav(q, d, lookup16(GELU_Q[1], interval))
+    q = fmav(q, d, lookup16(GELU_Q[0], interval))
+    w = fmav(q, fmav(d, s, d), s)
+    return fmav(-fmav(a, h, a * h * w), broadcast(<float> 5.421010862427522e-20),
+                 maximum(broadcast(<float> -0.0), x))
 
 
 cdef extern from *:
@@ -895,38 +847,37 @@ cdef extern from *:
     const float[16]* SOFTPLUS_Q "cyact_softplus_q"
 
 
-cdef inline lanes softplus_lanes(lanes x) noexcept nogil:
+cdef inline floats softplus_lanes(floats x) noexcept nogil:
     """log(1 + e^x) = e^-t L(t) with t = -x for x up to 9/16; for larger ones x + e^-t L(t), t = x.
 
     As in gelu, e^-t L(t) is h + h w, h an exact product of a power and a value of 12 bits each,
     both times 2^64; L(t) = log(1 + e^-t) e^t takes the place of what falls slowly there, and
     ends as 1. At 9/16 the sum is 1.01, and what is added to x has bits to spare.
     """
-    cdef words near = where_up_to(x, every(<float> 0.5625))
-    cdef lanes line = as_lanes(as_words(x) & ~near)
-    cdef lanes t = lesser(as_lanes(as_words(x) ^ (near & <unsigned int> 0x80000000)),
-                          every(<float> 104.5))
-    cdef lanes u = lesser(t, every(<float> 18.170000076293945))
-    cdef words interval = as_words(fused(u, every(<float> 0.20000000298023224),
-                                         every(<float> 1.3634999990463257))) >> 20
-    cdef lanes rounded = fused(t, every(<float> 23.083120346069336), every(ROUNDF))
+    cdef mask near = less_equal(x, broadcast(<float> 0.5625))
+    cdef floats line = select(near, broadcast(<float> 0.0), x)
+    cdef floats t = minimum(select(near, -x, x), broadcast(<float> 104.5))
+    cdef floats u = minimum(t, broadcast(<float> 18.170000076293945))
+    cdef words interval = as_words(fmav(u, broadcast(<float> 0.20000000298023224),
+                                         broadcast(<float> 1.3634999990463257))) >> 20
+    cdef floats rounded = fmav(t, broadcast(<float> 23.083120346069336), broadcast(ROUNDF))
     cdef words n = as_words(rounded)
-    cdef lanes r = fused(rounded - ROUNDF, every(<float> -0.0433197021484375), t)
-    cdef lanes h = (as_lanes(as_words(lookup(GELU_POWERS, n)) - (n << 19))
-                    * lookup(SOFTPLUS_VALUES, interval))
-    cdef lanes d = u - lookup(SOFTPLUS_CENTRES, interval)
-    cdef lanes s, w
-    cdef lanes q = fused(lookup(SOFTPLUS_Q[4], interval), d, lookup(SOFTPLUS_Q[3], interval))
-    r = fused(rounded - ROUNDF, every(<float> -1.9966364561696537e-06), r)
-    r = r + lookup(SOFTPLUS_SHIFTS, n)
-    q = fused(q, d, lookup(SOFTPLUS_Q[2], interval))
-    s = fused(every(<float> -0.16666272282600403), r, every(<float> 0.5000199675559998))
-    q = fused(q, d, lookup(SOFTPLUS_Q[1], interval))
-    s = fused(s, r, every(-ONE))
-    q = fused(q, d, lookup(SOFTPLUS_Q[0], interval))
-    s = fused(s, r, every(<float> -1.1947695055525287e-09))
-    w = fused(q, fused(d, s, d), s)
-    return fused(fused(h, w, h), every(<float> 5.421010862427522e-20), line)
+    cdef floats r = fmav(rounded - ROUNDF, broadcast(<float> -0.0433197021484375), t)
+    cdef floats h = (as_floats(as_words(lookup16(GELU_POWERS, n)) - (n << 19))
+                    * lookup16(SOFTPLUS_VALUES, interval))
+    cdef floats d = u - lookup16(SOFTPLUS_CENTRES, interval)
+    cdef floats s, w
+    cdef floats q = fmav(lookup16(SOFTPLUS_Q[4], interval), d, lookup16(SOFTPLUS_Q[3], interval))
+    r = fmav(rounded - ROUNDF, broadcast(<float> -1.9966364561696537e-06), r)
+    r = r + lookup16(SOFTPLUS_SHIFTS, n)
+    q = fmav(q, d, lookup16(SOFTPLUS_Q[2], interval))
+    s = fmav(broadcast(<float> -0.16666272282600403), r, broadcast(<float> 0.5000199675559998))
+    q = fmav(q, d, lookup16(SOFTPLUS_Q[1], interval))
+    s = fmav(s, r, broadcast(-ONE))
+    q = fmav(q, d, lookup16(SOFTPLUS_Q[0], interval))
+    s = fmav(s, r, broadcast(<float> -1.1947695055525287e-09))
+    w = fmav(q, fmav(d, s, d), s)
+    return fmav(fmav(h, w, h), broadcast(<float> 5.421010862427522e-20), line)
 
 
 cdef extern from *:
@@ -962,31 +913,31 @@ cdef extern from *:
     const float[16]* TANH_Q "cyact_tanh_q"
 
 
-cdef inline lanes tanh_lanes(lanes x) noexcept nogil:
+cdef inline floats tanh_lanes(floats x) noexcept nogil:
     """A polynomial on each of 16 intervals of a = |x| up to 9.25, from where on tanh is 1.
 
     value + d q(d), d the distance from a number near the interval's middle; on the interval of 0
     that is a + a q(a), so that small a lose nothing. The second term is at most half as large
     as the first, and its error half of its own last place.
     """
-    cdef lanes a = lesser(every(<float> 9.25),
-                          as_lanes(as_words(x) & <unsigned int> 0x7fffffff))
-    cdef words interval = as_words(fused(a, every(<float> 1.6215134859085083),
-                                         every(ONE))) >> 21
-    cdef lanes d = a - lookup(TANH_CENTRES, interval)
-    cdef lanes base = fused(lookup(TANH_SLOPES, interval), d, lookup(TANH_VALUES, interval))
-    cdef lanes q = fused(lookup(TANH_Q[4], interval), d, lookup(TANH_Q[3], interval))
-    q = fused(q, d, lookup(TANH_Q[2], interval))
-    q = fused(q, d, lookup(TANH_Q[1], interval))
-    q = fused(q, d, lookup(TANH_Q[0], interval))
-    return as_lanes(as_words(fused(q, d, base)) | (as_words(x) & <unsigned int> 0x80000000))
+    cdef floats a = minimum(broadcast(<float> 9.25),
+                          as_floats(as_words(x) & <unsigned int> 0x7fffffff))
+    cdef words interval = as_words(fmav(a, broadcast(<float> 1.6215134859085083),
+                                         broadcast(ONE))) >> 21
+    cdef floats d = a - lookup16(TANH_CENTRES, interval)
+    cdef floats base = fmav(lookup16(TANH_SLOPES, interval), d, lookup16(TANH_VALUES, interval))
+    cdef floats q = fmav(lookup16(TANH_Q[4], interval), d, lookup16(TANH_Q[3], interval))
+    q = fmav(q, d, lookup16(TANH_Q[2], interval))
+    q = fmav(q, d, lookup16(TANH_Q[1], interval))
+    q = fmav(q, d, lookup16(TANH_Q[0], interval))
+    return as_floats(as_words(fmav(q, d, base)) | (as_words(x) & <unsigned int> 0x80000000))
 
 
 cdef inline float log1p_any(float x) noexcept nogil:
     """log(1 + x) for a finite x > -1: x + 1 = 2^k (1 + f), 1 + f between 3/4 and 3/2.
 
     f is exact, and so is k times the first 15 bits of ln2. That it is -k which is computed, as
-    the bits of 2^-k, keeps the sign of zero in every step.
+    the bits of 2^-k, keeps the sign of zero in broadcast step.
     """
     cdef uint32 bits = (<uint32> 0x3fbfffff - bits32(x + ONE)) & <uint32> 0xff800000
     cdef float f = (from_bits32(bits32(x) + bits)

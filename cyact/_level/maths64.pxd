@@ -18,26 +18,26 @@ in the low bits.
 
 from libc.math cimport INFINITY, sqrt
 
+from cyact._level.bits cimport FMA, bits64, fma, from_bits64
+from cyact._level.exact cimport (
+    divide,
+    fast_two_sum,
+    pair,
+    pair_of,
+    plus,
+    product,
+    product_error,
+    quotient,
+    reciprocal,
+    residual,
+    single,
+    times,
+    two_prod,
+    two_sum,
+)
+
 cdef extern from *:
     """
-    #include <string.h>
-    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
-      #define CYACT64_FUSED 1
-      static CYTHON_INLINE double cyact64_madd(double a, double b, double c) {
-          return __builtin_fma(a, b, c);
-      }
-    #else
-      #define CYACT64_FUSED 0
-      static CYTHON_INLINE double cyact64_madd(double a, double b, double c) {
-          return a * b + c;
-      }
-    #endif
-    static CYTHON_INLINE unsigned long long cyact64_bits(double x) {
-        unsigned long long b; memcpy(&b, &x, 8); return b;
-    }
-    static CYTHON_INLINE double cyact64_from_bits(unsigned long long b) {
-        double x; memcpy(&x, &b, 8); return x;
-    }
     /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits */
     #define CYACT64_ROUND 6755399441055744.0
     #define CYACT64_LIFT 7.922816251426434e28            /* 2^96 */
@@ -73,7 +73,6 @@ cdef extern from *:
     #define CYACT64_PI_4_H 0.7853981633974483
     #define CYACT64_PI_4_L 3.061616997868383e-17
     """
-    const bint FUSED "CYACT64_FUSED"
     const double ROUND "CYACT64_ROUND"
     const double LIFT "CYACT64_LIFT"
     const double UNLIFT "CYACT64_UNLIFT"
@@ -108,15 +107,6 @@ cdef extern from *:
     const double PI_2_L "CYACT64_PI_2_L"
     const double PI_4_H "CYACT64_PI_4_H"
     const double PI_4_L "CYACT64_PI_4_L"
-    # a * b + c, rounded once where the CPU can: for polynomials
-    double madd "cyact64_madd" (double a, double b, double c) noexcept nogil
-    unsigned long long bits "cyact64_bits" (double x) noexcept nogil
-    double from_bits "cyact64_from_bits" (unsigned long long b) noexcept nogil
-
-# hi + lo, |lo| being at most about an ulp of hi
-cdef struct pair:
-    double hi
-    double lo
 
 # 2^n (1 + r + w)
 cdef struct reduced:
@@ -148,16 +138,16 @@ cdef struct gate:
 # Bits and bounds
 
 cdef inline double absolute(double x) noexcept nogil:
-    return from_bits(bits(x) & 0x7fffffffffffffffULL)
+    return from_bits64(bits64(x) & 0x7fffffffffffffffULL)
 
 
 cdef inline double minus_absolute(double x) noexcept nogil:
-    return from_bits(bits(x) | 0x8000000000000000ULL)
+    return from_bits64(bits64(x) | 0x8000000000000000ULL)
 
 
 cdef inline double with_sign(double magnitude, double x) noexcept nogil:
     """magnitude, whose own sign is not set or that of x, with the sign of x."""
-    return from_bits(bits(magnitude) | (bits(x) & 0x8000000000000000ULL))
+    return from_bits64(bits64(magnitude) | (bits64(x) & 0x8000000000000000ULL))
 
 
 cdef inline double at_most(double x, double bound) noexcept nogil:
@@ -172,119 +162,13 @@ cdef inline double at_least(double x, double bound) noexcept nogil:
 
 cdef inline double power_of_two(double n) noexcept nogil:
     """2^n for an integer -1023 < n < 1024."""
-    return from_bits(bits(n + (ROUND + 1023.0)) << 52)
+    return from_bits64(bits64(n + (ROUND + 1023.0)) << 52)
 
 
 cdef inline double scale(double x, double n) noexcept nogil:
     """x * 2^n for an integer |n| < 2040, in two steps in the same direction."""
-    cdef double half = madd(n, 0.5, ROUND) - ROUND
+    cdef double half = fma(n, 0.5, ROUND) - ROUND
     return x * power_of_two(half) * power_of_two(n - half)
-
-
-# Sums, products and quotients with their rounding errors
-
-cdef inline pair pair_of(double hi, double lo) noexcept nogil:
-    cdef pair p
-    p.hi = hi
-    p.lo = lo
-    return p
-
-
-cdef inline pair single(double x) noexcept nogil:
-    return pair_of(x, 0.0)
-
-
-cdef inline pair fast_two_sum(double a, double b) noexcept nogil:
-    """a + b exactly, where |a| >= |b| or a = 0."""
-    cdef pair s
-    s.hi = a + b
-    s.lo = b - (s.hi - a)
-    return s
-
-
-cdef inline pair two_sum(double a, double b) noexcept nogil:
-    """a + b exactly."""
-    cdef pair s
-    cdef double t
-    s.hi = a + b
-    t = s.hi - a
-    s.lo = (a - (s.hi - t)) + (b - t)
-    return s
-
-
-cdef inline double upper(double x) noexcept nogil:
-    """x cut to 26 bits; unlike Veltkamp's split this cannot overflow."""
-    return from_bits(bits(x) & 0xfffffffff8000000ULL)
-
-
-cdef inline double product_error(double a, double b, double p) noexcept nogil:
-    """a * b - p, where p is a * b rounded."""
-    cdef double ah, al, bh, bl
-    if FUSED:
-        return madd(a, b, -p)
-    ah = upper(a)
-    al = a - ah
-    bh = upper(b)
-    bl = b - bh
-    return ((ah * bh - p) + ah * bl + al * bh) + al * bl
-
-
-cdef inline double residual(double c, double a, double b) noexcept nogil:
-    """c - a * b, where c is a * b up to a few ulps."""
-    cdef double p
-    if FUSED:
-        return madd(-a, b, c)
-    p = a * b
-    return (c - p) - product_error(a, b, p)
-
-
-cdef inline pair two_prod(double a, double b) noexcept nogil:
-    """a * b exactly."""
-    cdef pair p
-    p.hi = a * b
-    p.lo = product_error(a, b, p.hi)
-    return p
-
-
-cdef inline pair times(pair a, double b) noexcept nogil:
-    cdef pair p = two_prod(a.hi, b)
-    p.lo += a.lo * b
-    return p
-
-
-cdef inline pair product(pair a, pair b) noexcept nogil:
-    cdef pair p = two_prod(a.hi, b.hi)
-    p.lo += madd(a.hi, b.lo, a.lo * b.hi)
-    return p
-
-
-cdef inline pair plus(double a, pair b) noexcept nogil:
-    """a + b, whichever is larger."""
-    cdef pair s = two_sum(a, b.hi)
-    s.lo += b.lo
-    return s
-
-
-cdef inline pair reciprocal(pair d) noexcept nogil:
-    cdef pair q
-    q.hi = 1 / d.hi
-    q.lo = q.hi * madd(-q.hi, d.lo, residual(1, q.hi, d.hi))
-    return q
-
-
-cdef inline pair quotient(pair a, pair d) noexcept nogil:
-    cdef double inverse = 1 / d.hi
-    cdef pair q
-    q.hi = a.hi * inverse
-    q.lo = inverse * (residual(a.hi, q.hi, d.hi) + madd(-q.hi, d.lo, a.lo))
-    return q
-
-
-cdef inline double divide(pair a, pair d) noexcept nogil:
-    """a / d, rounded once."""
-    cdef double inverse = 1 / d.hi
-    cdef double q = a.hi * inverse
-    return madd(inverse, residual(a.hi, q, d.hi) + madd(-q, d.lo, a.lo), q)
 
 
 # Exponentials
@@ -293,17 +177,17 @@ cdef inline reduced reduce_exp(pair x) noexcept nogil:
     """e^x for |x| < 2500, as 2^n (1 + r + w) with |r| < 0.35 and r free of error."""
     cdef reduced e
     cdef double low, r, z, p
-    e.n = madd(x.hi, LOG2E, ROUND) - ROUND
-    e.r = madd(-e.n, LN2_H, x.hi)
-    low = madd(-e.n, LN2_L, x.lo)
+    e.n = fma(x.hi, LOG2E, ROUND) - ROUND
+    e.r = fma(-e.n, LN2_H, x.hi)
+    low = fma(-e.n, LN2_L, x.lo)
     r = e.r + low
     z = r * r
-    p = madd(r, 2.4999967240786408e-08, 2.763037485444034e-07)
-    p = madd(p, z, madd(r, 2.755758731768377e-06, 2.480149277264959e-05))
-    p = madd(p, z, madd(r, 0.00019841269504813165, 0.001388888894391388))
-    p = madd(p, z, madd(r, 0.008333333333495592, 0.04166666666652922))
-    p = madd(p, z, madd(r, 0.1666666666666641, 0.5000000000000011))
-    e.w = madd(z, p, low)
+    p = fma(r, 2.4999967240786408e-08, 2.763037485444034e-07)
+    p = fma(p, z, fma(r, 2.755758731768377e-06, 2.480149277264959e-05))
+    p = fma(p, z, fma(r, 0.00019841269504813165, 0.001388888894391388))
+    p = fma(p, z, fma(r, 0.008333333333495592, 0.04166666666652922))
+    p = fma(p, z, fma(r, 0.1666666666666641, 0.5000000000000011))
+    e.w = fma(z, p, low)
     return e
 
 
@@ -345,7 +229,7 @@ cdef inline double expm1(double x) noexcept nogil:
     cdef double n = at_most(e.n, 1000.0)
     cdef double s = power_of_two(n)
     cdef pair sum = fast_two_sum(s - 1, s * e.r)
-    cdef double y = (sum.hi + madd(s, e.w, sum.lo)) * power_of_two(e.n - n)
+    cdef double y = (sum.hi + fma(s, e.w, sum.lo)) * power_of_two(e.n - n)
     return x if absolute(x) < 1e-300 else y
 
 
@@ -355,26 +239,26 @@ cdef inline double log_rest(double z) noexcept nogil:
     """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0394."""
     cdef double p
     p = 0.13804373553807905
-    p = madd(p, z, 0.13179305823829598)
-    p = madd(p, z, 0.15390772387503862)
-    p = madd(p, z, 0.18181676291877844)
-    p = madd(p, z, 0.2222222412196267)
-    p = madd(p, z, 0.28571428557380196)
-    p = madd(p, z, 0.40000000000050195)
-    p = madd(p, z, 0.6666666666666661)
+    p = fma(p, z, 0.13179305823829598)
+    p = fma(p, z, 0.15390772387503862)
+    p = fma(p, z, 0.18181676291877844)
+    p = fma(p, z, 0.2222222412196267)
+    p = fma(p, z, 0.28571428557380196)
+    p = fma(p, z, 0.40000000000050195)
+    p = fma(p, z, 0.6666666666666661)
     return p
 
 
 cdef inline double log(double x) noexcept nogil:
     """The logarithm of a positive normal number, within 1 ULP."""
     # x = 2^k m, m between sqrt(1/2) and sqrt(2); 1024 is added to k to keep it positive
-    cdef unsigned long long k = (bits(x) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
-    cdef double m = from_bits(bits(x) - ((k - 1024ULL) << 52))
-    cdef double exponent = from_bits(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
+    cdef unsigned long long k = (bits64(x) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
+    cdef double m = from_bits64(bits64(x) - ((k - 1024ULL) << 52))
+    cdef double exponent = from_bits64(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
     cdef pair s = quotient(single(m - 1), fast_two_sum(2, m - 1))
     cdef double z = s.hi * s.hi
     cdef pair sum = fast_two_sum(exponent * LN2_H, s.hi + s.hi)
-    return sum.hi + (sum.lo + (exponent * LN2_L + (madd(s.hi * z, log_rest(z), s.lo + s.lo))))
+    return sum.hi + (sum.lo + (exponent * LN2_L + (fma(s.hi * z, log_rest(z), s.lo + s.lo))))
 
 
 # Here w = 2^k (1 + f) with 1 + f between 3/4 and 3/2, and k is kept 1024 too large.
@@ -382,21 +266,21 @@ cdef inline double log(double x) noexcept nogil:
 cdef inline double atanh_rest(double z) noexcept nogil:
     """(log((1 + s)/(1 - s)) - 2 s)/s^3, z = s^2 < 0.0405."""
     cdef double u = z * z
-    cdef double p = madd(z, 0.1386713205303178, 0.1316998931438702)
-    p = madd(p, u, madd(z, 0.15391330129764424, 0.18181659073307196))
-    p = madd(p, u, madd(z, 0.22222224412412242, 0.28571428554777595))
-    p = madd(p, u, madd(z, 0.40000000000061164, 0.6666666666666659))
+    cdef double p = fma(z, 0.1386713205303178, 0.1316998931438702)
+    p = fma(p, u, fma(z, 0.15391330129764424, 0.18181659073307196))
+    p = fma(p, u, fma(z, 0.22222224412412242, 0.28571428554777595))
+    p = fma(p, u, fma(z, 0.40000000000061164, 0.6666666666666659))
     return p
 
 
 cdef inline unsigned long long exponent_of(double w) noexcept nogil:
     """k + 1024 of a positive w."""
-    return (bits(w) - 0x3fe8000000000000ULL + (1024ULL << 52)) >> 52
+    return (bits64(w) - 0x3fe8000000000000ULL + (1024ULL << 52)) >> 52
 
 
 cdef inline double unbiased(unsigned long long k) noexcept nogil:
     """k - 1024 as a double."""
-    return from_bits(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
+    return from_bits64(k | 0x4330000000000000ULL) - (4503599627370496.0 + 1024.0)
 
 
 cdef inline double log_of(double exponent, pair f) noexcept nogil:
@@ -404,8 +288,8 @@ cdef inline double log_of(double exponent, pair f) noexcept nogil:
     cdef double s = f.hi / (2 + f.hi)
     cdef double z = s * s
     cdef double half = 0.5 * f.hi * f.hi
-    cdef double rest = madd(exponent, LN2_L, f.lo * (1 - f.hi))
-    rest = half - madd(s, madd(z, atanh_rest(z), half), rest)
+    cdef double rest = fma(exponent, LN2_L, f.lo * (1 - f.hi))
+    rest = half - fma(s, fma(z, atanh_rest(z), half), rest)
     return exponent * LN2_H - (rest - f.hi)
 
 
@@ -413,8 +297,8 @@ cdef inline double log1p_any(double x) noexcept nogil:
     """log(1 + x) for a finite x > -1; that of -0.0 is 0.0."""
     cdef unsigned long long k = exponent_of(1 + x)
     # f = 2^-k x + (2^-k - 1) is exact
-    cdef double scaled_x = from_bits(bits(x) - ((k - 1024ULL) << 52))
-    cdef double twice = from_bits((2048ULL - k) << 52)
+    cdef double scaled_x = from_bits64(bits64(x) - ((k - 1024ULL) << 52))
+    cdef double twice = from_bits64((2048ULL - k) << 52)
     return log_of(unbiased(k), single(scaled_x + (0.5 * twice - 1)))
 
 
@@ -433,7 +317,7 @@ cdef inline double log1mexp(double x) noexcept nogil:
     w.hi *= lift
     w.lo *= lift
     k = exponent_of(w.hi)
-    step = from_bits((2047ULL - k) << 52)
+    step = from_bits64((2047ULL - k) << 52)
     # next to 1, w has lost the digits of e^-x
     f.hi = w.hi * step - 1 if w.hi < 0.75 else -s * one.hi
     f.lo = w.lo * step if w.hi < 0.75 else -s * one.lo
@@ -458,8 +342,8 @@ cdef inline double logit(double x) noexcept nogil:
     cdef double v = x * 3.402823669209385e+38 if tiny else x
     cdef pair u = fast_two_sum(1, -x), n, d, s, sum
     # the difference of two bit patterns is 2^52 log2 of the ratio, to 0.087
-    cdef unsigned long long k = (bits(v) - bits(u.hi) + (1ULL << 51) + (1024ULL << 52)) >> 52
-    cdef double step = from_bits((k - 1) << 52)
+    cdef unsigned long long k = (bits64(v) - bits64(u.hi) + (1ULL << 51) + (1024ULL << 52)) >> 52
+    cdef double step = from_bits64((k - 1) << 52)
     cdef double exponent = unbiased(k) - (128.0 if tiny else 0.0)
     cdef double z
     u.hi *= step
@@ -470,14 +354,14 @@ cdef inline double logit(double x) noexcept nogil:
     s = quotient(n, d)
     z = s.hi * s.hi
     sum = fast_two_sum(exponent * LN2_H, s.hi + s.hi)
-    return sum.hi + (sum.lo + madd(exponent, LN2_L, madd(s.hi * z, atanh_rest(z), s.lo + s.lo)))
+    return sum.hi + (sum.lo + fma(exponent, LN2_L, fma(s.hi * z, atanh_rest(z), s.lo + s.lo)))
 
 
 cdef inline double logit_d(double x) noexcept nogil:
     """1/(x (1 - x)) for 0 <= x <= 1."""
     cdef pair d
-    if FUSED:
-        return 1 / madd(-x, x, x)
+    if FMA:
+        return 1 / fma(-x, x, x)
     d = times(fast_two_sum(1, -x), x)
     return 1 / (d.hi + d.lo)
 
@@ -487,20 +371,20 @@ cdef inline pair log1p_parts(pair e) noexcept nogil:
     # halves of the polynomial in x^4, of pairs: a short chain where there is nothing to overlap
     cdef double x = e.hi - 0.5, u = x * x, z = u * u, even, odd
     cdef pair p, y
-    even = madd(x, 2.752455385038911e-05, -4.4795160088746195e-05)
-    even = madd(even, z, madd(x, 0.00022107442625288155, -0.0003548159558473583))
-    even = madd(even, z, madd(x, 0.0015153828238284898, -0.0024918411228496413))
-    even = madd(even, z, madd(x, 0.011833792109661413, -0.020548811918991924))
-    even = madd(even, z, madd(x, 0.1326097537542029, -0.2885270990993239))
-    odd = madd(x, 2.504178109608435e-05, -3.839045001860966e-05)
-    odd = madd(odd, z, madd(x, 8.973261664124882e-05, -0.0001421166327768367))
-    odd = madd(odd, z, madd(x, 0.0005730654049951967, -0.0009288581625695611))
-    odd = madd(odd, z, madd(x, 0.004136179121800764, -0.006945394979122867))
-    odd = madd(odd, z, madd(x, 0.03661185452315794, -0.06768864331096612))
-    p = fast_two_sum(0.8109302162163288, madd(x, madd(u, odd, even), -4.699288388478326e-18))
+    even = fma(x, 2.752455385038911e-05, -4.4795160088746195e-05)
+    even = fma(even, z, fma(x, 0.00022107442625288155, -0.0003548159558473583))
+    even = fma(even, z, fma(x, 0.0015153828238284898, -0.0024918411228496413))
+    even = fma(even, z, fma(x, 0.011833792109661413, -0.020548811918991924))
+    even = fma(even, z, fma(x, 0.1326097537542029, -0.2885270990993239))
+    odd = fma(x, 2.504178109608435e-05, -3.839045001860966e-05)
+    odd = fma(odd, z, fma(x, 8.973261664124882e-05, -0.0001421166327768367))
+    odd = fma(odd, z, fma(x, 0.0005730654049951967, -0.0009288581625695611))
+    odd = fma(odd, z, fma(x, 0.004136179121800764, -0.006945394979122867))
+    odd = fma(odd, z, fma(x, 0.03661185452315794, -0.06768864331096612))
+    p = fast_two_sum(0.8109302162163288, fma(x, fma(u, odd, even), -4.699288388478326e-18))
     y = two_prod(e.hi, p.hi)
     # 1/(1 + e) to 2 % is enough for e.lo
-    y.lo += madd(e.hi, p.lo, e.lo * madd(e.hi, madd(e.hi, 0.32, -0.81), 0.99))
+    y.lo += fma(e.hi, p.lo, e.lo * fma(e.hi, fma(e.hi, 0.32, -0.81), 0.99))
     return y
 
 
@@ -525,7 +409,7 @@ cdef inline pair lifted_exp(pair u) noexcept nogil:
 cdef inline pair halved_exp(pair u, double* step) noexcept nogil:
     """e^u / step^2 for -1500 <= u <= 0; the power of two `step` keeps it above 2^-962."""
     cdef scaled e = exp_parts(u)
-    cdef double half = at_most(madd(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
+    cdef double half = at_most(fma(e.n, 0.5, ROUND + 480.0) - ROUND, 0.0)
     cdef double s = power_of_two(e.n - (half + half))
     cdef pair y
     step[0] = power_of_two(half)
@@ -537,8 +421,8 @@ cdef inline pair halved_exp(pair u, double* step) noexcept nogil:
 cdef inline pair one_plus(pair e, double s) noexcept nogil:
     """1 + s e, 0 <= s e <= 1, s a power of two."""
     cdef pair d
-    d.hi = madd(e.hi, s, 1.0)
-    d.lo = madd(e.lo, s, madd(e.hi, s, 1 - d.hi))
+    d.hi = fma(e.hi, s, 1.0)
+    d.lo = fma(e.lo, s, fma(e.hi, s, 1 - d.hi))
     return d
 
 
@@ -569,41 +453,41 @@ cdef inline void exp_ratio(double t, double* n, double* m) noexcept nogil:
     With t = k log 2 + r, m = u - c r and n = 2^k (u + c r), u = c r coth(r/2) and c = 27/32.
     Computed as 2^k (m + 2 c r), n makes up for the rounding of m.
     """
-    cdef double rounded = madd(t, LOG2E, ROUND), k = rounded - ROUND
-    cdef double r = madd(-k, LN2_L, madd(-k, LN2_H, t)), z = r * r
-    cdef double u = madd(3.488277705082108e-08, z, -1.3950372090403696e-06)
-    u = madd(u, z, 5.580356767026327e-05)
-    u = madd(u, z, -0.0023437499998680816)
-    u = madd(u, z, 0.140624999999998)
-    u = madd(u, z, 1.6875)
-    m[0] = madd(-0.84375, r, u)
-    u = madd(1.6875, r, m[0])
-    n[0] = from_bits(bits(u) + (bits(rounded) << 52) + (96ULL << 52))
+    cdef double rounded = fma(t, LOG2E, ROUND), k = rounded - ROUND
+    cdef double r = fma(-k, LN2_L, fma(-k, LN2_H, t)), z = r * r
+    cdef double u = fma(3.488277705082108e-08, z, -1.3950372090403696e-06)
+    u = fma(u, z, 5.580356767026327e-05)
+    u = fma(u, z, -0.0023437499998680816)
+    u = fma(u, z, 0.140624999999998)
+    u = fma(u, z, 1.6875)
+    m[0] = fma(-0.84375, r, u)
+    u = fma(1.6875, r, m[0])
+    n[0] = from_bits64(bits64(u) + (bits64(rounded) << 52) + (96ULL << 52))
 
 
 cdef inline corrected sigmoid_from(double n, double m, bint negative) noexcept nogil:
     """2^96/(1 + e^-|x|), or 2^96/(1 + e^|x|) where negative, given e^-|x| = n/(2^96 m)."""
-    cdef double d = madd(n, UNLIFT, m), low = madd(n, UNLIFT, m - d)
-    cdef double c = n if negative else from_bits(bits(m) + (96ULL << 52))
+    cdef double d = fma(n, UNLIFT, m), low = fma(n, UNLIFT, m - d)
+    cdef double c = n if negative else from_bits64(bits64(m) + (96ULL << 52))
     cdef corrected q
     q.inverse = 1 / d
     q.hi = c * q.inverse
-    q.rest = madd(-q.hi, low, residual(c, q.hi, d))
+    q.rest = fma(-q.hi, low, residual(c, q.hi, d))
     return q
 
 
 cdef inline double sigmoid(double n, double m, double x) noexcept nogil:
     """1/(1 + e^-x) given e^-|x| = n/(2^96 m)."""
     cdef corrected q = sigmoid_from(n, m, x < 0)
-    return madd(q.inverse, q.rest, q.hi) * UNLIFT
+    return fma(q.inverse, q.rest, q.hi) * UNLIFT
 
 
 cdef inline double silu1(double n, double m, double x) noexcept nogil:
     """x sigmoid(x), likewise."""
     cdef corrected q = sigmoid_from(n, m, x < 0)
     cdef double c = at_least(x, -760.0), low = c * (q.inverse * q.rest), y = c * q.hi
-    if FUSED:
-        y = madd(c, q.hi, low)
+    if FMA:
+        y = fma(c, q.hi, low)
     else:
         # the sum of -0.0 and an error of 0.0 has lost the sign
         y = with_sign(absolute(y + (product_error(c, q.hi, y) + low)), x)
@@ -621,7 +505,7 @@ cdef inline double gated_d(pair w, gate g) noexcept nogil:
     we.lo = w.lo if g.negative else we.lo * UNLIFT
     we.lo += g.d.lo
     q = quotient(plus(g.d.hi, we), product(g.d, g.d))
-    return madd(q.hi, g.m.hi, madd(q.hi, g.m.lo, q.lo * g.m.hi)) * UNLIFT
+    return fma(q.hi, g.m.hi, fma(q.hi, g.m.lo, q.lo * g.m.hi)) * UNLIFT
 
 
 cdef inline double bell(double x, double height) noexcept nogil:
@@ -656,7 +540,7 @@ cdef inline pair tanh_parts(double a) noexcept nogil:
 
 cdef inline double tanh_squared(double x) noexcept nogil:
     cdef pair y = tanh_parts(at_most(absolute(x), 20.0))
-    return madd(y.hi, y.hi, 2 * y.hi * y.lo)
+    return fma(y.hi, y.hi, 2 * y.hi * y.lo)
 
 
 cdef inline double tanh_shrink(double x) noexcept nogil:
@@ -668,14 +552,14 @@ cdef inline double tanh_shrink(double x) noexcept nogil:
     cdef double b = a * 1.6069380442589903e+60 if tiny else a
     cdef pair y = times(two_prod(b, b), b), t = tanh_parts(at_most(a, 20.0)), third
     cdef double difference = a - t.hi
-    cdef double p = madd(z, 1.6490785141482102e-06, -1.0077044325191558e-05)
-    p = madd(p, u, madd(z, 3.453971254086888e-05, -9.428800838023015e-05))
-    p = madd(p, u, madd(z, 0.00023811724928511242, -0.0005897558844747955))
-    p = madd(p, u, madd(z, 0.0014557841306316016, -0.003592121790053478))
-    p = madd(p, u, madd(z, 0.008863235033052058, -0.021869488512904205))
-    p = madd(p, u, madd(z, 0.053968253967706506, -0.13333333333332884))
+    cdef double p = fma(z, 1.6490785141482102e-06, -1.0077044325191558e-05)
+    p = fma(p, u, fma(z, 3.453971254086888e-05, -9.428800838023015e-05))
+    p = fma(p, u, fma(z, 0.00023811724928511242, -0.0005897558844747955))
+    p = fma(p, u, fma(z, 0.0014557841306316016, -0.003592121790053478))
+    p = fma(p, u, fma(z, 0.008863235033052058, -0.021869488512904205))
+    p = fma(p, u, fma(z, 0.053968253967706506, -0.13333333333332884))
     difference += ((a - difference) - t.hi) - t.lo
-    third = fast_two_sum(ONE_OVER_3_H, madd(p, z, ONE_OVER_3_L))
+    third = fast_two_sum(ONE_OVER_3_H, fma(p, z, ONE_OVER_3_L))
     y = product(y, third)
     b = (y.hi + y.lo) * (2.409919865102884e-181 if tiny else 1.0)
     return x if absolute(x) > 1e16 else with_sign(difference if a > 0.75 else b, x)
@@ -693,7 +577,7 @@ cdef inline double silu(double x, double beta) noexcept nogil:
     m.lo = e.lo if negative else 0.0
     q = quotient(m, one_plus(e, 1.0))
     # without a fused multiply-add a negative product that vanishes loses its sign in the sum
-    cdef double y = with_sign(absolute(madd(c, q.hi, c * q.lo) * step * step), x)
+    cdef double y = with_sign(absolute(fma(c, q.hi, c * q.lo) * step * step), x)
     # x from where sigmoid rounds to 1; also for 0 * inf
     return y if v.hi < 60 else x
 
@@ -747,7 +631,7 @@ cdef inline double mish(double x) noexcept nogil:
     cdef double c = at_least(x, -760.0)
     cdef mishing g = open_mish(x)
     cdef pair q = quotient(g.m, g.d)
-    cdef double y = with_sign(absolute(madd(c, q.hi, c * q.lo) * UNLIFT), x)
+    cdef double y = with_sign(absolute(fma(c, q.hi, c * q.lo) * UNLIFT), x)
     return y if x < 60 else x
 
 
@@ -760,15 +644,15 @@ cdef inline double mish_d(double x) noexcept nogil:
     cdef double f = 1.0 if g.negative else g.h.hi * g.h.hi
     cdef double first = g.e.hi if g.negative else LIFT
     cdef pair sum = two_sum(a.hi, b.hi * f)
-    sum.lo += madd(b.lo, f, a.lo)
+    sum.lo += fma(b.lo, f, a.lo)
     cdef pair q = quotient(sum, product(g.d, g.d))
-    return madd(q.hi, first, madd(q.hi, g.e.lo if g.negative else 0.0, q.lo * first)) * UNLIFT
+    return fma(q.hi, first, fma(q.hi, g.e.lo if g.negative else 0.0, q.lo * first)) * UNLIFT
 
 
 cdef inline double softplus(double x, double beta) noexcept nogil:
     """max(x, 0) + log(1 + e^-|beta x|)/beta."""
     # 1/beta as a pair; half the exponent of beta is lent to it so that both parts are normal
-    cdef double loan = from_bits((1534ULL << 52) - ((bits(beta) >> 1) & 0x3ff0000000000000ULL))
+    cdef double loan = from_bits64((1534ULL << 52) - ((bits64(beta) >> 1) & 0x3ff0000000000000ULL))
     cdef pair inverse = reciprocal(single(beta * loan))
     cdef pair v = two_prod(beta, x), y
     cdef bint positive = v.hi > 0
@@ -798,12 +682,12 @@ cdef inline double softplus_y(double y, double beta) noexcept nogil:
 cdef inline double atan_rest(double z) noexcept nogil:
     """(atan(t) - t)/t^3, z = t^2 <= 1/4."""
     cdef double u = z * z
-    cdef double p = madd(z, 0.010131676701092074, -0.027457429701593705)
-    p = madd(p, u, madd(z, 0.041879937431621585, -0.05122571956753786))
-    p = madd(p, u, madd(z, 0.058584351672252614, -0.06663832225333906))
-    p = madd(p, u, madd(z, 0.07692076191169031, -0.0909089640212194))
-    p = madd(p, u, madd(z, 0.11111110666470553, -0.1428571427655825))
-    p = madd(p, u, madd(z, 0.19999999999905277, -0.33333333333332993))
+    cdef double p = fma(z, 0.010131676701092074, -0.027457429701593705)
+    p = fma(p, u, fma(z, 0.041879937431621585, -0.05122571956753786))
+    p = fma(p, u, fma(z, 0.058584351672252614, -0.06663832225333906))
+    p = fma(p, u, fma(z, 0.07692076191169031, -0.0909089640212194))
+    p = fma(p, u, fma(z, 0.11111110666470553, -0.1428571427655825))
+    p = fma(p, u, fma(z, 0.19999999999905277, -0.33333333333332993))
     return p
 
 
@@ -811,7 +695,7 @@ cdef inline double atan_sum(double base, double base_low, double t, double t_low
     """base + atan(t), |t| <= 1/2 and either less than base or base 0."""
     cdef double z = t * t
     cdef double sum = base + t
-    return sum + ((base - sum) + t + madd(t * z, atan_rest(z), base_low + t_low))
+    return sum + ((base - sum) + t + fma(t * z, atan_rest(z), base_low + t_low))
 
 
 cdef inline double arctan(double x) noexcept nogil:
@@ -881,29 +765,29 @@ cdef inline pair tail_numerator(double a) noexcept nogil:
     """
     cdef double t = (a - 5.5) / (a + 5.5), u = t * t, even, odd
     even = -1.3630350490877494e-10
-    even = madd(even, u, 2.4377489655552376e-09)
-    even = madd(even, u, -3.246715048421649e-08)
-    even = madd(even, u, 3.9573992428494555e-07)
-    even = madd(even, u, -4.335300912785322e-06)
-    even = madd(even, u, 3.729301666783625e-05)
-    even = madd(even, u, -9.834930828650184e-05)
-    even = madd(even, u, -0.003787443747770866)
-    even = madd(even, u, -0.013832219989408364)
-    even = madd(even, u, -0.004796546552086698)
-    even = madd(even, u, 0.07086777346211072)
+    even = fma(even, u, 2.4377489655552376e-09)
+    even = fma(even, u, -3.246715048421649e-08)
+    even = fma(even, u, 3.9573992428494555e-07)
+    even = fma(even, u, -4.335300912785322e-06)
+    even = fma(even, u, 3.729301666783625e-05)
+    even = fma(even, u, -9.834930828650184e-05)
+    even = fma(even, u, -0.003787443747770866)
+    even = fma(even, u, -0.013832219989408364)
+    even = fma(even, u, -0.004796546552086698)
+    even = fma(even, u, 0.07086777346211072)
     odd = 3.5751083582096925e-10
-    odd = madd(odd, u, -4.4141719518379234e-09)
-    odd = madd(odd, u, 3.3330891479160964e-08)
-    odd = madd(odd, u, -2.1089378681547044e-07)
-    odd = madd(odd, u, 1.0876768296282696e-06)
-    odd = madd(odd, u, -1.29201345964329e-06)
-    odd = madd(odd, u, -7.931160735165738e-05)
-    odd = madd(odd, u, 0.001096969798707384)
-    odd = madd(odd, u, 0.008544745805554307)
-    odd = madd(odd, u, 0.014998955659444207)
-    odd = madd(odd, u, -0.023428314487612917)
-    odd = madd(odd, u, -0.12978651901183852)
-    return fast_two_sum(0.4792096030461837, madd(t, odd, madd(u, even, 2.5346186299296578e-17)))
+    odd = fma(odd, u, -4.4141719518379234e-09)
+    odd = fma(odd, u, 3.3330891479160964e-08)
+    odd = fma(odd, u, -2.1089378681547044e-07)
+    odd = fma(odd, u, 1.0876768296282696e-06)
+    odd = fma(odd, u, -1.29201345964329e-06)
+    odd = fma(odd, u, -7.931160735165738e-05)
+    odd = fma(odd, u, 0.001096969798707384)
+    odd = fma(odd, u, 0.008544745805554307)
+    odd = fma(odd, u, 0.014998955659444207)
+    odd = fma(odd, u, -0.023428314487612917)
+    odd = fma(odd, u, -0.12978651901183852)
+    return fast_two_sum(0.4792096030461837, fma(t, odd, fma(u, even, 2.5346186299296578e-17)))
 
 
 cdef inline pair tail_denominator(double a) noexcept nogil:
@@ -920,7 +804,7 @@ cdef inline double gelu(double x) noexcept nogil:
     cdef double a = at_most(absolute(x), 39.0)
     cdef scaled e = normal_exp(a)
     cdef pair q = normal_tail(a, e)
-    cdef double tail = scale(madd(a, q.hi, a * q.lo), e.n)
+    cdef double tail = scale(fma(a, q.hi, a * q.lo), e.n)
     return x - tail if x >= 0 else -tail
 
 
@@ -950,7 +834,7 @@ cdef inline double gelu_tanh(double x) noexcept nogil:
     cdef pair v = cubic(c, TANH_1_H, TANH_1_L, TANH_3_H, TANH_3_L)
     cdef gate g = open_gate(lower(v, -760.0), v.hi < 0)
     cdef pair q = quotient(g.m, g.d)
-    return madd(c, q.hi, c * q.lo) * UNLIFT if v.hi < 60 else x
+    return fma(c, q.hi, c * q.lo) * UNLIFT if v.hi < 60 else x
 
 
 cdef inline double gelu_tanh_d(double x) noexcept nogil:
@@ -968,41 +852,41 @@ cdef inline double erf(double x) noexcept nogil:
     cdef double a = at_most(absolute(x), 6.0), z = a * a, p, q, odd
     cdef reduced e
     p = -8.655111561760374e-10
-    p = madd(p, z, 1.4118056982563494e-08)
-    p = madd(p, z, -1.6288380353435115e-07)
-    p = madd(p, z, 1.6456518552641008e-06)
-    p = madd(p, z, -1.4925381488623572e-05)
-    p = madd(p, z, 0.00012055324326086586)
-    p = madd(p, z, -0.0008548326839444819)
-    p = madd(p, z, 0.005223977622956138)
-    p = madd(p, z, -0.026866170644932613)
-    p = madd(p, z, 0.11283791670954303)
-    p = madd(p, z, -0.37612638903183737)
-    p = madd(p, z, 0.1283791670955126)
+    p = fma(p, z, 1.4118056982563494e-08)
+    p = fma(p, z, -1.6288380353435115e-07)
+    p = fma(p, z, 1.6456518552641008e-06)
+    p = fma(p, z, -1.4925381488623572e-05)
+    p = fma(p, z, 0.00012055324326086586)
+    p = fma(p, z, -0.0008548326839444819)
+    p = fma(p, z, 0.005223977622956138)
+    p = fma(p, z, -0.026866170644932613)
+    p = fma(p, z, 0.11283791670954303)
+    p = fma(p, z, -0.37612638903183737)
+    p = fma(p, z, 0.1283791670955126)
     q = -1.4514653143697885e-12
-    q = madd(q, z, -1.3439208499182097e-09)
-    q = madd(q, z, -1.5675291732155773e-07)
-    q = madd(q, z, -5.1927954876024224e-06)
-    q = madd(q, z, -5.387424464915742e-05)
-    q = madd(q, z, 8.761293349370284e-06)
-    q = madd(q, z, 0.0017101299388420422)
-    q = madd(q, z, -0.019113405180473338)
-    q = madd(q, z, 0.6366224368495665)
-    q = madd(q, z, 5.099720289435078e-08)
+    q = fma(q, z, -1.3439208499182097e-09)
+    q = fma(q, z, -1.5675291732155773e-07)
+    q = fma(q, z, -5.1927954876024224e-06)
+    q = fma(q, z, -5.387424464915742e-05)
+    q = fma(q, z, 8.761293349370284e-06)
+    q = fma(q, z, 0.0017101299388420422)
+    q = fma(q, z, -0.019113405180473338)
+    q = fma(q, z, 0.6366224368495665)
+    q = fma(q, z, 5.099720289435078e-08)
     odd = 6.453780363523112e-11
-    odd = madd(odd, z, 1.7403208380746002e-08)
-    odd = madd(odd, z, 1.0383479195414056e-06)
-    odd = madd(odd, z, 1.9625436483295724e-05)
-    odd = madd(odd, z, 9.034846680568136e-05)
-    odd = madd(odd, z, -0.0005893497221251934)
-    odd = madd(odd, z, -0.00022833260127873788)
-    odd = madd(odd, z, 0.10276479197629691)
-    odd = madd(odd, z, 1.1283786218013394)
-    q = madd(a, odd, q)
+    odd = fma(odd, z, 1.7403208380746002e-08)
+    odd = fma(odd, z, 1.0383479195414056e-06)
+    odd = fma(odd, z, 1.9625436483295724e-05)
+    odd = fma(odd, z, 9.034846680568136e-05)
+    odd = fma(odd, z, -0.0005893497221251934)
+    odd = fma(odd, z, -0.00022833260127873788)
+    odd = fma(odd, z, 0.10276479197629691)
+    odd = fma(odd, z, 1.1283786218013394)
+    q = fma(a, odd, q)
     e = reduce_exp(single(-q))
     q = power_of_two(e.n)
-    q = 1 - madd(q, e.r + e.w, q)
-    return with_sign(madd(a, p, a) if a < 0.875 else q, x)
+    q = 1 - fma(q, e.r + e.w, q)
+    return with_sign(fma(a, p, a) if a < 0.875 else q, x)
 
 
 cdef inline double erf_d(double x) noexcept nogil:
@@ -1061,11 +945,11 @@ cdef inline double log_ndtr(double x) noexcept nogil:
     p.lo = ep.lo * power if positive else p.lo
     y = d.hi if positive else 0.0
     # k to the nearest, or almost: the bits of a number are nearly its logarithm
-    k = (bits(d.hi) - bits(y + p.hi) + (1ULL << 51)) >> 52
-    power = from_bits((k + 1023) << 52)
+    k = (bits64(d.hi) - bits64(y + p.hi) + (1ULL << 51)) >> 52
+    power = from_bits64((k + 1023) << 52)
     y = power - 1 if positive else -1.0
     u = plus(y * d.hi, pair_of(power * p.hi, power * p.lo))
-    u.lo = madd(y, d.lo, u.lo)
+    u.lo = fma(y, d.lo, u.lo)
     v = fast_two_sum(d.hi + d.hi, u.hi)
     v.lo += (d.lo + d.lo) + u.lo
     s = quotient(u, v)
@@ -1073,11 +957,11 @@ cdef inline double log_ndtr(double x) noexcept nogil:
     square = two_prod(a, -0.5 * a)
     square.hi = 0.0 if positive else square.hi
     square.lo = 0.0 if positive else square.lo
-    n = (4503599627370496.0 - from_bits(k | 0x4330000000000000ULL))
+    n = (4503599627370496.0 - from_bits64(k | 0x4330000000000000ULL))
     u = two_sum(square.hi, n * LN2_H)
     v = fast_two_sum(u.hi, s.hi + s.hi)
     z = s.hi * s.hi
-    y = madd(n, LN2_L, madd(s.hi * z, log_rest(z), s.lo + s.lo))
+    y = fma(n, LN2_L, fma(s.hi * z, log_rest(z), s.lo + s.lo))
     y = v.hi + (v.lo + (u.lo + (square.lo + y)))
     y *= power_of_two(e.n - lowest if positive else 0.0)
     # beyond 1e154 nothing but the square counts
@@ -1112,7 +996,7 @@ cdef inline double elu(double x, double alpha) noexcept nogil:
     cdef pair m = expm1_parts(single(c))
     # from here on e^c - 1 is c; alpha = 0 has only signs to get right
     cdef double edge = -5e-17 if alpha != 0 else -100.0
-    cdef double y = alpha * c if c > edge else madd(alpha, m.hi, alpha * m.lo)
+    cdef double y = alpha * c if c > edge else fma(alpha, m.hi, alpha * m.lo)
     return x if x > 0 else y
 
 
@@ -1123,7 +1007,7 @@ cdef inline double elu_d(double x, double alpha) noexcept nogil:
     cdef double a = alpha * 2.938735877055719e-39 if large else alpha
     cdef double bound = -1480.0 if large else -760.0
     cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), bound)))
-    cdef double y = scale(madd(a, e.hi, a * e.lo), e.n + (128.0 if large else 0.0))
+    cdef double y = scale(fma(a, e.hi, a * e.lo), e.n + (128.0 if large else 0.0))
     return 1.0 if x > 0 else y
 
 
@@ -1134,15 +1018,15 @@ cdef inline double selu(double x) noexcept nogil:
     # from here on e^c - 1 is c
     cdef double first = c if c > -5e-17 else m.hi
     cdef double second = 0.0 if c > -5e-17 else m.lo
-    second = madd(SELU_ALPHA_H, second, SELU_ALPHA_L * first)
-    return madd(SELU_H, x, SELU_L * x) if x >= 0 else madd(SELU_ALPHA_H, first, second)
+    second = fma(SELU_ALPHA_H, second, SELU_ALPHA_L * first)
+    return fma(SELU_H, x, SELU_L * x) if x >= 0 else fma(SELU_ALPHA_H, first, second)
 
 
 cdef inline double selu_d(double x) noexcept nogil:
     """lambda, or lambda alpha e^x where x <= 0."""
     cdef scaled e = exp_parts(single(at_least(at_most(x, 0.0), -760.0)))
-    cdef double low = madd(SELU_ALPHA_H, e.lo, SELU_ALPHA_L * e.hi)
-    return SELU_H if x > 0 else scale(madd(SELU_ALPHA_H, e.hi, low), e.n)
+    cdef double low = fma(SELU_ALPHA_H, e.lo, SELU_ALPHA_L * e.hi)
+    return SELU_H if x > 0 else scale(fma(SELU_ALPHA_H, e.hi, low), e.n)
 
 
 cdef inline double selu_y(double y) noexcept nogil:
@@ -1175,7 +1059,7 @@ cdef inline pair celu_ratio(double x, divisor d, double low, double high) noexce
     cdef double c = x * d.power
     cdef pair v = two_prod(c, d.inverse.hi), u
     u.hi = at_most(at_least(v.hi, low), high)
-    u.lo = madd(c, d.inverse.lo, v.lo) if u.hi == v.hi else 0.0
+    u.lo = fma(c, d.inverse.lo, v.lo) if u.hi == v.hi else 0.0
     return u
 
 
@@ -1185,7 +1069,7 @@ cdef inline double celu(double x, divisor d) noexcept nogil:
     cdef reduced e = reduce_exp(v)
     cdef double n = at_most(e.n, 400.0), s = power_of_two(n), y
     m = plus_small(s - 1, s * e.r, s * e.w)
-    y = scale(madd(d.scaled, m.hi, d.scaled * m.lo), e.n - n - d.exponent)
+    y = scale(fma(d.scaled, m.hi, d.scaled * m.lo), e.n - n - d.exponent)
     # from here on e^v - 1 is v
     y = x if absolute(v.hi) < 5e-17 else y
     return x if x >= 0 else y
@@ -1218,7 +1102,7 @@ cdef inline double gaussian_d(double x) noexcept nogil:
     """-2 x e^(-x^2)."""
     cdef double c = at_most(at_least(x, -28.0), 28.0)
     cdef scaled e = gaussian_parts(c)
-    return scale(-madd(c, e.hi, c * e.lo), e.n + 1.0)
+    return scale(-fma(c, e.hi, c * e.lo), e.n + 1.0)
 
 
 # Powers of 1 + e^-z: an exponential of an exponential, so what comes first needs some twelve
@@ -1249,20 +1133,20 @@ cdef inline expanded exp_fine(pair x) noexcept nogil:
     cdef expanded e
     cdef pair r, square
     cdef double p
-    e.n = madd(x.hi, LOG2E, ROUND) - ROUND
-    r = two_sum(madd(-e.n, LN2_H, x.hi), madd(-e.n, LN2_L, x.lo))
+    e.n = fma(x.hi, LOG2E, ROUND) - ROUND
+    r = two_sum(fma(-e.n, LN2_H, x.hi), fma(-e.n, LN2_L, x.lo))
     r.hi *= 0.0625
     r.lo *= 0.0625
     square = product(r, r)
-    p = madd(r.hi, 2.7557319223985893e-06, 2.48015873015873e-05)
-    p = madd(p, r.hi, 0.0001984126984126984)
-    p = madd(p, r.hi, 0.001388888888888889)
-    p = madd(p, r.hi, 0.008333333333333333)
-    p = madd(p, r.hi, 0.041666666666666664)
-    p = madd(p, r.hi, 0.16666666666666666)
+    p = fma(r.hi, 2.7557319223985893e-06, 2.48015873015873e-05)
+    p = fma(p, r.hi, 0.0001984126984126984)
+    p = fma(p, r.hi, 0.001388888888888889)
+    p = fma(p, r.hi, 0.008333333333333333)
+    p = fma(p, r.hi, 0.041666666666666664)
+    p = fma(p, r.hi, 0.16666666666666666)
     e.a = fast_two_sum(r.hi, 0.5 * square.hi)
     # all of the cubic term stands in the low part until here
-    e.a = fast_two_sum(e.a.hi, e.a.lo + (r.lo + madd(r.hi * square.hi, p, 0.5 * square.lo)))
+    e.a = fast_two_sum(e.a.hi, e.a.lo + (r.lo + fma(r.hi * square.hi, p, 0.5 * square.lo)))
     e.a = squared1(squared1(squared1(squared1(e.a))))
     return e
 
@@ -1271,17 +1155,17 @@ cdef inline pair log1p_over(pair e) noexcept nogil:
     """log(1 + e)/e to 2^-66 for 0 <= e <= 1, by the series of atanh(s)/s, s = e/(2 + e)."""
     cdef pair d = fast_plus(2.0, e), s = quotient(e, d), z = product(s, s), y
     cdef double p
-    p = madd(z.hi, 0.07337411054954426, 0.016701824415267977)
-    p = madd(p, z.hi, 0.04128541653754511)
-    p = madd(p, z.hi, 0.03934924726637963)
-    p = madd(p, z.hi, 0.04354634522534315)
-    p = madd(p, z.hi, 0.047614044141153625)
-    p = madd(p, z.hi, 0.052631839050194196)
-    p = madd(p, z.hi, 0.058823519942502456)
-    p = madd(p, z.hi, 0.06666666690118364)
-    p = madd(p, z.hi, 0.0769230769193468)
-    p = madd(p, z.hi, 0.09090909090912487)
-    p = madd(p, z.hi, 0.11111111111111098)
+    p = fma(z.hi, 0.07337411054954426, 0.016701824415267977)
+    p = fma(p, z.hi, 0.04128541653754511)
+    p = fma(p, z.hi, 0.03934924726637963)
+    p = fma(p, z.hi, 0.04354634522534315)
+    p = fma(p, z.hi, 0.047614044141153625)
+    p = fma(p, z.hi, 0.052631839050194196)
+    p = fma(p, z.hi, 0.058823519942502456)
+    p = fma(p, z.hi, 0.06666666690118364)
+    p = fma(p, z.hi, 0.0769230769193468)
+    p = fma(p, z.hi, 0.09090909090912487)
+    p = fma(p, z.hi, 0.11111111111111098)
     y = fast_plus(ONE_OVER_7_H, times(z, p))
     y.lo += ONE_OVER_7_L
     y = fast_plus(ONE_OVER_5_H, product(z, y))
@@ -1323,14 +1207,14 @@ cdef struct curve:
 cdef inline double choose(bint condition, double a, double b) noexcept nogil:
     """a or b without a jump, which before a loop may turn it into something else."""
     cdef unsigned long long mask = 0ULL - <unsigned long long> condition
-    return from_bits((bits(a) & mask) | (bits(b) & ~mask))
+    return from_bits64((bits64(a) & mask) | (bits64(b) & ~mask))
 
 
 cdef inline double binade(double x) noexcept nogil:
     """The exponent of x; of 0 some small number."""
     cdef bint tiny = absolute(x) < 2.2250738585072014e-308
     cdef double y = x * choose(tiny, LIFT, 1.0)
-    return <double> ((bits(y) >> 52) & 0x7ff) - choose(tiny, 1119.0, 1023.0)
+    return <double> ((bits64(y) >> 52) & 0x7ff) - choose(tiny, 1119.0, 1023.0)
 
 
 cdef inline pair scaled_pair(pair x, double n) noexcept nogil:
@@ -1424,7 +1308,7 @@ cdef inline double shifted_logistic(double x, logistic c, pair width) noexcept n
     cdef gate g = open_gate(lower(z, -760.0), z.hi < 0)
     cdef pair w = product(width, quotient(g.m, g.d))
     y = two_sum(c.lower, w.hi * UNLIFT)
-    return y.hi + madd(w.lo, UNLIFT, y.lo)
+    return y.hi + fma(w.lo, UNLIFT, y.lo)
 
 
 cdef inline double shifted_logistic_d(double x, logistic c, pair slope) noexcept nogil:
@@ -1452,7 +1336,7 @@ cdef inline double symmetric_logistic(double x, logistic c, double size) noexcep
     q.hi = line.hi if near else q.hi
     q.lo = line.lo if near else q.lo
     n = at_most(at_least(n, -2000.0), 2000.0)
-    return with_sign(absolute(scale(madd(factor, q.hi, factor * q.lo), n)), z.hi)
+    return with_sign(absolute(scale(fma(factor, q.hi, factor * q.lo), n)), z.hi)
 
 
 cdef inline double generalized_logistic_d(double x, logistic c) noexcept nogil:
@@ -1476,7 +1360,7 @@ cdef inline double softsign(double x) noexcept nogil:
 cdef inline double softsign_d(double x) noexcept nogil:
     """1/(1 + |x|)^2."""
     cdef pair q = reciprocal(two_sum(1, at_most(absolute(x), 1e170)))
-    return madd(q.hi, q.hi, 2 * q.hi * q.lo)
+    return fma(q.hi, q.hi, 2 * q.hi * q.lo)
 
 
 # Straight lines
@@ -1485,8 +1369,8 @@ cdef inline double linear(double a, double x, double b) noexcept nogil:
     """a * x + b, rounded once."""
     cdef pair sum
     cdef double p
-    if FUSED:
-        return madd(a, x, b)
+    if FMA:
+        return fma(a, x, b)
     p = a * x
     sum = two_sum(p, b)
     # after an overflow the errors are NaN
@@ -1504,8 +1388,8 @@ cdef inline double hard_swish(double x) noexcept nogil:
     """x (x + 3) / 6 for |x| < 3."""
     cdef pair sum = fast_two_sum(3, x)
     cdef pair product = times(sum, x)
-    return madd(product.hi, 0.16666666666666666,
-                madd(product.hi, 9.25185853854297e-18, product.lo * 0.16666666666666666))
+    return fma(product.hi, 0.16666666666666666,
+                fma(product.hi, 9.25185853854297e-18, product.lo * 0.16666666666666666))
 
 
 # Square roots. x^2 must not overflow: from 2^100 or 2^200 on the root is |x|.
@@ -1513,7 +1397,7 @@ cdef inline double hard_swish(double x) noexcept nogil:
 cdef inline double even_scale(double b) noexcept nogil:
     """A power of two c such that b c^2 is at least 1 and less than 4; b > 0."""
     cdef bint subnormal = b < 2.0**-960
-    cdef long long exponent = <long long> (bits(b * 2.0**108 if subnormal else b) >> 52) - 1023
+    cdef long long exponent = <long long> (bits64(b * 2.0**108 if subnormal else b) >> 52) - 1023
     return power_of_two(<double> ((54 if subnormal else 0) - (exponent >> 1)))
 
 
@@ -1545,7 +1429,7 @@ cdef inline double squareplus(double x, double unit, double b) noexcept nogil:
     h.hi = a if a > 2.0**200 else h.hi
     h.lo = 0 if a > 2.0**200 else h.lo
     q = 0.25 * b / h.hi
-    q = madd(-q, h.lo * q * (4 / b), q)
+    q = fma(-q, h.lo * q * (4 / b), q)
     q = (q if t < 0 else h.hi + h.lo) * (1 / unit)
     return x if t > 2.0**200 else q
 
@@ -1582,7 +1466,7 @@ cdef inline double algebraic_sigmoid_d(double x, double unit, double alpha) noex
     """i^3, i = 1 / sqrt(1 + alpha (unit x)^2)."""
     cdef pair i = reciprocal(algebraic_root(at_most(absolute(x) * unit, 2.0**400), alpha))
     cdef pair square = two_prod(i.hi, i.hi)
-    return madd(square.hi, i.hi, madd(square.lo, i.hi, 3 * square.hi * i.lo))
+    return fma(square.hi, i.hi, fma(square.lo, i.hi, 3 * square.hi * i.lo))
 
 
 cdef inline double bent_identity(double x) noexcept nogil:
@@ -1599,7 +1483,7 @@ cdef inline double bent_identity(double x) noexcept nogil:
 cdef inline double bent_identity_d(double x) noexcept nogil:
     """1 + x / (2 sqrt(x^2 + 1))."""
     cdef double clamped = at_most(at_least(x, -(2.0**100)), 2.0**100)
-    return 1 + 0.5 * clamped / sqrt(madd(clamped, clamped, 1))
+    return 1 + 0.5 * clamped / sqrt(fma(clamped, clamped, 1))
 
 
 cdef inline double dish(double x) noexcept nogil:
@@ -1627,11 +1511,11 @@ cdef inline double dish_d(double x) noexcept nogil:
     cdef pair h = mean(s, clamped), i = reciprocal(s), square = product(i, i)
     cdef pair r = times(i, clamped)
     cdef pair rest = times(s, -clamped)
-    rising = 0.5 + 0.5 * (r.hi + madd(r.hi, square.hi, r.lo))
+    rising = 0.5 + 0.5 * (r.hi + fma(r.hi, square.hi, r.lo))
     rest = plus(1, rest)
     falling = divide(product(product(square, i), rest), pair_of(4 * h.hi, 4 * h.lo))
     rest = two_prod(at_most(a, 2.0**600) * 2.0**-100, at_most(a, 2.0**600) * 2.0**-100)
     q = 0.25 / rest.hi
-    q = madd(-q, 4 * rest.lo * q, q) * 2.0**-200
+    q = fma(-q, 4 * rest.lo * q, q) * 2.0**-200
     falling = -q if a > 2.0**100 else falling
     return falling if x < 0 else rising

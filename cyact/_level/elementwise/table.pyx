@@ -27,22 +27,23 @@ from cyact._level.abi cimport (
     Span,
     kernel_t,
 )
+from cyact._level.bits cimport FMA, bits32, bits64, fma, fmaf, from_bits32, from_bits64, opaque
+from cyact._level.exact cimport pair, single, two_prod, two_sum
 # Written so, Cython sees that this module is out of date when one of those is changed.
 cimport cyact._level.halves as _half
 cimport cyact._level.maths32 as m32
 cimport cyact._level.maths64 as m64
 cimport cyact._level.stages as _tile
-from cyact._level.lanes cimport PERMUTES, WIDTH, load, store
 from cyact._level.maths32 cimport (
     at_least,
     at_most,
     magnitude,
     multiply_add,
-    opaque,
     positive,
     round_down,
     round_up,
 )
+from cyact._level.simd cimport PERMUTES, WIDTH, load, store
 
 ctypedef fused real:
     float
@@ -214,15 +215,15 @@ cdef void leaky_relu(const real* x, real* restrict y, Py_ssize_t n, const double
     cdef float high = <float> slope, low
     # A slope of 0 makes 0 of -inf as well: the limit, where 0 * -inf would be NaN.
     cdef real lowest = <real> opaque(-FLT_MAX if slope == 0 else -INFINITY)
-    if real is float and m32.FUSED and 1e-12 < slope < 1e30:
+    if real is float and FMA and 1e-12 < slope < 1e30:
         # The slope in two floats: as exact as in double, half the work. Both are positive, so
         # that the products of an infinity agree.
         if high > slope:
-            high = m32.from_bits32(m32.bits32(high) - 1)
+            high = from_bits32(bits32(high) - 1)
         low = <float> (slope - high)
         low = low if low > 0 else <float> 1e-37
         for i in range(n & -LANES):
-            y[i] = x[i] if x[i] >= 0 else m32.fmaf(high, x[i], low * x[i])
+            y[i] = x[i] if x[i] >= 0 else fmaf(high, x[i], low * x[i])
     else:
         for i in range(n & -LANES):
             y[i] = x[i] if x[i] >= 0 else <real> (slope * at_least(x[i], lowest))
@@ -311,7 +312,7 @@ cdef void elu(const real* x, real* restrict y, Py_ssize_t n, const double* p) no
     if real is double:
         for i in range(n & -LANES):
             y[i] = m64.elu(x[i], alpha)
-    elif alpha == 1 and m32.FUSED:
+    elif alpha == 1 and FMA:
         elu_float(x, y, n)
     else:
         for i in range(n & -LANES):
@@ -368,7 +369,7 @@ cdef void celu(const real* x, real* restrict y, Py_ssize_t n, const double* p) n
         else:
             for i in range(n & -LANES):
                 y[i] = m64.celu(x[i], divisor)
-    elif p[0] == 1 and m32.FUSED:
+    elif p[0] == 1 and FMA:
         elu_float(x, y, n)
     else:
         for i in range(n & -LANES):
@@ -412,7 +413,7 @@ cdef void selu(const real* x, real* restrict y, Py_ssize_t n, const double* p) n
     if real is double:
         for i in range(n & -LANES):
             y[i] = m64.selu(x[i])
-    elif m32.FUSED:
+    elif FMA:
         for i in range(n & -LANES):
             single = m32.selu_tail1(at_most(at_least(x[i], low), zero))
             y[i] = m32.selu_line1(x[i]) if x[i] >= 0 else single
@@ -524,7 +525,7 @@ cdef void sigmoid_y(const real* x, real* restrict y, Py_ssize_t n, const double*
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
-            y[i] = m32.fmaf(-x[i], x[i], x[i])
+            y[i] = fmaf(-x[i], x[i], x[i])
         else:
             y[i] = x[i] * (1 - x[i])
 
@@ -548,7 +549,7 @@ cdef void generalized_logistic(const real* x, real* restrict y, Py_ssize_t n,
     cdef Py_ssize_t i
     cdef double lower = p[0], width = p[1] - p[0], growth = p[2], midpoint = p[3], power = -1 / p[4]
     cdef m64.logistic c = m64.logistic_of(p[0], p[1], p[2], p[3], p[4])
-    cdef m64.pair exact
+    cdef pair exact
     cdef double low = opaque(-600), high = opaque(600), zero = opaque(0), z
     if real is float and p[4] == 1 and ordinary(p):
         for i in range(n & -LANES):
@@ -577,7 +578,7 @@ cdef void generalized_logistic_d(const real* x, real* restrict y, Py_ssize_t n,
     cdef double factor = (p[1] - p[0]) * p[2] / p[4], growth = p[2], midpoint = p[3]
     cdef double power = -1 / p[4]
     cdef m64.logistic c = m64.logistic_of(p[0], p[1], p[2], p[3], p[4])
-    cdef m64.pair exact
+    cdef pair exact
     cdef double low = opaque(-600), high = opaque(600), zero = opaque(0), z, e, log
     if real is float and p[4] == 1 and ordinary(p):
         for i in range(n & -LANES):
@@ -664,7 +665,7 @@ cdef void hard_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
     if alpha == 0:      # of infinities, too
         for i in range(n & -LANES):
             y[i] = constant if x[i] == x[i] else x[i]
-    elif real is float and m32.FUSED and alpha == 1.0 / 6 and beta == 0.5:
+    elif real is float and FMA and alpha == 1.0 / 6 and beta == 0.5:
         for i in range(n & -LANES):
             inside = at_most(at_least(x[i], least), most)
             y[i] = at_least(m32.hard_sigmoid(inside), zero)
@@ -676,8 +677,8 @@ cdef void hard_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
 cdef void hard_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
                          const double* p) noexcept nogil:
     # The ends in float64. If alpha is 0 they do not matter, even as NaN: alpha is the slope.
-    cdef double zero = m64.zero_of(m64.single(-p[1]), p[0])
-    cdef double one = m64.zero_of(m64.two_sum(1, -p[1]), p[0])
+    cdef double zero = m64.zero_of(single(-p[1]), p[0])
+    cdef double one = m64.zero_of(two_sum(1, -p[1]), p[0])
     between_exactly(x, y, n, at_most(zero, one), at_least(zero, one), p[0])
 
 
@@ -738,7 +739,7 @@ cdef void tanh_y(const real* x, real* restrict y, Py_ssize_t n, const double* p)
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
-            y[i] = m32.fmaf(-x[i], x[i], 1)
+            y[i] = fmaf(-x[i], x[i], 1)
         else:
             y[i] = (1 - x[i]) * (1 + x[i])
 
@@ -964,7 +965,7 @@ cdef inline void silu1_float(const float* x, float* restrict y, Py_ssize_t n) no
         for i in range(count):
             a = magnitude(x[start + i])
             tail = m32.logistic(a if a < high else high, sum[i], lost[i])
-            y[start + i] = m32.fmaf(-tail, <float> 5.421010862427522e-20,
+            y[start + i] = fmaf(-tail, <float> 5.421010862427522e-20,
                                     positive(x[start + i], minus_zero))
         start += BLOCK
 
@@ -1296,7 +1297,7 @@ cdef void arctan_d(const real* x, real* restrict y, Py_ssize_t n, const double* 
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         if real is float:
-            y[i] = <float> (1 / m32.fma(x[i], x[i], 1))
+            y[i] = <float> (1 / fma(x[i], x[i], 1))
         else:
             y[i] = m64.arctan_d(x[i])
 
@@ -1381,16 +1382,16 @@ cdef inline real not_below(double eps, real unit) noexcept nogil:
     """The smallest number of unit's type that is not below eps; 0 if eps is NaN."""
     cdef real least = <real> (eps if eps == eps else 0)
     if real is float and least < eps:
-        least = m32.from_bits32(m32.bits32(least) + 1)
+        least = from_bits32(bits32(least) + 1)
     return least
 
 
 cdef inline real below(real least) noexcept nogil:
     """The largest number below `least`; 0 if that is 0."""
     if real is float:
-        return m32.from_bits32(m32.bits32(least) - 1) if least > 0 else least
+        return from_bits32(bits32(least) - 1) if least > 0 else least
     else:
-        return m64.from_bits(m64.bits(least) - 1) if least > 0 else least
+        return from_bits64(bits64(least) - 1) if least > 0 else least
 
 
 cdef void logit(const real* x, real* restrict y, Py_ssize_t n, const double* p) noexcept nogil:
@@ -1438,7 +1439,7 @@ cdef void exp(const real* x, real* restrict y, Py_ssize_t n, const double* p) no
     for i in range(n & -LANES):
         if real is double:
             y[i] = m64.exp(x[i])
-        elif m32.FUSED:
+        elif FMA:
             y[i] = m32.exp1(at_most(at_least(x[i], low), high))
         else:
             y[i] = <float> m32.exp_from(at_most(at_least(x[i], low), high), m32.ROUND)
@@ -1452,7 +1453,7 @@ cdef void expm1(const real* x, real* restrict y, Py_ssize_t n, const double* p) 
     for i in range(n & -LANES):
         if real is double:
             y[i] = m64.expm1(x[i])
-        elif m32.FUSED:
+        elif FMA:
             y[i] = m32.expm1_1(at_most(at_least(x[i], low), high))
         else:
             y[i] = <float> m32.expm1(at_most(at_least(x[i], low), high))
@@ -1648,7 +1649,7 @@ cdef void leaky_relu_rest(const double* x, double* restrict y, Py_ssize_t n,
     cdef Py_ssize_t i
     cdef double slope = p[0]
     for i in range(n & -LANES):
-        y[i] = m64.two_prod(slope, x[i]).lo if x[i] < 0 else 0
+        y[i] = two_prod(slope, x[i]).lo if x[i] < 0 else 0
 
 
 cdef void elu_rest(const double* x, double* restrict y, Py_ssize_t n,
@@ -1657,7 +1658,7 @@ cdef void elu_rest(const double* x, double* restrict y, Py_ssize_t n,
     cdef Py_ssize_t i
     cdef double alpha = p[0], lost
     for i in range(n & -LANES):
-        lost = m64.two_prod(alpha, x[i]).lo + 0.5 * alpha * x[i] * x[i]
+        lost = two_prod(alpha, x[i]).lo + 0.5 * alpha * x[i] * x[i]
         y[i] = lost if -2.0**-50 < x[i] < 0 else 0
 
 
@@ -1665,10 +1666,10 @@ cdef void hard_sigmoid_rest(const double* x, double* restrict y, Py_ssize_t n,
                             const double* p) noexcept nogil:
     cdef Py_ssize_t i
     cdef double alpha = p[0], beta = p[1]
-    cdef m64.pair product, sum
+    cdef pair product, sum
     for i in range(n & -LANES):
-        product = m64.two_prod(alpha, x[i])
-        sum = m64.two_sum(product.hi, beta)
+        product = two_prod(alpha, x[i])
+        sum = two_sum(product.hi, beta)
         y[i] = (sum.hi - m64.linear(alpha, x[i], beta)) + (sum.lo + product.lo)
 
 

@@ -20,8 +20,10 @@ from cyact._level.abi cimport (
 cimport cyact._level.maths32 as m32
 cimport cyact._level.maths64 as m64
 from cyact._level.halves cimport from_bfloat, from_half, narrow, to_bfloat, to_half, uint16, widen
-from cyact._level.maths32 cimport opaque, uint32
-from cyact._level.maths64 cimport pair
+from cyact._level.bits cimport (
+    bits32, bits64, fma, from_bits32, from_bits64, opaque, uint32, uint64)
+from cyact._level.exact cimport (
+    divide, fast_two_sum, pair, pair_of, plus, product, quotient, single, times, two_prod, two_sum)
 from cyact._level.stages cimport cyact_status, status_get, status_set, tile
 
 ctypedef fused real:
@@ -127,38 +129,38 @@ cdef inline Terms logits_float(double x, double t, double w, double v, const Con
     cdef double away = negative if x >= 0 else positive
     q = m32.exp_rest(-m64.at_most(a, c.high), &rounded)
     e = m32.shift(1, rounded)
-    e = m32.fma(e, q, e)
+    e = fma(e, q, e)
     # log(1 + e) = e p/d as in m32.log1p; 1/(1 + e) shares its division
-    p = m32.fma(3.98025803785869, e, 27.888936454233583)
+    p = fma(3.98025803785869, e, 27.888936454233583)
     d = e + 15.245728552755184
-    p = m32.fma(p, e, 32.15999656478346)
-    d = m32.fma(d, e, 43.96887243535131)
-    d = m32.fma(d, e, 32.159997175249764)
+    p = fma(p, e, 32.15999656478346)
+    d = fma(d, e, 43.96887243535131)
+    d = fma(d, e, 32.159997175249764)
     y.grad = 0
     if wanted:
         inverse = 1 / (d * (1 + e))
         log = e * p * ((1 + e) * inverse)
-        q = m32.fma(negative, e, -positive)
-        p = m32.fma(-positive, e, negative)
+        q = fma(negative, e, -positive)
+        p = fma(-positive, e, negative)
         y.grad = c.scale.hi * w * ((p if x >= 0 else q) * (d * inverse))
     else:
         log = e * p / d
-    y.loss = w * m32.fma(negative + positive, log, 0 if away == 0 else away * a)
+    y.loss = w * fma(negative + positive, log, 0 if away == 0 else away * a)
     return y
 
 
 cdef inline pair sum_of(pair a, pair b) noexcept nogil:
-    cdef pair s = m64.two_sum(a.hi, b.hi)
+    cdef pair s = two_sum(a.hi, b.hi)
     s.lo += a.lo + b.lo
     return s
 
 
 cdef inline pair either(bint condition, pair a, pair b) noexcept nogil:
-    return m64.pair_of(a.hi if condition else b.hi, a.lo if condition else b.lo)
+    return pair_of(a.hi if condition else b.hi, a.lo if condition else b.lo)
 
 
 cdef inline pair negated(pair a) noexcept nogil:
-    return m64.pair_of(-a.hi, -a.lo)
+    return pair_of(-a.hi, -a.lo)
 
 
 cdef inline double rounded(pair y, double plain) noexcept nogil:
@@ -171,26 +173,26 @@ cdef inline Terms logits_double(double x, double t, double w, double v, const Co
     cdef Terms y
     cdef pair e, log, share, factor, near, far
     cdef double a = m64.absolute(x), step, far_hi
-    cdef pair negative = m64.two_sum(1, -t), positive = m64.two_prod(v, t)
-    cdef pair away = m64.times(either(x >= 0, negative, positive), w)
+    cdef pair negative = two_sum(1, -t), positive = two_prod(v, t)
+    cdef pair away = times(either(x >= 0, negative, positive), w)
     # e^-a is step^2 e; where step is not 1, that is its own log1p
-    e = m64.halved_exp(m64.single(m64.at_least(-a, c.low)), &step)
+    e = m64.halved_exp(single(m64.at_least(-a, c.low)), &step)
     log = either(step == c.one, m64.log1p_parts(e), e)
     step *= step
-    share = m64.times(sum_of(negative, positive), w)
-    near = m64.times(away, 0 if away.hi == 0 else a)
-    far = m64.product(share, log)
-    y.loss = rounded(sum_of(near, m64.pair_of(far.hi * step, far.lo * step)),
+    share = times(sum_of(negative, positive), w)
+    near = times(away, 0 if away.hi == 0 else a)
+    far = product(share, log)
+    y.loss = rounded(sum_of(near, pair_of(far.hi * step, far.lo * step)),
                      near.hi + share.hi * (log.hi * step))
     y.grad = 0
     if wanted:
-        factor = m64.times(c.scale, w)
-        near = m64.product(either(x >= 0, negative, negated(positive)), factor)
-        far = m64.product(either(x >= 0, negated(positive), negative), factor)
+        factor = times(c.scale, w)
+        near = product(either(x >= 0, negative, negated(positive)), factor)
+        far = product(either(x >= 0, negated(positive), negative), factor)
         far_hi = far.hi
-        far = m64.product(far, e)
-        near = sum_of(near, m64.pair_of(far.hi * step, far.lo * step))
-        y.grad = rounded(m64.single(m64.divide(near, m64.one_plus(e, step))),
+        far = product(far, e)
+        near = sum_of(near, pair_of(far.hi * step, far.lo * step))
+        y.grad = rounded(single(divide(near, m64.one_plus(e, step))),
                          near.hi + far_hi * (e.hi * step))
     return y
 
@@ -200,15 +202,15 @@ cdef inline Terms logits_double(double x, double t, double w, double v, const Co
 
 cdef inline double log_float(double w) noexcept nogil:
     """log(w) of a positive normal number, to 2^-30."""
-    cdef m32.uint64 k = m32.exponent_of(w)
-    return m32.log_of(k, m32.fma(w, m32.from_bits64((2047ULL - k) << 52), -1))
+    cdef uint64 k = m32.exponent_of(w)
+    return m32.log_of(k, fma(w, from_bits64((2047ULL - k) << 52), -1))
 
 
 cdef inline double log1m_float(double p) noexcept nogil:
     """log(1 - p) for 0 <= p < 1, to 2^-30."""
     cdef double w = 1 - p
-    cdef m32.uint64 k = m32.exponent_of(w)
-    cdef double f = m32.fma(w, m32.from_bits64((2047ULL - k) << 52), -1)
+    cdef uint64 k = m32.exponent_of(w)
+    cdef double f = fma(w, from_bits64((2047ULL - k) << 52), -1)
     return m32.log_of(k, f if w < 0.75 else -p)
 
 
@@ -234,46 +236,46 @@ cdef inline Terms binary_float(double p, double t, double w, double v, const Con
 
 cdef inline pair log_parts(pair x) noexcept nogil:
     """log(x.hi + x.lo), as m64.log does it; x.hi is positive and normal."""
-    cdef unsigned long long k = (m64.bits(x.hi) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
-    cdef double m = m64.from_bits(m64.bits(x.hi) - ((k - 1024ULL) << 52))
-    cdef pair f = m64.fast_two_sum(m - 1, x.lo * m64.from_bits((2047ULL - k) << 52))
-    cdef pair s = m64.quotient(f, m64.plus(2, f))
+    cdef unsigned long long k = (bits64(x.hi) - 0x3fe6a09e667f3bcdULL + (1024ULL << 52)) >> 52
+    cdef double m = from_bits64(bits64(x.hi) - ((k - 1024ULL) << 52))
+    cdef pair f = fast_two_sum(m - 1, x.lo * from_bits64((2047ULL - k) << 52))
+    cdef pair s = quotient(f, plus(2, f))
     cdef double z = s.hi * s.hi, exponent = m64.unbiased(k)
-    cdef pair sum = m64.fast_two_sum(exponent * m64.LN2_H, s.hi + s.hi)
-    sum.lo += exponent * m64.LN2_L + m64.madd(s.hi * z, m64.log_rest(z), s.lo + s.lo)
+    cdef pair sum = fast_two_sum(exponent * m64.LN2_H, s.hi + s.hi)
+    sum.lo += exponent * m64.LN2_L + fma(s.hi * z, m64.log_rest(z), s.lo + s.lo)
     return sum
 
 
 cdef inline pair log_any(double x) noexcept nogil:
     """log(x) of a positive number; a subnormal one is lifted by 2^128."""
     cdef bint small = x < 1e-280
-    cdef pair y = log_parts(m64.single(x * 3.402823669209385e+38 if small else x))
+    cdef pair y = log_parts(single(x * 3.402823669209385e+38 if small else x))
     cdef double less = -128.0 if small else 0.0
-    cdef pair sum = m64.fast_two_sum(less * m64.LN2_H, y.hi)
-    sum.lo += m64.madd(less, m64.LN2_L, y.lo)
+    cdef pair sum = fast_two_sum(less * m64.LN2_H, y.hi)
+    sum.lo += fma(less, m64.LN2_L, y.lo)
     return sum
 
 
 cdef inline Terms binary_double(double p, double t, double w, double v, const Constants* c,
                                 bint wanted) noexcept nogil:
     cdef Terms y
-    cdef pair q = m64.fast_two_sum(1, -p), rest = m64.fast_two_sum(1, -t), on, off, d
+    cdef pair q = fast_two_sum(1, -p), rest = fast_two_sum(1, -t), on, off, d
     cdef double plain, lift
     cdef double undefined = 0 if (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1) else c.undefined
-    on = m64.times(negated(log_any(p)), t)
-    off = m64.product(either(p < c.tiny, m64.single(p), negated(log_parts(q))), rest)
+    on = times(negated(log_any(p)), t)
+    off = product(either(p < c.tiny, single(p), negated(log_parts(q))), rest)
     on.hi = c.infinity if p == 0 else on.hi
     off.hi = c.infinity if p == 1 else off.hi
-    on = either(t == 0, m64.single(0), on)
-    off = either(t == 1, m64.single(0), off)
-    y.loss = undefined + rounded(m64.times(sum_of(on, off), w), (on.hi + off.hi) * w)
+    on = either(t == 0, single(0), on)
+    off = either(t == 1, single(0), off)
+    y.loss = undefined + rounded(times(sum_of(on, off), w), (on.hi + off.hi) * w)
     y.grad = 0
     if wanted:
         # the reciprocal of a subnormal number would overflow
         lift = 3.402823669209385e+38 if p < c.tiny else 1.0
-        d = m64.times(q, p * lift)
-        y.grad = m64.divide(
-            m64.product(m64.two_sum(p, -t), m64.times(c.scale, w * lift)), d)
+        d = times(q, p * lift)
+        y.grad = divide(
+            product(two_sum(p, -t), times(c.scale, w * lift)), d)
         plain = (p - t) * (c.scale.hi * w * lift) / d.hi
         y.grad = plain if plain - plain != 0 else y.grad
         plain = limit(p) * (c.scale.hi * w)
@@ -298,10 +300,10 @@ cdef inline Terms divergence_double(double x, double t, double w, double v, cons
                                     bint wanted) noexcept nogil:
     cdef Terms y
     cdef pair log = log_any(t)
-    y.loss = rounded(m64.times(sum_of(m64.single(-x), log), t), t * (log.hi - x))
+    y.loss = rounded(times(sum_of(single(-x), log), t), t * (log.hi - x))
     y.loss = c.undefined if t < 0 else y.loss
     y.loss = 0 if (t == 0) & (x == x) else y.loss
-    y.grad = 0 - m64.madd(t, c.scale.hi, t * c.scale.lo)
+    y.grad = 0 - fma(t, c.scale.hi, t * c.scale.lo)
     return y
 
 
@@ -320,11 +322,11 @@ cdef inline Terms log_divergence_double(double x, double t, double w, double v,
     cdef Terms y
     cdef double step
     cdef pair e = m64.halved_exp(
-        m64.single(m64.at_least(m64.at_most(t, c.high), c.low)), &step)
+        single(m64.at_least(m64.at_most(t, c.high), c.low)), &step)
     step *= step
-    y.loss = step * rounded(m64.product(m64.two_sum(t, -x), e), e.hi * (t - x))
+    y.loss = step * rounded(product(two_sum(t, -x), e), e.hi * (t - x))
     y.loss = 0 if (t == -c.infinity) & (x == x) else y.loss
-    y.grad = 0 - step * rounded(m64.product(e, c.scale), e.hi * c.scale.hi)
+    y.grad = 0 - step * rounded(product(e, c.scale), e.hi * c.scale.hi)
     return y
 
 
@@ -352,7 +354,7 @@ cdef inline Terms term(int op, real x, real t, real w, real v, const Constants* 
 
 cdef inline Constants constants(const double* scale, double low, double high) noexcept nogil:
     cdef Constants c
-    c.scale = m64.pair_of(scale[0], scale[1])
+    c.scale = pair_of(scale[0], scale[1])
     c.one = opaque(1)
     c.tiny = opaque(1e-20)
     c.low = opaque(low)
@@ -501,8 +503,8 @@ cdef inline float odd_float(double x) noexcept nogil:
     # only the sign counts; that of a float's residual is lost below 2^-149 without the factor
     cdef float rest = <float> ((x - <double> y) * 1.2676506002282294e+30)
     cdef uint32 inexact = (rest < 0) | (rest > 0)
-    cdef uint32 u = m32.bits32(y)
-    return m32.from_bits32((u - (inexact & ((m32.bits32(rest) ^ u) >> 31))) | inexact)
+    cdef uint32 u = bits32(y)
+    return from_bits32((u - (inexact & ((bits32(rest) ^ u) >> 31))) | inexact)
 
 
 cdef inline void narrow_once(const double* values, uint16* to, Py_ssize_t n,
@@ -571,7 +573,7 @@ cdef inline void add(const double* loss, Py_ssize_t padded, bint exact,
     if exact:
         for b in range(padded // LANES):
             for i in range(LANES):
-                s = m64.two_sum(high[i], loss[b * LANES + i])
+                s = two_sum(high[i], loss[b * LANES + i])
                 high[i] = s.hi
                 low[i] += s.lo
     else:
@@ -580,7 +582,7 @@ cdef inline void add(const double* loss, Py_ssize_t padded, bint exact,
                 high[i] += loss[b * LANES + i]
     sum[0] = sum[1] = 0
     for i in range(LANES):
-        s = m64.two_sum(sum[0], high[i])
+        s = two_sum(sum[0], high[i])
         sum[0] = s.hi
         sum[1] += s.lo + low[i]
 
@@ -858,7 +860,7 @@ cdef void focal(const double* c, const double* alpha, double* restrict loss,
         entropy = c[i]
         q = 0 - m64.expm1(-entropy)
         ratio = 1 if q == 0 else m64.at_most(entropy, most) / q
-        log = m64.times(log_any(q), gamma)
+        log = times(log_any(q), gamma)
         log.lo = 0 if log.hi < low else log.lo
         log.hi = m64.at_least(log.hi, low)
         e = m64.exp_parts(log)

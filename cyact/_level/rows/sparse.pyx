@@ -18,35 +18,37 @@ from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._level.abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
+from cyact._level.bits cimport bits64, from_bits64
+from cyact._level.exact cimport (
+    fast_two_sum,
+    pair,
+    pair_of,
+    product,
+    product_error,
+    quotient,
+    reciprocal,
+    single,
+    times,
+    two_sum,
+)
 from cyact._level.maths64 cimport (
     LIFT,
     at_least,
     at_most,
-    bits,
     exp,
     exp_fine,
     expanded,
     exponent_of,
     fast_plus,
-    fast_two_sum,
-    from_bits,
     log,
     log1p_any,
     log1p_over,
     log_of,
     lower,
-    pair,
-    pair_of,
-    product,
-    quotient,
-    reciprocal,
     scale,
-    single,
-    times,
-    two_sum,
     unbiased,
 )
-from cyact._level.rows.rowmath cimport doubles, muladd, product_error
+from cyact._level.rows.rowmath cimport doubles, muladd
 
 cdef extern from *:
     """
@@ -757,7 +759,7 @@ cdef inline pair log_pair(pair u, pair v) noexcept nogil:
     cdef unsigned long long k = exponent_of(u.hi)
     cdef double n = unbiased(k)
     cdef pair e, s
-    e = fast_two_sum(from_bits(bits(u.hi) - ((k - 1024ULL) << 52)) - 1, scale(u.lo, -n))
+    e = fast_two_sum(from_bits64(bits64(u.hi) - ((k - 1024ULL) << 52)) - 1, scale(u.lo, -n))
     e.hi = v.hi if n == 0 else e.hi
     e.lo = v.lo if n == 0 else e.lo
     e = product(e, log1p_over(e))
@@ -1190,9 +1192,9 @@ cdef struct Weighted:
 
 cdef inline double exponent_of_weight(double b) noexcept nogil:
     """The binary exponent of b; of 0 some small number."""
-    cdef double tiny = 2.2250738585072014e-308, size = from_bits(bits(b) & 0x7fffffffffffffffULL)
+    cdef double tiny = 2.2250738585072014e-308, size = from_bits64(bits64(b) & 0x7fffffffffffffffULL)
     cdef double y = size * LIFT if size < tiny else size
-    cdef double k = from_bits((bits(y) >> 52) | 0x4330000000000000ULL) - 4503599627370496.0
+    cdef double k = from_bits64((bits64(y) >> 52) | 0x4330000000000000ULL) - 4503599627370496.0
     return k - (1119 if size < tiny else 1023)
 
 
@@ -1295,7 +1297,7 @@ cdef inline double log_of_sum(double m, pair s) noexcept nogil:
     """m + log(s), s > 0."""
     cdef unsigned long long k = exponent_of(s.hi)
     cdef pair f
-    f.hi = from_bits(bits(s.hi) - ((k - 1024ULL) << 52)) - 1
+    f.hi = from_bits64(bits64(s.hi) - ((k - 1024ULL) << 52)) - 1
     f.lo = scale(s.lo, -unbiased(k))
     f = fast_two_sum(f.hi, f.lo) if f.hi != 0 else single(f.lo)
     return m + log_of(unbiased(k), f)
