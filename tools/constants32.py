@@ -1,14 +1,13 @@
-"""Make every constant of cyact/_level/maths32.pxd, with its error: python tools/constants32.py
+"""Make every constant of the float32 maths, with its error: python tools/constants32.py
 
-With --check, fail unless each of them stands in that file to the last digit. Needs mpmath
+With --check, fail unless each of them stands in cyact/_level to the last digit. Needs mpmath
 only; runs in about a minute. Coefficients are printed constant term first.
 """
 
 import sys
-from pathlib import Path
 from struct import pack, unpack
 
-from constants64 import selu_constants
+from constants64 import LEVEL, selu_constants
 from mpmath import (
     atan,
     atanh,
@@ -32,6 +31,7 @@ from mpmath import (
 from remez import fit, horner
 
 mp.dps = 40
+SOURCES = [LEVEL / "maths32.pxd", LEVEL / "constants.h", *LEVEL.glob("elementwise/*.pxd")]
 HALF = mpf("0.5")
 LN2 = log(mpf(2))
 
@@ -324,7 +324,7 @@ def float_digits(x):
 
 
 def tables():
-    """(name, rows, error) of the tables in maths32.pxd."""
+    """(name, rows, error) of the tables in constants.h."""
     powers, shifts = gelu_powers()
     yield "gelu: 2^(64 - j/16) to 12 bits, exponents + j/16; shifts of r", [
         powers, floats(shifts)], None
@@ -457,8 +457,7 @@ def sets():
 
 
 def main():
-    target = Path(__file__).parent.parent / "cyact" / "_level" / "maths32.pxd"
-    source = target.read_text() if "--check" in sys.argv else None
+    source = "".join(path.read_text() for path in SOURCES) if "--check" in sys.argv else None
     missing = 0
     for name, rows, error in tables():
         print(f"{name}: {f'2^{nstr(log(error, 2), 4)}' if error else 'exact to rounding'}")

@@ -16,7 +16,8 @@ from remez64 import largest_error, minimax
 
 mp.prec = 200
 
-SOURCE = Path(__file__).parents[1] / "cyact" / "_level" / "maths64.pxd"
+LEVEL = Path(__file__).parents[1] / "cyact" / "_level"
+SOURCES = [LEVEL / "maths64.pxd", LEVEL / "constants.h", *LEVEL.glob("elementwise/*.pxd")]
 made = []
 
 
@@ -196,10 +197,11 @@ def main():
     edge = mpf(7) / 8
     polynomial("R", erf_rest, lambda z: 1 / (1 + erf_rest(z)), 0, edge**2, 11)
     polynomial("Q", lambda a: -log(erfc(a)), lambda a: erfc(a) / erf(a), edge, 6, 18)
-    numbers = {float(n) for n in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", SOURCE.read_text())}
+    text = "".join(source.read_text() for source in SOURCES)
+    numbers = {float(n) for n in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", text)}
     missing = [x for x in made if x not in numbers]
     if missing:
-        sys.exit(f"not in {SOURCE.name}: {missing}")
+        sys.exit(f"not in {LEVEL}: {missing}")
 
 
 if __name__ == "__main__":

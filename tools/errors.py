@@ -60,7 +60,8 @@ WORST = ROOT / "tests" / "worst_inputs.jsonl"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 WHATS = ("value", "derivative")
 SOURCES = [f"cyact/_level/{name}" for name in (
-    "elementwise/table.pyx", "maths32.pxd", "maths64.pxd", "bits.h", "exact.pxd", "simd.h", "halves.pxd")]
+    "elementwise", "maths32.pxd", "maths64.pxd", "constants.h", "bits.h", "bits.pxd", "exact.pxd",
+    "simd.h", "halves.pxd")]
 BLOCK = 1 << 26         # float32 patterns that a process goes through at a time
 SAMPLE = 250_000        # float64 points likewise
 CHUNK = 1 << 13         # numbers at a time, so that all that is computed of them stays in cache;

@@ -20,7 +20,7 @@ cdef inline pair pair_of(double hi, double lo) noexcept nogil:
     return p
 
 
-cdef inline pair single(double x) noexcept nogil:
+cdef inline pair as_pair(double x) noexcept nogil:
     return pair_of(x, 0.0)
 
 

@@ -21,9 +21,12 @@ cimport cyact._level.maths32 as m32
 cimport cyact._level.maths64 as m64
 from cyact._level.halves cimport from_bfloat, from_half, narrow, to_bfloat, to_half, uint16, widen
 from cyact._level.bits cimport (
-    bits32, bits64, fma, from_bits32, from_bits64, opaque, uint32, uint64)
+    absolute, at_least, at_most, bits32, bits64, exponent_of, fma, from_bits32, from_bits64, opaque,
+    times_power, uint32, uint64, unbiased)
+from cyact._level.constants cimport LN2_H, LN2_L, ROUND
 from cyact._level.exact cimport (
-    divide, fast_two_sum, pair, pair_of, plus, product, quotient, single, times, two_prod, two_sum)
+    as_pair, divide, fast_two_sum, pair, pair_of, plus, product, quotient, times, two_prod,
+    two_sum)
 from cyact._level.stages cimport cyact_status, status_get, status_set, tile
 
 ctypedef fused real:
@@ -125,10 +128,10 @@ cdef inline Terms logits_float(double x, double t, double w, double v, const Con
                                bint wanted) noexcept nogil:
     cdef Terms y
     cdef double rounded, q, e, p, d, inverse, log
-    cdef double a = m64.absolute(x), negative = 1 - t, positive = v * t
+    cdef double a = absolute(x), negative = 1 - t, positive = v * t
     cdef double away = negative if x >= 0 else positive
-    q = m32.exp_rest(-m64.at_most(a, c.high), &rounded)
-    e = m32.shift(1, rounded)
+    q = m32.exp_rest(-at_most(a, c.high), &rounded)
+    e = times_power(1, rounded)
     e = fma(e, q, e)
     # log(1 + e) = e p/d as in m32.log1p; 1/(1 + e) shares its division
     p = fma(3.98025803785869, e, 27.888936454233583)
@@ -172,11 +175,11 @@ cdef inline Terms logits_double(double x, double t, double w, double v, const Co
                                 bint wanted) noexcept nogil:
     cdef Terms y
     cdef pair e, log, share, factor, near, far
-    cdef double a = m64.absolute(x), step, far_hi
+    cdef double a = absolute(x), step, far_hi
     cdef pair negative = two_sum(1, -t), positive = two_prod(v, t)
     cdef pair away = times(either(x >= 0, negative, positive), w)
     # e^-a is step^2 e; where step is not 1, that is its own log1p
-    e = m64.halved_exp(single(m64.at_least(-a, c.low)), &step)
+    e = m64.halved_exp(as_pair(at_least(-a, c.low)), &step)
     log = either(step == c.one, m64.log1p_parts(e), e)
     step *= step
     share = times(sum_of(negative, positive), w)
@@ -192,7 +195,7 @@ cdef inline Terms logits_double(double x, double t, double w, double v, const Co
         far_hi = far.hi
         far = product(far, e)
         near = sum_of(near, pair_of(far.hi * step, far.lo * step))
-        y.grad = rounded(single(divide(near, m64.one_plus(e, step))),
+        y.grad = rounded(as_pair(divide(near, m64.one_plus(e, step))),
                          near.hi + far_hi * (e.hi * step))
     return y
 
@@ -202,14 +205,14 @@ cdef inline Terms logits_double(double x, double t, double w, double v, const Co
 
 cdef inline double log_float(double w) noexcept nogil:
     """log(w) of a positive normal number, to 2^-30."""
-    cdef uint64 k = m32.exponent_of(w)
+    cdef uint64 k = exponent_of(w)
     return m32.log_of(k, fma(w, from_bits64((2047ULL - k) << 52), -1))
 
 
 cdef inline double log1m_float(double p) noexcept nogil:
     """log(1 - p) for 0 <= p < 1, to 2^-30."""
     cdef double w = 1 - p
-    cdef uint64 k = m32.exponent_of(w)
+    cdef uint64 k = exponent_of(w)
     cdef double f = fma(w, from_bits64((2047ULL - k) << 52), -1)
     return m32.log_of(k, f if w < 0.75 else -p)
 
@@ -240,19 +243,19 @@ cdef inline pair log_parts(pair x) noexcept nogil:
     cdef double m = from_bits64(bits64(x.hi) - ((k - 1024ULL) << 52))
     cdef pair f = fast_two_sum(m - 1, x.lo * from_bits64((2047ULL - k) << 52))
     cdef pair s = quotient(f, plus(2, f))
-    cdef double z = s.hi * s.hi, exponent = m64.unbiased(k)
-    cdef pair sum = fast_two_sum(exponent * m64.LN2_H, s.hi + s.hi)
-    sum.lo += exponent * m64.LN2_L + fma(s.hi * z, m64.log_rest(z), s.lo + s.lo)
+    cdef double z = s.hi * s.hi, exponent = unbiased(k)
+    cdef pair sum = fast_two_sum(exponent * LN2_H, s.hi + s.hi)
+    sum.lo += exponent * LN2_L + fma(s.hi * z, m64.log_rest(z), s.lo + s.lo)
     return sum
 
 
 cdef inline pair log_any(double x) noexcept nogil:
     """log(x) of a positive number; a subnormal one is lifted by 2^128."""
     cdef bint small = x < 1e-280
-    cdef pair y = log_parts(single(x * 3.402823669209385e+38 if small else x))
+    cdef pair y = log_parts(as_pair(x * 3.402823669209385e+38 if small else x))
     cdef double less = -128.0 if small else 0.0
-    cdef pair sum = fast_two_sum(less * m64.LN2_H, y.hi)
-    sum.lo += fma(less, m64.LN2_L, y.lo)
+    cdef pair sum = fast_two_sum(less * LN2_H, y.hi)
+    sum.lo += fma(less, LN2_L, y.lo)
     return sum
 
 
@@ -263,11 +266,11 @@ cdef inline Terms binary_double(double p, double t, double w, double v, const Co
     cdef double plain, lift
     cdef double undefined = 0 if (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1) else c.undefined
     on = times(negated(log_any(p)), t)
-    off = product(either(p < c.tiny, single(p), negated(log_parts(q))), rest)
+    off = product(either(p < c.tiny, as_pair(p), negated(log_parts(q))), rest)
     on.hi = c.infinity if p == 0 else on.hi
     off.hi = c.infinity if p == 1 else off.hi
-    on = either(t == 0, single(0), on)
-    off = either(t == 1, single(0), off)
+    on = either(t == 0, as_pair(0), on)
+    off = either(t == 1, as_pair(0), off)
     y.loss = undefined + rounded(times(sum_of(on, off), w), (on.hi + off.hi) * w)
     y.grad = 0
     if wanted:
@@ -300,7 +303,7 @@ cdef inline Terms divergence_double(double x, double t, double w, double v, cons
                                     bint wanted) noexcept nogil:
     cdef Terms y
     cdef pair log = log_any(t)
-    y.loss = rounded(times(sum_of(single(-x), log), t), t * (log.hi - x))
+    y.loss = rounded(times(sum_of(as_pair(-x), log), t), t * (log.hi - x))
     y.loss = c.undefined if t < 0 else y.loss
     y.loss = 0 if (t == 0) & (x == x) else y.loss
     y.grad = 0 - fma(t, c.scale.hi, t * c.scale.lo)
@@ -310,7 +313,7 @@ cdef inline Terms divergence_double(double x, double t, double w, double v, cons
 cdef inline Terms log_divergence_float(double x, double t, double w, double v,
                                        const Constants* c, bint wanted) noexcept nogil:
     cdef Terms y
-    cdef double e = m32.exp_from(m64.at_least(m64.at_most(t, c.high), c.low), m32.ROUND)
+    cdef double e = m32.exp_from(at_least(at_most(t, c.high), c.low), ROUND)
     y.loss = e * (t - x)
     y.loss = 0 if (t == -c.infinity) & (x == x) else y.loss
     y.grad = 0 - e * c.scale.hi
@@ -322,7 +325,7 @@ cdef inline Terms log_divergence_double(double x, double t, double w, double v,
     cdef Terms y
     cdef double step
     cdef pair e = m64.halved_exp(
-        single(m64.at_least(m64.at_most(t, c.high), c.low)), &step)
+        as_pair(at_least(at_most(t, c.high), c.low)), &step)
     step *= step
     y.loss = step * rounded(product(two_sum(t, -x), e), e.hi * (t - x))
     y.loss = 0 if (t == -c.infinity) & (x == x) else y.loss
@@ -859,10 +862,10 @@ cdef void focal(const double* c, const double* alpha, double* restrict loss,
     for i in range(rows & -LANES):
         entropy = c[i]
         q = 0 - m64.expm1(-entropy)
-        ratio = 1 if q == 0 else m64.at_most(entropy, most) / q
+        ratio = 1 if q == 0 else at_most(entropy, most) / q
         log = times(log_any(q), gamma)
         log.lo = 0 if log.hi < low else log.lo
-        log.hi = m64.at_least(log.hi, low)
+        log.hi = at_least(log.hi, low)
         e = m64.exp_parts(log)
         power = nothing if q == 0 else m64.scale(e.hi + e.lo, e.n)
         # p from the exponential: in 1 - q, digits that c brings into sight are lost

@@ -18,8 +18,17 @@ from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._level.abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
-from cyact._level.bits cimport bits64, from_bits64
+from cyact._level.bits cimport (
+    at_least,
+    at_most,
+    bits64,
+    exponent_of,
+    from_bits64,
+    unbiased,
+)
+from cyact._level.constants cimport LIFT
 from cyact._level.exact cimport (
+    as_pair,
     fast_two_sum,
     pair,
     pair_of,
@@ -27,18 +36,13 @@ from cyact._level.exact cimport (
     product_error,
     quotient,
     reciprocal,
-    single,
     times,
     two_sum,
 )
 from cyact._level.maths64 cimport (
-    LIFT,
-    at_least,
-    at_most,
     exp,
     exp_fine,
     expanded,
-    exponent_of,
     fast_plus,
     log,
     log1p_any,
@@ -46,7 +50,6 @@ from cyact._level.maths64 cimport (
     log_of,
     lower,
     scale,
-    unbiased,
 )
 from cyact._level.rows.rowmath cimport doubles, muladd
 
@@ -685,7 +688,7 @@ cdef inline Entmax entmax_of(const double* p, bint wide) noexcept nogil:
     cdef Entmax c
     c.alpha = p[0]
     c.b = p[0] - 1
-    c.p = reciprocal(single(c.b))
+    c.p = reciprocal(as_pair(c.b))
     c.p.lo = c.p.lo if c.p.lo - c.p.lo == 0 else 0
     c.fine = wide or p[0] > 2
     return c
@@ -835,7 +838,7 @@ cdef void find_factors(const Entmax* c, Root* root) noexcept nogil:
     cdef pair f
     cdef Py_ssize_t j
     for j in range(lanes & -SIDE):
-        f = quotient(single(c.b), fast_two_sum(root.t[j], root.t_low[j]))
+        f = quotient(as_pair(c.b), fast_two_sum(root.t[j], root.t_low[j]))
         root.factor[j] = at_most(f.hi, 1e300)
         root.factor_low[j] = f.lo if f.hi < 1e300 else 0
 
@@ -995,7 +998,7 @@ cdef void raise_slopes(double* y, Py_ssize_t n, double exponent, bint fine) noex
     for i in range(n & -SIDE):
         v = at_least(y[i], 1e-300)
         if fine:
-            w = times(log_pair(single(v), pair_of(v - one, 0)), exponent)
+            w = times(log_pair(as_pair(v), pair_of(v - one, 0)), exponent)
             w.hi = at_most(at_least(w.hi, -740.0), 460.0)
             e = exp_fine(w)
             v = scale(one + e.a.hi, e.n)
@@ -1192,7 +1195,8 @@ cdef struct Weighted:
 
 cdef inline double exponent_of_weight(double b) noexcept nogil:
     """The binary exponent of b; of 0 some small number."""
-    cdef double tiny = 2.2250738585072014e-308, size = from_bits64(bits64(b) & 0x7fffffffffffffffULL)
+    cdef double tiny = 2.2250738585072014e-308
+    cdef double size = from_bits64(bits64(b) & 0x7fffffffffffffffULL)
     cdef double y = size * LIFT if size < tiny else size
     cdef double k = from_bits64((bits64(y) >> 52) | 0x4330000000000000ULL) - 4503599627370496.0
     return k - (1119 if size < tiny else 1023)
@@ -1299,7 +1303,7 @@ cdef inline double log_of_sum(double m, pair s) noexcept nogil:
     cdef pair f
     f.hi = from_bits64(bits64(s.hi) - ((k - 1024ULL) << 52)) - 1
     f.lo = scale(s.lo, -unbiased(k))
-    f = fast_two_sum(f.hi, f.lo) if f.hi != 0 else single(f.lo)
+    f = fast_two_sum(f.hi, f.lo) if f.hi != 0 else as_pair(f.lo)
     return m + log_of(unbiased(k), f)
 
 
