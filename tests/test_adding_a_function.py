@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = Path(cyact.__file__).parent
 
 # Before what each piece of code goes, in the order of the text
-ANCHORS = ["cdef enum:\n    CAPACITY", 'add(b"thresholded_relu"', "_thresholded_relu = ",
+ANCHORS = ["# threshold: ", 'add(table, name=b"thresholded_relu"', "_thresholded_relu = ",
            "@documented\ndef thresholded_relu(", '_record("elementwise", "thresholded_relu"',
            '("thresholded_relu",): Reference(']
 
@@ -125,7 +125,7 @@ def test_the_text_names_three_places_in_the_package():
         pytest.skip("the tests are not in the source tree")
     places = dict.fromkeys(place for place, _ in pieces())
     assert [place for place in places if place.startswith("cyact/")] == \
-        ["cyact/_level/elementwise/table.pyx", "cyact/elementwise.py", "cyact/_catalog.py"]
+        ["cyact/_level/elementwise/rectifiers.pxd", "cyact/elementwise.py", "cyact/_catalog.py"]
 
 
 def test_it_has_value_derivative_and_backward(tree):

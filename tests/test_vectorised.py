@@ -32,7 +32,7 @@ WIDEST = {"baseline": "%xmm", "v3": "%ymm", "v4": "%zmm"}
 FAMILIES = "algebraic|exponential|logarithms|normal|rectifiers|self_gated|sigmoids"
 SYMBOL = re.compile(rf"__pyx_fuse_([01])__pyx_f_\w*?_11elementwise_\d+(?:{FAMILIES})_(\w+)")
 LOSS = re.compile(
-    r"(?:__pyx_fuse_[01])?__pyx_f_\w*?_losses_(?:baseline|v3|v4)_(\w+)")
+    r"(?:__pyx_fuse_[01])?__pyx_f_\w*?\dlosses_(?:baseline|v3|v4)_(\w+)")
 LOSS_KERNELS = {"binary", "logits", "divergence", "log_divergence"}
 PACKED = re.compile(r"(?!v?mov)[a-z0-9]+p[sd]$")
 SCALAR = re.compile(r"v?(add|sub|mul|div|sqrt|fn?m(add|sub)\d+)s[sd]$")

@@ -22,6 +22,7 @@ from cyact._level.bits cimport (
 )
 from cyact._level.constants cimport LARGEST
 from cyact._level.elementwise.rectifiers cimport relu
+from cyact._level.elementwise.registry cimport KEEPS_X, PLAIN, Table, add
 from cyact._level.exact cimport (
     as_pair,
     divide,
@@ -352,3 +353,19 @@ cdef inline void bent_identity_ties(const double* x, double* restrict y, Py_ssiz
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = -1 if absolute(x[i]) > 2.0**50 else 0
+
+
+cdef inline void add_algebraic(Table* table) noexcept nogil:
+    add(table, name=b"softsign", parameters=0, cost=0.2, traits=PLAIN, ties=NULL,
+        value32=softsign, value64=softsign, derivative32=softsign_d, derivative64=softsign_d)
+    add(table, name=b"squareplus", parameters=1, cost=1.2, traits=PLAIN, ties=NULL,
+        value32=squareplus, value64=squareplus,
+        derivative32=squareplus_d, derivative64=squareplus_d)
+    add(table, name=b"algebraic_sigmoid", parameters=1, cost=1.2, traits=PLAIN, ties=NULL,
+        value32=algebraic_sigmoid, value64=algebraic_sigmoid,
+        derivative32=algebraic_sigmoid_d, derivative64=algebraic_sigmoid_d)
+    add(table, name=b"isrlu", parameters=1, cost=1.2, traits=KEEPS_X, ties=NULL,
+        value32=isrlu, value64=isrlu, derivative32=isrlu_d, derivative64=isrlu_d)
+    add(table, name=b"bent_identity", parameters=0, cost=0.8, traits=PLAIN, ties=bent_identity_ties,
+        value32=bent_identity, value64=bent_identity,
+        derivative32=bent_identity_d, derivative64=bent_identity_d)

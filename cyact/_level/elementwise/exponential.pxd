@@ -24,6 +24,8 @@ from cyact._level.constants cimport (
     SELU_H,
     SELU_L,
 )
+from cyact._level.elementwise.rectifiers cimport identity
+from cyact._level.elementwise.registry cimport KEEPS_X, PLAIN, Table, add
 from cyact._level.exact cimport as_pair, pair, reciprocal, two_prod
 cimport cyact._level.maths32 as m32
 cimport cyact._level.maths64 as m64
@@ -423,3 +425,21 @@ cdef inline void selu_y(const real* x, real* restrict y, Py_ssize_t n,
             y[i] = <float> SELU_H if x[i] > 0 else <float> (x[i] + SELU_ALPHA_H)
         else:
             y[i] = selu_y64(x[i])
+
+
+cdef inline void add_exponential(Table* table) noexcept nogil:
+    add(table, name=b"elu", parameters=1, cost=0.4, traits=KEEPS_X, ties=elu_ties,
+        value32=elu, value64=elu, derivative32=elu_d, derivative64=elu_d,
+        from_output32=elu_y, from_output64=elu_y)
+    add(table, name=b"celu", parameters=1, cost=0.4, traits=KEEPS_X, ties=NULL,
+        value32=celu, value64=celu, derivative32=celu_d, derivative64=celu_d,
+        from_output32=celu_y, from_output64=celu_y)
+    add(table, name=b"selu", parameters=0, cost=0.4, traits=PLAIN, ties=NULL,
+        value32=selu, value64=selu, derivative32=selu_d, derivative64=selu_d,
+        from_output32=selu_y, from_output64=selu_y)
+    add(table, name=b"exp", parameters=0, cost=0.4, traits=PLAIN, ties=NULL,
+        value32=exp, value64=exp, derivative32=exp, derivative64=exp,
+        from_output32=identity, from_output64=identity)
+    add(table, name=b"expm1", parameters=0, cost=0.4, traits=PLAIN, ties=NULL,
+        value32=expm1, value64=expm1, derivative32=exp, derivative64=exp,
+        from_output32=expm1_y, from_output64=expm1_y)

@@ -39,6 +39,7 @@ from cyact._level.constants cimport (
     UNLIFT,
 )
 from cyact._level.elementwise.sigmoids cimport sigmoid_float
+from cyact._level.elementwise.registry cimport PLAIN, Table, add
 from cyact._level.exact cimport (
     as_pair,
     divide,
@@ -517,3 +518,19 @@ cdef inline void log1mexp_d(const real* x, real* restrict y, Py_ssize_t n,
         else:
             single = log1mexp_d64(at_most(absolute(x[i]), high))
         y[i] = single if x[i] >= 0 else undefined
+
+
+cdef inline void add_logarithms(Table* table) noexcept nogil:
+    add(table, name=b"log_sigmoid", parameters=0, cost=0.9, traits=PLAIN, ties=NULL,
+        value32=log_sigmoid, value64=log_sigmoid,
+        derivative32=log_sigmoid_d, derivative64=log_sigmoid_d,
+        from_output32=log_sigmoid_y, from_output64=log_sigmoid_y)
+    add(table, name=b"logit", parameters=1, cost=0.7, traits=PLAIN, ties=NULL,
+        value32=logit, value64=logit, derivative32=logit_d, derivative64=logit_d)
+    add(table, name=b"softplus", parameters=1, cost=0.9, traits=PLAIN, ties=softplus_ties,
+        value32=softplus, value64=softplus, derivative32=softplus_d, derivative64=softplus_d,
+        from_output32=softplus_y, from_output64=softplus_y)
+    add(table, name=b"log1p", parameters=0, cost=0.7, traits=PLAIN, ties=NULL,
+        value32=log1p, value64=log1p, derivative32=log1p_d, derivative64=log1p_d)
+    add(table, name=b"log1mexp", parameters=0, cost=1.2, traits=PLAIN, ties=NULL,
+        value32=log1mexp, value64=log1mexp, derivative32=log1mexp_d, derivative64=log1mexp_d)

@@ -29,6 +29,7 @@ from cyact._level.constants cimport (
     TWO_INV_SQRT_PI_H,
     TWO_INV_SQRT_PI_L,
 )
+from cyact._level.elementwise.registry cimport PLAIN, Table, add
 from cyact._level.exact cimport (
     as_pair,
     divide,
@@ -500,3 +501,16 @@ cdef inline void log_ndtr_ties(const double* x, double* restrict y, Py_ssize_t n
     cdef Py_ssize_t i
     for i in range(n & -LANES):
         y[i] = -1 if x[i] < -1e8 else 0
+
+
+cdef inline void add_normal(Table* table) noexcept nogil:
+    add(table, name=b"erf", parameters=0, cost=0.6, traits=PLAIN, ties=NULL,
+        value32=erf, value64=erf, derivative32=erf_d, derivative64=erf_d)
+    add(table, name=b"erfc", parameters=0, cost=0.8, traits=PLAIN, ties=NULL,
+        value32=erfc, value64=erfc, derivative32=erfc_d, derivative64=erfc_d)
+    add(table, name=b"ndtr", parameters=0, cost=0.8, traits=PLAIN, ties=NULL,
+        value32=ndtr, value64=ndtr, derivative32=ndtr_d, derivative64=ndtr_d)
+    add(table, name=b"log_ndtr", parameters=0, cost=1.2, traits=PLAIN, ties=log_ndtr_ties,
+        value32=log_ndtr, value64=log_ndtr, derivative32=log_ndtr_d, derivative64=log_ndtr_d)
+    add(table, name=b"gaussian", parameters=0, cost=0.5, traits=PLAIN, ties=NULL,
+        value32=gaussian, value64=gaussian, derivative32=gaussian_d, derivative64=gaussian_d)

@@ -19,6 +19,16 @@ from cyact._level.bits cimport (
     real,
     with_sign,
 )
+from cyact._level.elementwise.registry cimport (
+    COPIES_X,
+    EXACT_FROM_HALVES,
+    EXACT_IN_FLOAT,
+    KEEPS_X,
+    PLAIN,
+    Table,
+    add,
+    add_weighted,
+)
 from cyact._level.exact cimport two_prod
 
 
@@ -305,10 +315,7 @@ cdef inline void hard_shrink(const real* x, real* restrict y, Py_ssize_t n,
     if real is float:
         lambd = round_down(p[0])
     for i in range(n & -LANES):
-        if real is float:
-            y[i] = 0 if absolute(x[i]) <= lambd else x[i]
-        else:
-            y[i] = 0 if absolute(x[i]) <= lambd else x[i]
+        y[i] = 0 if absolute(x[i]) <= lambd else x[i]
 
 
 cdef inline void shrink_d(const real* x, real* restrict y, Py_ssize_t n,
@@ -318,7 +325,7 @@ cdef inline void shrink_d(const real* x, real* restrict y, Py_ssize_t n,
     if real is float:
         lambd = round_down(p[0])
     for i in range(n & -LANES):
-        a = absolute(x[i]) if real is float else absolute(x[i])
+        a = absolute(x[i])
         outside = 1 if x[i] == x[i] else x[i]
         y[i] = 0 if a <= lambd else outside
 
@@ -353,3 +360,54 @@ cdef inline void sparse_plus(const real* x, real* restrict y, Py_ssize_t n,
         half = sum * <real> 0.5
         half = multiply_add(half, half, half * lost)
         y[i] = 0 if x[i] <= -1 else x[i] if x[i] >= 1 else half
+
+
+cdef inline void sparse_plus_d(const real* x, real* restrict y, Py_ssize_t n,
+                               const double* p) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real half
+    for i in range(n & -LANES):
+        half = (x[i] + <real> 1) * <real> 0.5
+        y[i] = 0 if x[i] <= -1 else 1 if x[i] >= 1 else half
+
+
+cdef inline void add_rectifiers(Table* table) noexcept nogil:
+    add(table, name=b"identity", parameters=0, cost=0.1, traits=EXACT_IN_FLOAT | COPIES_X,
+        ties=NULL,
+        value32=identity, value64=identity, derivative32=identity_d, derivative64=identity_d)
+    add(table, name=b"step", parameters=1, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=step, value64=step, derivative32=step_d, derivative64=step_d)
+    add(table, name=b"relu", parameters=0, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=relu, value64=relu, derivative32=relu_d, derivative64=relu_d,
+        from_output32=relu_d, from_output64=relu_d)
+    add(table, name=b"relu_of_minus", parameters=0, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=relu_of_minus, value64=relu_of_minus,
+        derivative32=relu_of_minus_d, derivative64=relu_of_minus_d)
+    add(table, name=b"negative_part", parameters=0, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=negative_part, value64=negative_part,
+        derivative32=negative_part_d, derivative64=negative_part_d)
+    add(table, name=b"relu6", parameters=0, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=relu6, value64=relu6, derivative32=relu6_d, derivative64=relu6_d)
+    add(table, name=b"relu_k", parameters=1, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=relu_k, value64=relu_k, derivative32=relu_k_d, derivative64=relu_k_d)
+    add(table, name=b"squared_relu", parameters=0, cost=0.1, traits=EXACT_FROM_HALVES, ties=NULL,
+        value32=squared_relu, value64=squared_relu,
+        derivative32=squared_relu_d, derivative64=squared_relu_d)
+    add(table, name=b"leaky_relu", parameters=1, cost=0.1, traits=KEEPS_X, ties=leaky_relu_ties,
+        value32=leaky_relu, value64=leaky_relu,
+        derivative32=leaky_relu_d, derivative64=leaky_relu_d,
+        from_output32=leaky_relu_d, from_output64=leaky_relu_d)
+    add_weighted(table, name=b"prelu", cost=0.2, traits=KEEPS_X,
+                 value32=prelu, value64=prelu, derivative32=prelu_d, derivative64=prelu_d)
+    add(table, name=b"threshold", parameters=2, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=threshold, value64=threshold, derivative32=threshold_d, derivative64=threshold_d)
+    add(table, name=b"thresholded_relu", parameters=1, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=thresholded_relu, value64=thresholded_relu,
+        derivative32=threshold_d, derivative64=threshold_d)
+    add(table, name=b"hard_shrink", parameters=1, cost=0.1, traits=EXACT_IN_FLOAT, ties=NULL,
+        value32=hard_shrink, value64=hard_shrink, derivative32=shrink_d, derivative64=shrink_d)
+    add(table, name=b"soft_shrink", parameters=1, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=soft_shrink, value64=soft_shrink, derivative32=shrink_d, derivative64=shrink_d)
+    add(table, name=b"sparse_plus", parameters=0, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=sparse_plus, value64=sparse_plus,
+        derivative32=sparse_plus_d, derivative64=sparse_plus_d)

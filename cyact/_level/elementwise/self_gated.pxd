@@ -42,6 +42,7 @@ from cyact._level.constants cimport (
 from cyact._level.elementwise.algebraic cimport hypotenuse, mean
 from cyact._level.elementwise.normal cimport normal_exp, normal_tail32, normal_tail64
 from cyact._level.elementwise.sigmoids cimport exp_ratio_block
+from cyact._level.elementwise.registry cimport PLAIN, Table, add
 from cyact._level.exact cimport (
     as_pair,
     divide,
@@ -79,7 +80,7 @@ cimport cyact._level.maths64 as m64
 
 
 # Ties. Half types are rounded from the double result, which may be a tie though f(x) is none:
-# it lies a little above or below. These tell on which side, for the functions that meet ties, here and in other families.
+# it lies a little above or below. f_ties tells on which side, here and in the other families.
 
 cdef inline void above_half_x(const double* x, double* restrict y, Py_ssize_t n,
                               const double* p) noexcept nogil:
@@ -705,3 +706,22 @@ cdef inline void dish_d(const real* x, real* restrict y, Py_ssize_t n,
     cdef double high = opaque(1e60)
     for i in range(n & -LANES):
         y[i] = <float> dish_d32(x[i], high) if real is float else dish_d64(x[i])
+
+
+cdef inline void add_self_gated(Table* table) noexcept nogil:
+    add(table, name=b"gelu", parameters=0, cost=0.9, traits=PLAIN, ties=gelu_ties,
+        value32=gelu, value64=gelu, derivative32=gelu_d, derivative64=gelu_d)
+    add(table, name=b"gelu_tanh", parameters=0, cost=0.75, traits=PLAIN, ties=gelu_ties,
+        value32=gelu_tanh, value64=gelu_tanh, derivative32=gelu_tanh_d, derivative64=gelu_tanh_d)
+    add(table, name=b"gelu_sigmoid", parameters=0, cost=0.6, traits=PLAIN, ties=above_half_x,
+        value32=gelu_sigmoid, value64=gelu_sigmoid,
+        derivative32=gelu_sigmoid_d, derivative64=gelu_sigmoid_d)
+    add(table, name=b"silu", parameters=1, cost=0.6, traits=PLAIN, ties=silu_ties,
+        value32=silu, value64=silu, derivative32=silu_d, derivative64=silu_d)
+    add(table, name=b"mish", parameters=0, cost=0.8, traits=PLAIN, ties=NULL,
+        value32=mish, value64=mish, derivative32=mish_d, derivative64=mish_d)
+    add(table, name=b"hard_swish", parameters=0, cost=0.2, traits=PLAIN, ties=above_half_x,
+        value32=hard_swish, value64=hard_swish,
+        derivative32=hard_swish_d, derivative64=hard_swish_d)
+    add(table, name=b"dish", parameters=0, cost=1.2, traits=PLAIN, ties=above_half_x,
+        value32=dish, value64=dish, derivative32=dish_d, derivative64=dish_d)

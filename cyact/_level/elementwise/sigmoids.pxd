@@ -34,7 +34,8 @@ from cyact._level.constants cimport (
     TANH_VALUES,
     UNLIFT,
 )
-from cyact._level.elementwise.rectifiers cimport between, between_exactly
+from cyact._level.elementwise.rectifiers cimport between, between_exactly, sparse_plus_d
+from cyact._level.elementwise.registry cimport PLAIN, Table, add
 from cyact._level.exact cimport (
     as_pair,
     divide,
@@ -263,14 +264,7 @@ cdef inline void hard_sigmoid_ties(const double* x, double* restrict y, Py_ssize
         y[i] = (sum.hi - linear(alpha, x[i], beta)) + (sum.lo + term.lo)
 
 
-cdef inline void sparse_sigmoid(const real* x, real* restrict y, Py_ssize_t n,
-                                const double* p) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef real half
-    for i in range(n & -LANES):
-        half = (x[i] + <real> 1) * <real> 0.5
-        y[i] = 0 if x[i] <= -1 else 1 if x[i] >= 1 else half
-
+# sparse_sigmoid: sparse_plus', which is in rectifiers.pxd
 
 cdef inline void sparse_sigmoid_d(const real* x, real* restrict y, Py_ssize_t n,
                                   const double* p) noexcept nogil:
@@ -881,3 +875,31 @@ cdef inline void generalized_logistic_d(const real* x, real* restrict y, Py_ssiz
     else:
         for i in range(n & -LANES):
             y[i] = <real> generalized_logistic_d64(x[i], c)
+
+
+cdef inline void add_sigmoids(Table* table) noexcept nogil:
+    add(table, name=b"sigmoid", parameters=0, cost=0.55, traits=PLAIN, ties=NULL,
+        value32=sigmoid, value64=sigmoid, derivative32=sigmoid_d, derivative64=sigmoid_d,
+        from_output32=sigmoid_y, from_output64=sigmoid_y)
+    add(table, name=b"generalized_logistic", parameters=5, cost=4, traits=PLAIN, ties=NULL,
+        value32=generalized_logistic, value64=generalized_logistic,
+        derivative32=generalized_logistic_d, derivative64=generalized_logistic_d)
+    add(table, name=b"hard_sigmoid", parameters=2, cost=0.2, traits=PLAIN, ties=hard_sigmoid_ties,
+        value32=hard_sigmoid, value64=hard_sigmoid,
+        derivative32=hard_sigmoid_d, derivative64=hard_sigmoid_d)
+    add(table, name=b"tanh", parameters=0, cost=0.6, traits=PLAIN, ties=NULL,
+        value32=tanh, value64=tanh, derivative32=tanh_d, derivative64=tanh_d,
+        from_output32=tanh_y, from_output64=tanh_y)
+    add(table, name=b"hard_tanh", parameters=2, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=hard_tanh, value64=hard_tanh, derivative32=hard_tanh_d, derivative64=hard_tanh_d)
+    add(table, name=b"arctan", parameters=0, cost=0.5, traits=PLAIN, ties=NULL,
+        value32=arctan, value64=arctan, derivative32=arctan_d, derivative64=arctan_d)
+    add(table, name=b"gudermannian", parameters=0, cost=0.9, traits=PLAIN, ties=NULL,
+        value32=gudermannian, value64=gudermannian,
+        derivative32=gudermannian_d, derivative64=gudermannian_d)
+    add(table, name=b"tanh_shrink", parameters=0, cost=0.6, traits=PLAIN, ties=NULL,
+        value32=tanh_shrink, value64=tanh_shrink,
+        derivative32=tanh_shrink_d, derivative64=tanh_shrink_d)
+    add(table, name=b"sparse_sigmoid", parameters=0, cost=0.1, traits=PLAIN, ties=NULL,
+        value32=sparse_plus_d, value64=sparse_plus_d,
+        derivative32=sparse_sigmoid_d, derivative64=sparse_sigmoid_d)
