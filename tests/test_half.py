@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 from reference import MP, precisely
 
 import cyact
-from cyact._engine import elementwise as _engine
+from cyact._engine import halves
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -30,7 +30,7 @@ ALL = np.arange(65536, dtype=np.uint16)
 @pytest.fixture(autouse=True)
 def nothing_known():
     """What is known is the last tests' business."""
-    _engine.forget()
+    halves.forget()
 
 
 def rounded(y, half):
