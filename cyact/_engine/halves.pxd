@@ -8,7 +8,7 @@ from cyact._level.abi cimport MAX_PARAMETERS, Known, Op, Span
 @cython.final
 cdef class Use:
     cdef int slot, dtype
-    cdef bint slopes               # whether it is for floats to multiply by, rather than for results
+    cdef bint slopes               # floats to multiply by, rather than results
     cdef double[MAX_PARAMETERS] p
     cdef Py_ssize_t seen           # elements computed
     cdef bint full                 # whether all is known, and nothing changes any more

@@ -14,7 +14,7 @@ from cyact._level.abi cimport (
 
 cdef enum:
     CHUNK = 16384              # elements a thread takes at a time
-    BRIEF = 10_000             # ns. For less work the GIL is kept: releasing it costs as much as it frees
+    BRIEF = 10_000             # ns. For less the GIL is kept: releasing it costs what it frees
 
 cdef const Kernels* KERNELS
 cdef long long CACHED          # more than this does not stay in the cache
@@ -60,7 +60,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
 
 
 cdef inline int run_contiguous(const Span* span, double work) except -1:
-    """Run one row of entries side by side. (Short ones without another call: it would be a hundredth of all.)"""
+    """Run one row of entries side by side: short ones at once, without one more call."""
     if work >= BRIEF:
         return run_long(span, work)
     if span.n:

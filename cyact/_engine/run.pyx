@@ -1,7 +1,7 @@
 """Run spans with the chosen level's kernels: in chunks, alone or in parallel.
 
-A contiguous span is cut up as it is. Any other arrays become a plan: one shape for all operands, and
-the steps of each, axes merged where all of them can be; its rows are shared out.
+A contiguous span is cut up as it is. Any other arrays become a plan: one shape for all operands,
+and the steps of each, axes merged where all of them can be; its rows are shared out.
 """
 
 cimport numpy as cnp
@@ -24,7 +24,6 @@ from cyact._level.abi cimport (
     Y,
     Kernels,
     Op,
-    Operand,
     Span,
     itemsize,
 )
