@@ -1,262 +1,175 @@
-/* Half types, as uint16: conversion, correct rounding, lookup. */
+/* Half types, as uint16: conversion, correct rounding, lookup. n is a multiple of LANES unless it
+   may be any. */
 #ifndef CYACT_HALVES_H
 #define CYACT_HALVES_H
 
-#include <stdint.h>
-#include <string.h>
 #if defined(__SSE2__)
   #include <immintrin.h>
 #endif
 
-static CYTHON_INLINE uint32_t cyact_half_bits(float x) {
-    uint32_t u; memcpy(&u, &x, 4); return u;
-}
-static CYTHON_INLINE float cyact_half_float(uint32_t u) {
-    float x; memcpy(&x, &u, 4); return x;
-}
-/* Exponent and fraction move into place; the product moves the exponent's bias, and makes
-   subnormal numbers normal. */
-static CYTHON_INLINE float cyact_from_half(uint16_t h) {
-    uint32_t u = h & 0x7fffu;
-    const float bias = 5192296858534827628530496329220096.0f;     /* 2^112 */
-    uint32_t finite = cyact_half_bits(cyact_half_float(u << 13) * bias);
-    uint32_t other = (u << 13) | 0x7f800000u;
-    return cyact_half_float((u < 0x7c00u ? finite : other) | (uint32_t)(h & 0x8000u) << 16);
-}
-/* To nearest, ties to even. Adding 0.5 rounds a subnormal result, in units of 2^-24. */
-static CYTHON_INLINE uint16_t cyact_to_half(float x) {
-    uint32_t u = cyact_half_bits(x), a = u & 0x7fffffffu;
-    uint32_t normal = (a - 0x38000000u + 0xfffu + ((a >> 13) & 1u)) >> 13;
-    uint32_t small = cyact_half_bits(cyact_half_float(a) + 0.5f) - 0x3f000000u;
-    uint32_t r = a < 0x38800000u ? small : normal;
-    r = a >= 0x477ff000u ? 0x7c00u : r;
-    r = a > 0x7f800000u ? 0x7e00u | (a >> 13 & 0x1ffu) : r;
-    return (uint16_t)(r | (u >> 16 & 0x8000u));
-}
-static CYTHON_INLINE float cyact_from_bfloat(uint16_t h) {
-    return cyact_half_float((uint32_t)h << 16);
-}
-static CYTHON_INLINE uint16_t cyact_to_bfloat(float x) {
-    uint32_t u = cyact_half_bits(x), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : r);
-}
+#include "bits.h"
+#include "simd.h"
 
-/* A vector of floats, from and to as many halves */
-#if defined(__AVX512BW__) && defined(__AVX512VL__)
-  #define CYACT_WIDTH 16
-  typedef __m512 cyact_floats;
-  #define cyact_load(x) _mm512_loadu_ps(x)
-  #define cyact_store(x, v) _mm512_storeu_ps(x, v)
-  #define cyact_times(v, w) _mm512_mul_ps(v, w)
-  #define cyact_plus(v, w) _mm512_add_ps(v, w)
-/* Where words go: into the upper halves of words twice as long, or back from there */
-static CYTHON_INLINE __m512i cyact_upper(int back) {
-    const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i back_from = _mm512_set_epi16(
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-    return back ? back_from : _mm512_slli_epi32(i, 16);
-}
-static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
-    __m256i u = _mm256_loadu_si256((const void *)h);
-    return bfloat ? _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(
-                        0xaaaaaaaau, cyact_upper(0), _mm512_castsi256_si512(u)))
-                  : _mm512_cvtph_ps(u);
-}
-static CYTHON_INLINE void cyact_put(uint16_t *h, cyact_floats v, int bfloat) {
-    if (bfloat) {
-        __m512i u = _mm512_castps_si512(v);
-        __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
-        __m512i r = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
-        r = _mm512_mask_sub_epi32(r, odd, r, _mm512_set1_epi32(-1));
-        r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u,
-                                 _mm512_set1_epi32(0x400000));
-        r = _mm512_permutexvar_epi16(cyact_upper(1), r);
-        _mm256_storeu_si256((void *)h, _mm512_castsi512_si256(r));
-    } else {
-        _mm256_storeu_si256((void *)h, _mm512_cvtps_ph(v, 0));
-    }
-}
-#elif defined(__AVX2__) && defined(__F16C__) && defined(__FMA__)
-  #define CYACT_WIDTH 8
-  typedef __m256 cyact_floats;
-  #define cyact_load(x) _mm256_loadu_ps(x)
-  #define cyact_store(x, v) _mm256_storeu_ps(x, v)
-  #define cyact_times(v, w) _mm256_mul_ps(v, w)
-  #define cyact_plus(v, w) _mm256_add_ps(v, w)
-static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
-    __m128i u = _mm_loadu_si128((const void *)h);
-    return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
-                  : _mm256_cvtph_ps(u);
-}
-static CYTHON_INLINE void cyact_put(uint16_t *h, cyact_floats v, int bfloat) {
-    if (bfloat) {
-        __m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);
-        __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
-        __m256i half = _mm256_add_epi32(u, _mm256_set1_epi32(0x7fff));
-        __m256i r = _mm256_srli_epi32(_mm256_add_epi32(half, odd), 16);
-        r = _mm256_blendv_epi8(r, _mm256_or_si256(high, _mm256_set1_epi32(0x40)),
-                               _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
-        _mm_storeu_si128((void *)h, _mm_packus_epi32(_mm256_castsi256_si128(r),
-                                                     _mm256_extracti128_si256(r, 1)));
-    } else {
-        _mm_storeu_si128((void *)h, _mm256_cvtps_ph(v, 0));
-    }
-}
-#endif
+/* Conversion, by instructions where a vector is long: those that have 8 floats have them. Else in
+   plain loops, which compilers vectorise better than single vectors of 4. */
 
-static CYTHON_INLINE void cyact_widen(const uint16_t *h, float *x, Py_ssize_t n, int bfloat) {
-    Py_ssize_t i;
-#if defined(CYACT_WIDTH)
-    for (i = 0; i < n; i += CYACT_WIDTH) cyact_store(x + i, cyact_get(h + i, bfloat));
-#else
+CYACT_INLINE simd_floats cyact_load_halves(const uint16_t *h, int bfloat) {
+    return bfloat ? simd_load_bfloat16(h) : simd_load_float16(h);
+}
+CYACT_INLINE void cyact_store_halves(uint16_t *h, simd_floats v, int bfloat) {
     if (bfloat)
-        for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(h[i]);
+        simd_store_bfloat16(h, v);
     else
-        for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i]);
-#endif
+        simd_store_float16(h, v);
 }
+CYACT_INLINE float cyact_from_half(uint16_t h, int bfloat) {
+    return bfloat ? cyact_from_bfloat16(h) : cyact_from_float16(h);
+}
+CYACT_INLINE uint16_t cyact_to_half(float x, int bfloat) {
+    return bfloat ? cyact_to_bfloat16(x) : cyact_to_float16(x);
+}
+
+/* x = h */
+CYACT_INLINE void cyact_widen(const uint16_t *h, float *x, ptrdiff_t n, int bfloat) {
+    ptrdiff_t i;
+    if (SIMD_WIDTH >= 8)
+        for (i = 0; i < n; i += SIMD_WIDTH) simd_store(x + i, cyact_load_halves(h + i, bfloat));
+    else
+        for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i], bfloat);
+}
+
 /* x = h + b */
-static CYTHON_INLINE void cyact_widen_and_add(const uint16_t *h, const float *b, float *x,
-                                              Py_ssize_t n, int bfloat) {
-    Py_ssize_t i;
-#if defined(CYACT_WIDTH)
-    for (i = 0; i < n; i += CYACT_WIDTH)
-        cyact_store(x + i, cyact_plus(cyact_get(h + i, bfloat), cyact_load(b + i)));
-#else
-    cyact_widen(h, x, n, bfloat);
-    for (i = 0; i < n; i++) x[i] += b[i];
-#endif
-}
-static CYTHON_INLINE void cyact_narrow(const float *x, uint16_t *h, Py_ssize_t n, int bfloat) {
-    Py_ssize_t i;
-#if defined(CYACT_WIDTH)
-    for (i = 0; i < n; i += CYACT_WIDTH) cyact_put(h + i, cyact_load(x + i), bfloat);
-#else
-    if (bfloat)
-        for (i = 0; i < n; i++) h[i] = cyact_to_bfloat(x[i]);
+CYACT_INLINE void cyact_widen_and_add(const uint16_t *h, const float *b, float *x, ptrdiff_t n,
+                                      int bfloat) {
+    ptrdiff_t i;
+    if (SIMD_WIDTH >= 8)
+        for (i = 0; i < n; i += SIMD_WIDTH)
+            simd_store(x + i, cyact_load_halves(h + i, bfloat) + simd_load(b + i));
     else
-        for (i = 0; i < n; i++) h[i] = cyact_to_half(x[i]);
-#endif
+        for (i = 0; i < n; i++) x[i] = cyact_from_half(h[i], bfloat) + b[i];
 }
-/* h = grad * x; in one go, for x and the product stay in registers */
-static CYTHON_INLINE void cyact_product(const uint16_t *grad, float *x, uint16_t *h,
-                                        Py_ssize_t n, int bfloat) {
-    Py_ssize_t i;
-#if defined(CYACT_WIDTH)
-    for (i = 0; i < n; i += CYACT_WIDTH)
-        cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), cyact_load(x + i)), bfloat);
-#else
-    if (bfloat)
-        for (i = 0; i < n; i++) x[i] = cyact_from_bfloat(grad[i]) * x[i];
-    else
-        for (i = 0; i < n; i++) x[i] = cyact_from_half(grad[i]) * x[i];
-    cyact_narrow(x, h, n, bfloat);
-#endif
-}
-/* Whether one of 16 floats is so near a tie of the smaller type that its error decides.
 
-   A tie is the bit pattern `tie` among the bits that rounding drops, whose mask is
-   `dropped`: from tie - width to tie + width - 1, a sum has zeros above the low bits.
-   float16's subnormal numbers are multiples of 2^-24: there a tie is a fraction of 1/2,
-   and `limit` a little less; `subnormal` is twice the bits of the smallest normal number,
-   or 0 where there is no such thing. What is had of a positive `from` has no error; `from` may
-   be NULL. */
-static CYTHON_INLINE int cyact_near_tie(const float *x, const float *from, uint32_t tie,
-                                        uint32_t dropped, uint32_t width, uint32_t subnormal,
-                                        float limit) {
-    const uint32_t above = dropped & ~(2 * width - 1);
-#if CYACT_WIDTH == 16
-    __m512i u = _mm512_loadu_si512(x);
-    __mmask16 small = _mm512_cmplt_epu32_mask(
-        _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1)),
-        _mm512_set1_epi32(subnormal));
-    __mmask16 k = _mm512_mask_testn_epi32_mask(
-        (__mmask16)~small, _mm512_add_epi32(u, _mm512_set1_epi32(width - tie)),
-        _mm512_set1_epi32(above));
-    if (__builtin_expect(small != 0, 0)) {
-        const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-        __m512 v = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(u, magnitude)),
-                                 _mm512_set1_ps(16777216.0f));
-        __m512 magic = _mm512_set1_ps(12582912.0f);
-        __m512 d = _mm512_sub_ps(v, _mm512_sub_ps(_mm512_add_ps(v, magic), magic));
-        __m512i e = _mm512_and_si512(_mm512_castps_si512(d), magnitude);
-        k |= _mm512_mask_cmp_ps_mask(small, _mm512_castsi512_ps(e), _mm512_set1_ps(limit),
-                                     _CMP_GT_OQ);
+/* h = x */
+CYACT_INLINE void cyact_narrow(const float *x, uint16_t *h, ptrdiff_t n, int bfloat) {
+    ptrdiff_t i;
+    if (SIMD_WIDTH >= 8)
+        for (i = 0; i < n; i += SIMD_WIDTH) cyact_store_halves(h + i, simd_load(x + i), bfloat);
+    else
+        for (i = 0; i < n; i++) h[i] = cyact_to_half(x[i], bfloat);
+}
+
+/* h = grad * x, in one go: x and the product stay in registers. h may be grad. */
+CYACT_INLINE void cyact_product(const uint16_t *grad, float *x, uint16_t *h, ptrdiff_t n,
+                                int bfloat) {
+    ptrdiff_t i;
+    if (SIMD_WIDTH >= 8) {
+        for (i = 0; i < n; i += SIMD_WIDTH)
+            cyact_store_halves(h + i, cyact_load_halves(grad + i, bfloat) * simd_load(x + i),
+                               bfloat);
+    } else {
+        for (i = 0; i < n; i++) x[i] = cyact_from_half(grad[i], bfloat) * x[i];
+        cyact_narrow(x, h, n, bfloat);
     }
-    if (from)
-        k &= ~_mm512_cmp_ps_mask(_mm512_loadu_ps(from), _mm512_setzero_ps(), _CMP_GT_OQ);
-    return k != 0;
-#else
-    uint32_t near = 0;
+}
+
+/* Is a float32 result so near a tie of the half type, the middle between two halves, that its error
+   decides how it rounds? What is had of a positive `from`, which may be NULL, has no error. */
+
+typedef struct {
+    uint32_t tie;       /* of the bits that rounding drops, the pattern of a tie */
+    uint32_t dropped;   /* their mask */
+    uint32_t width;     /* near is from tie - width to tie + width - 1; a power of 2: a sum then
+                           has zeros above the low bits */
+    uint32_t smallest;  /* twice the bits of the smallest normal half; 0 if it is one of floats */
+    float limit;        /* a smaller result's fraction, in units of 2^-24, is near above this */
+} cyact_ties;
+
+CYACT_INLINE int cyact_any(simd_words u) {
+    uint64_t parts[(sizeof(u) + 7) / 8] = {0}, all = 0;
+    size_t i;
+    memcpy(parts, &u, sizeof(u));
+    for (i = 0; i < sizeof(parts) / 8; i++) all |= parts[i];
+    return all != 0;
+}
+
+/* Of 16 results: is one near a tie? */
+CYACT_INLINE int cyact_near_tie(const float *x, const float *from, cyact_ties t) {
+    simd_words near = {0};
     int i;
-    for (i = 0; i < 16; i++) {
-        uint32_t u = cyact_half_bits(x[i]);
-        float v = cyact_half_float(u & 0x7fffffffu) * 16777216.0f;
-        float d = v - ((v + 12582912.0f) - 12582912.0f);
-        uint32_t far = cyact_half_float(cyact_half_bits(d) & 0x7fffffffu) > limit ? 0u : 1u;
-        uint32_t rest = (u + width - tie) & above;
-        rest = from && from[i] > 0 ? 1u : rest;
-        far = from && from[i] > 0 ? 1u : far;
-        near |= (2 * u - 1u < subnormal ? far : rest) == 0 ? 1u : 0u;
+    for (i = 0; i < 16; i += SIMD_WIDTH) {
+        simd_words u = simd_as_words(simd_load(x + i));
+        simd_words tied = (simd_words)(((u + (t.width - t.tie)) & t.dropped & -2 * t.width) == 0);
+        simd_words small = (simd_words)(u + u - 1 < t.smallest);
+        simd_floats v = simd_as_floats(u & 0x7fffffffu) * 16777216.0f;
+        simd_floats d = v - ((v + 12582912.0f) - 12582912.0f);
+        simd_words half = (simd_words)(simd_as_floats(simd_as_words(d) & 0x7fffffffu) > t.limit);
+        simd_words found = (small & half) | ((simd_words)(small == 0) & tied);
+        if (from) found &= (simd_words)((simd_words)(simd_load(from + i) > 0) == 0);
+        near |= found;
     }
-    return near != 0;
+    return cyact_any(near);
+}
+
+/* Of 16 results: could one be, as it is small, or at least ends like a tie? Mostly not. */
+CYACT_INLINE int cyact_may_tie(const float *x, const float *from, cyact_ties t) {
+#if defined(__AVX512F__) && SIMD_PERMUTES    /* as masks, which take half the time */
+    __m512i u = _mm512_loadu_si512(x);
+    __m512i twice = _mm512_add_epi32(_mm512_add_epi32(u, u), _mm512_set1_epi32(-1));
+    __mmask16 large = _mm512_cmpge_epu32_mask(twice, _mm512_set1_epi32((int)t.smallest));
+    __mmask16 far = _mm512_mask_test_epi32_mask(
+        large, _mm512_add_epi32(u, _mm512_set1_epi32((int)(t.width - t.tie))),
+        _mm512_set1_epi32((int)(t.dropped & -2 * t.width)));
+    if (from) far |= _mm512_cmp_ps_mask(_mm512_loadu_ps(from), _mm512_setzero_ps(), _CMP_GT_OQ);
+    return far != 0xffff;
+#else
+    simd_words near = {0};
+    int i;
+    for (i = 0; i < 16; i += SIMD_WIDTH) {
+        simd_words u = simd_as_words(simd_load(x + i));
+        simd_words tied = (simd_words)(((u + (t.width - t.tie)) & t.dropped & -2 * t.width) == 0);
+        simd_words found = tied | (simd_words)(u + u - 1 < t.smallest);
+        if (from) found &= (simd_words)((simd_words)(simd_load(from + i) > 0) == 0);
+        near |= found;
+    }
+    return cyact_any(near);
 #endif
 }
-/* Round n floats to halves, and list the blocks of 16 in which near_tie finds something. */
-static CYTHON_INLINE int cyact_round_and_list(
-        const float *x, const float *from, uint16_t *h, Py_ssize_t n, int bfloat,
-        uint32_t tie, uint32_t dropped, uint32_t width, uint32_t subnormal, float limit,
-        short *found) {
-    Py_ssize_t i;
+
+/* Round n floats to halves, and list the blocks of 16 in which one is near a tie. */
+CYACT_INLINE int cyact_round_and_list(const float *x, const float *from, uint16_t *h, ptrdiff_t n,
+                                      int bfloat, cyact_ties t, short *found) {
+    ptrdiff_t i;
     int count = 0;
-#if CYACT_WIDTH == 16
-    const __m512i above = _mm512_set1_epi32(dropped & ~(2 * width - 1));
-    const __m512i shift = _mm512_set1_epi32(width - tie), less = _mm512_set1_epi32(-1);
-    const __m512i smallest = _mm512_set1_epi32(subnormal);
+    if (SIMD_WIDTH < 8) cyact_narrow(x, h, n, bfloat);
     for (i = 0; i < n; i += 16) {
-        __m512 v = _mm512_loadu_ps(x + i);
-        __m512i u = _mm512_castps_si512(v);
-        __mmask16 large = _mm512_cmpge_epu32_mask(
-            _mm512_add_epi32(_mm512_add_epi32(u, u), less), smallest);
-        __mmask16 far = _mm512_mask_test_epi32_mask(large, _mm512_add_epi32(u, shift), above);
-        cyact_put(h + i, v, bfloat);
-        if (from)
-            far |= _mm512_cmp_ps_mask(_mm512_loadu_ps(from + i), _mm512_setzero_ps(),
-                                      _CMP_GT_OQ);
-        if (__builtin_expect(far != 0xffff, 0)
-                && cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width,
-                                  subnormal, limit))
+        const float *given = from ? from + i : from;
+        if (SIMD_WIDTH >= 8) cyact_narrow(x + i, h + i, 16, bfloat);
+        if (cyact_may_tie(x + i, given, t) && cyact_near_tie(x + i, given, t))
             found[count++] = (short)i;
     }
-#else
-    cyact_narrow(x, h, n, bfloat);
-    for (i = 0; i < n; i += 16)
-        if (cyact_near_tie(x + i, from ? from + i : from, tie, dropped, width, subnormal,
-                           limit))
-            found[count++] = (short)i;
-#endif
     return count;
 }
+
 /* x + rest, of which only the sign of rest is known, made a float: the next towards zero,
    with its last bit set unless it is exact. So rounded, it rounds to fewer bits as if the
    sum itself were rounded. */
-static CYTHON_INLINE float cyact_round_to_odd(double x, double rest) {
+CYACT_INLINE float cyact_round_to_odd(double x, double rest) {
     float y = (float)x;
-    uint32_t u = cyact_half_bits(y);
+    uint32_t u = cyact_bits32(y);
     double off = y == x ? -rest : y - x;     /* by how much y is too large */
     if (off == 0 || x - x != 0 || x == 0) return y;
     if (x < 0 ? off < 0 : off > 0) u -= 1;
-    return cyact_half_float(u | 1u);
+    return cyact_float(u | 1u);
 }
+
 /* The same of n, without branches: bits cut off the doubles. Not where a float is subnormal,
    which the conversion would round. */
-static CYTHON_INLINE void cyact_round_all_to_odd(const double *x, const double *rest, float *y,
-                                                 Py_ssize_t n) {
+CYACT_INLINE void cyact_round_all_to_odd(const double *x, const double *rest, float *y,
+                                         ptrdiff_t n) {
     const uint64_t cut = 0x1fffffffu, size = 0x7fffffffffffffffu;
     const uint64_t least = 0x3810000000000000u;             /* of 2^-126 */
     uint64_t small = 0;
-    Py_ssize_t i;
+    ptrdiff_t i;
     for (i = 0; i < n; i++) {
         uint64_t u, r, s, low, odd, less;
         double v;
@@ -274,19 +187,22 @@ static CYTHON_INLINE void cyact_round_all_to_odd(const double *x, const double *
     if (small)
         for (i = 0; i < n; i++) y[i] = cyact_round_to_odd(x[i], rest[i]);
 }
+
 /* Where a half stands among all others: -0 before 0, NaN outside the infinities */
-static CYTHON_INLINE int16_t cyact_order(uint16_t h) {
+CYACT_INLINE int16_t cyact_order(uint16_t h) {
     return (int16_t)(h ^ ((uint16_t)((int16_t)h >> 15) & 0x7fffu));
 }
+
 #if defined(__GNUC__) || defined(__clang__)
   #define CYACT_IN_PLACE _Pragma("GCC ivdep")      /* y may be x */
 #else
   #define CYACT_IN_PLACE
 #endif
+
 /* y = results[x], of any length */
-static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x,
-                                        uint16_t *y, Py_ssize_t n) {
-    Py_ssize_t i = 0;
+CYACT_INLINE void cyact_look_up(const uint16_t *results, const uint16_t *x, uint16_t *y,
+                                ptrdiff_t n) {
+    ptrdiff_t i = 0;
 #if defined(__SSE2__)
     /* Eight at a time, put together in a register: the loads are what limits. */
     #define CYACT_AT(four, k) results[(uint16_t)((four) >> 16 * (k))]
@@ -309,10 +225,11 @@ static CYTHON_INLINE void cyact_look_up(const uint16_t *results, const uint16_t 
 #endif
     for (; i < n; i++) y[i] = results[x[i]];
 }
+
 /* The same with floats; n is a multiple of LANES. */
-static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x,
-                                               float *y, Py_ssize_t n) {
-    Py_ssize_t i;
+CYACT_INLINE void cyact_look_up_floats(const float *slopes, const uint16_t *x, float *y,
+                                       ptrdiff_t n) {
+    ptrdiff_t i;
 #if defined(__SSE2__)
     #define CYACT_AT(four, k) _mm_load_ss(slopes + (uint16_t)((four) >> 16 * (k)))
     for (i = 0; i < n; i += 4) {
@@ -326,14 +243,15 @@ static CYTHON_INLINE void cyact_look_up_floats(const float *slopes, const uint16
     for (i = 0; i < n; i++) y[i] = slopes[x[i]];
 #endif
 }
+
 /* y = x, -x or a constant, depending on where among the halves x is; of any length */
-static CYTHON_INLINE void cyact_choose(
-        const uint16_t *x, uint16_t *y, Py_ssize_t n, int second, int third,
-        const uint16_t *keep, const uint16_t *flip, uint16_t infinity, uint16_t quiet) {
+CYACT_INLINE void cyact_choose(const uint16_t *x, uint16_t *y, ptrdiff_t n, int second, int third,
+                               const uint16_t *keep, const uint16_t *flip, uint16_t infinity,
+                               uint16_t quiet) {
     const int16_t s = (int16_t)second, t = (int16_t)third;
     const uint16_t k0 = keep[0], k1 = keep[1], k2 = keep[2];
     const uint16_t f0 = flip[0], f1 = flip[1], f2 = flip[2];
-    Py_ssize_t i;
+    ptrdiff_t i;
     CYACT_IN_PLACE
     for (i = 0; i < n; i++) {
         uint16_t h = x[i], size = h & 0x7fffu;
@@ -344,9 +262,10 @@ static CYTHON_INLINE void cyact_choose(
         y[i] = size > infinity ? (uint16_t)(h | quiet) : r;
     }
 }
+
 /* The float next to x, which is finite and not 0, upwards for 1, downwards for -1. */
-static CYTHON_INLINE float cyact_neighbour(float x, int direction) {
-    return cyact_half_float(cyact_half_bits(x) + (uint32_t)(x > 0 ? direction : -direction));
+CYACT_INLINE float cyact_neighbour(float x, int direction) {
+    return cyact_float(cyact_bits32(x) + (uint32_t)(x > 0 ? direction : -direction));
 }
 
 #endif

@@ -4,10 +4,10 @@ from cyact._level.abi cimport BFLOAT16, LANES, Known
 
 cdef extern from "halves.h":
     ctypedef unsigned short uint16 "uint16_t"
-    float from_half "cyact_from_half" (uint16 h) noexcept nogil
-    uint16 to_half "cyact_to_half" (float x) noexcept nogil
-    float from_bfloat "cyact_from_bfloat" (uint16 h) noexcept nogil
-    uint16 to_bfloat "cyact_to_bfloat" (float x) noexcept nogil
+    float from_half "cyact_from_float16" (uint16 h) noexcept nogil
+    uint16 to_half "cyact_to_float16" (float x) noexcept nogil
+    float from_bfloat "cyact_from_bfloat16" (uint16 h) noexcept nogil
+    uint16 to_bfloat "cyact_to_bfloat16" (float x) noexcept nogil
     void round_to_odd "cyact_round_all_to_odd" (const double* x, const double* rest, float* y,
                                                 Py_ssize_t n) noexcept nogil
     float neighbour "cyact_neighbour" (float x, int direction) noexcept nogil
@@ -26,10 +26,15 @@ cdef extern from "halves.h":
                                     bint bfloat) noexcept nogil
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
+    ctypedef struct Ties "cyact_ties":
+        unsigned int tie
+        unsigned int dropped
+        unsigned int width
+        unsigned int smallest
+        float limit
     int round_and_list "cyact_round_and_list" (
-        const float* x, const float* given, uint16* h, Py_ssize_t n, bint bfloat,
-        unsigned int tie, unsigned int dropped, unsigned int width, unsigned int subnormal,
-        float limit, short* found) noexcept nogil
+        const float* x, const float* given, uint16* h, Py_ssize_t n, bint bfloat, Ties ties,
+        short* found) noexcept nogil
 
 
 # In two branches, so that neither asks again for each vector

@@ -162,7 +162,7 @@ cdef inline void move_over(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t
 
 
 cdef inline void pack_rows(const char* x, Py_ssize_t x_row, char* to, Py_ssize_t rows,
-                                Py_ssize_t bytes) noexcept nogil:
+                           Py_ssize_t bytes) noexcept nogil:
     """Copy rows of `bytes` bytes, x_row bytes apart, side by side into a buffer."""
     cdef Py_ssize_t unit = 8
     while unit < bytes:

@@ -30,6 +30,7 @@ from cyact._level.abi cimport (
     weighted_t,
 )
 from cyact._level.halves cimport (
+    Ties,
     look_up_floats,
     narrow,
     neighbour,
@@ -166,20 +167,19 @@ cdef inline void add_exactly(const double* y, Py_ssize_t n, double* sums,
 cdef inline void settle(const Span* s, const char* x, const char* w, const char* y, uint16* h,
                         Py_ssize_t n) noexcept nogil:
     """h = the halves nearest to f(x), given y = f(x) within 1 ULP and `slack`."""
-    cdef unsigned int dropped = 0xffff if s.dtype == BFLOAT16 else 0x1fff
-    # Above 2^-14 the slack is at most 32 units in the last place of a float. Below, float16 is
-    # subnormal and counts in units of 2^-24; in bfloat16 the slack makes all results doubtful.
-    cdef unsigned int width = 2 if s.slack == 0 else 64
-    cdef unsigned int small = 2 * 0x38800000u
-    cdef float limit = 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
+    cdef bint bfloat = s.dtype == BFLOAT16
+    cdef Ties ties
     cdef short[BLOCKS] found
     cdef int count, i
-    if s.dtype == BFLOAT16:
-        small = 0 if s.slack == 0 else small
-        limit = -1
-    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n,
-                           s.dtype == BFLOAT16, (dropped + 1) // 2, dropped, width, small, limit,
-                           found)
+    ties.dropped = 0xffff if bfloat else 0x1fff
+    ties.tie = (ties.dropped + 1) // 2
+    # Above 2^-14 the slack is at most 32 units in the last place of a float. Below, float16 is
+    # subnormal and counts in units of 2^-24; in bfloat16 the slack makes all results doubtful.
+    ties.width = 2 if s.slack == 0 else 64
+    ties.smallest = 0 if bfloat and s.slack == 0 else 2 * 0x38800000u
+    ties.limit = -1 if bfloat else 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
+    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n, bfloat,
+                           ties, found)
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
             compute_again(s, <const float*> x + found[i],
