@@ -60,10 +60,10 @@ def computed(name, bound):
     """The same while cyact does not know a half type's results yet."""
     if name != "cyact":
         return bound
-    from cyact._engine import elementwise as _engine
+    from cyact._engine import halves
 
     return bound._replace(statement=f"forget(); {bound.statement}",
-                          names=bound.names | {"forget": _engine.forget})
+                          names=bound.names | {"forget": halves.forget})
 
 
 def with_bias(name, bound):

@@ -13,9 +13,9 @@ from importlib import import_module
 
 try:
     from cyact._engine import cpu as _cpu
-    from cyact._engine import elementwise as _elementwise
     from cyact._engine import losses as _losses
     from cyact._engine import rows as _rows
+    from cyact._engine import run as _run
 except ImportError as error:
     raise ImportError(
         f"cyact's compiled modules cannot be imported from {__path__[0]}. If that is the source "
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _isa = _cpu.choose(os.environ.get("CYACT_ISA"))
 _kernels = {name: import_module(f"cyact._level.{name}_{_isa}")
             for name in ("elementwise", "rows", "sparse", "losses")}
-_elementwise.use_level(_kernels["elementwise"])
+_run.use_level(_kernels["elementwise"])
 _rows.use_level(_kernels["rows"], _kernels["sparse"])
 _losses.use_level(_kernels["rows"], _kernels["losses"])
 

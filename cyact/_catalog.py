@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from cyact import elementwise, gated, rectifiers, rows, sampling, sparse
-from cyact._engine.elementwise import FINITE, NONNEGATIVE, POSITIVE, Domain
+from cyact._engine.domains import FINITE, NONNEGATIVE, POSITIVE, Domain
 from cyact._errors import ERRORS
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from cyact import _fill, elementwise, rectifiers, rows, sparse
 from cyact._docs import documented
-from cyact._engine.elementwise import POSITIVE, check_out
+from cyact._engine.arrays import check_out
+from cyact._engine.domains import POSITIVE
 from cyact._engine.rows import as_rows, without
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyact._docs import documented
-from cyact._engine.elementwise import FINITE, NONNEGATIVE, POSITIVE, Choice, Domain, Function
+from cyact._engine.domains import FINITE, NONNEGATIVE, POSITIVE, Domain
+from cyact._engine.elementwise import Choice, Function
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._docs import documented
-from cyact._engine.elementwise import FINITE, Choice, Function, as_array, check_out, result_dtype
+from cyact._engine.arrays import as_array, check_out, result_dtype
+from cyact._engine.domains import FINITE
+from cyact._engine.elementwise import Choice, Function
 from cyact._engine.rows import normalize_axis
 from cyact.elementwise import _identity, _relu, _sigmoid
 from cyact.rectifiers import array, concatenated, divisible, halves, overlap, twice

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._engine import losses as _engine
-from cyact._engine.elementwise import FINITE, NONNEGATIVE, Domain
+from cyact._engine.domains import FINITE, NONNEGATIVE, Domain
 from cyact._engine.losses import (
     array_of,
     classes_of,

@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._docs import documented
-from cyact._engine.elementwise import (
-    FINITE,
-    NONNEGATIVE,
-    Function,
-    as_array,
-    check_out,
-    is_bfloat16,
-    result_dtype,
-)
+from cyact._engine.arrays import as_array, check_out, is_bfloat16, result_dtype
+from cyact._engine.domains import FINITE, NONNEGATIVE
+from cyact._engine.elementwise import Function
 from cyact._engine.rows import normalize_axis
 from cyact.elementwise import _identity, _relu, _sigmoid
 

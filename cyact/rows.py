@@ -12,7 +12,7 @@ import numpy as np
 from cyact import sparse
 from cyact._containers import interop as _interop
 from cyact._docs import documented
-from cyact._engine.elementwise import POSITIVE
+from cyact._engine.domains import POSITIVE
 from cyact._engine.rows import RowFunction
 
 if TYPE_CHECKING:

@@ -8,14 +8,8 @@ import numpy as np
 
 from cyact._containers import interop as _interop
 from cyact._docs import documented
-from cyact._engine.elementwise import (
-    POSITIVE,
-    as_array,
-    bias_array,
-    check_out,
-    dtype_within,
-    result_dtype,
-)
+from cyact._engine.arrays import as_array, bias_array, check_out, dtype_within, result_dtype
+from cyact._engine.domains import POSITIVE
 from cyact._engine.rows import RowFunction, mask_array, normalize_axis
 from cyact.rectifiers import _generator
 from cyact.sparse import hardmax

@@ -14,14 +14,9 @@ import numpy as np
 
 from cyact._containers import interop as _interop
 from cyact._docs import documented
-from cyact._engine.elementwise import (
-    POSITIVE,
-    Domain,
-    as_array,
-    bias_gradient,
-    check_out,
-    result_dtype,
-)
+from cyact._engine.arrays import as_array, check_out, result_dtype
+from cyact._engine.domains import POSITIVE, Domain
+from cyact._engine.elementwise import bias_gradient
 from cyact._engine.rows import Joined, RowFunction, as_rows, mask_array, normalize_axis, without
 from cyact.elementwise import _identity
 

@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 from reference import MP, precisely
 
 import cyact
-from cyact._engine import elementwise as _engine
+from cyact._engine import halves
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -30,7 +30,7 @@ ALL = np.arange(65536, dtype=np.uint16)
 @pytest.fixture(autouse=True)
 def nothing_known():
     """What is known is the last tests' business."""
-    _engine.forget()
+    halves.forget()
 
 
 def rounded(y, half):
@@ -203,6 +203,27 @@ def test_what_is_known_of_many_functions_is_bounded_and_not_mixed_up(half):
     with ThreadPoolExecutor(4) as pool:           # as one forgets, another may be reading
         for y, known in zip(first * 2, pool.map(all_of, slopes * 2), strict=True):
             assert (bits(y) == known).all()
+
+
+def test_many_functions_in_turn_are_all_remembered():
+    """Else each call would compute again: five times as long."""
+    x = np.random.default_rng(4).standard_normal(70_000).astype(np.float16)
+    cases = [case for case in ELEMENTWISE if case.name != "identity"][:60]
+    functions = {case.name for case in cases}
+    assert len(functions) > 30
+    for _ in range(2):
+        for case in cases:
+            case.value(x)
+    assert halves.known() >= len(functions)
+
+
+def test_what_one_function_remembers_is_bounded():
+    x = np.zeros(140_000, np.float16)
+    for beta in np.linspace(0.5, 1.5, 30).tolist():
+        cyact.silu(x, beta)
+    assert 1 < halves.known() <= 10
+    halves.forget()
+    assert halves.known() == 0
 
 
 @by_half

@@ -167,12 +167,12 @@ def test_pickled_functions_work_in_a_process_that_has_not_used_them(run_python, 
 
 def test_ufuncs_pickle(run_python, tmp_path):
     """Dask sends them to other processes, which may not have used them yet."""
-    from cyact._engine import elementwise as _engine
+    from cyact._engine import ufuncs
     x = np.linspace(-1, 1, 6).reshape(2, 3)
     kept = np.ma.masked_array(x)        # anything but an exact ndarray goes through a ufunc
     cyact.sigmoid(kept), cyact.sigmoid(kept, bias=x[0]), cyact.derivative.sigmoid(kept)
     cyact.backward.sigmoid(kept, kept), cyact.backward.sigmoid(kept, output=kept)
-    found = [v for v in vars(_engine).values() if isinstance(v, np.ufunc)]
+    found = [v for v in vars(ufuncs).values() if isinstance(v, np.ufunc)]
     assert len(found) >= 5
     for ufunc in found:
         assert pickle.loads(pickle.dumps(ufunc)) is ufunc
@@ -182,6 +182,6 @@ def test_ufuncs_pickle(run_python, tmp_path):
         with open("ufuncs", "rb") as file:
             print([f.nin for f in pickle.load(file)])
     """)
-    assert same_bits(_engine.sigmoid__value(x), cyact.sigmoid(x))
+    assert same_bits(ufuncs.sigmoid__value(x), cyact.sigmoid(x))
     with pytest.raises(AttributeError, match="no attribute 'nonsense__value'"):
-        _engine.nonsense__value  # noqa: B018
+        ufuncs.nonsense__value  # noqa: B018

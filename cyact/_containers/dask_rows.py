@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from cyact._engine.elementwise import result_dtype
+from cyact._engine.arrays import result_dtype
 
 FAMILY = ("softmax", "log_softmax", "softmin", "logsumexp", "logmeanexp")
 

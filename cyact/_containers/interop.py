@@ -14,7 +14,8 @@ from importlib import import_module
 import numpy as np
 
 from cyact._containers import dask_rows
-from cyact._engine.elementwise import bias_array, bias_gradient, dtype_within, result_dtype
+from cyact._engine.arrays import bias_array, dtype_within, result_dtype
+from cyact._engine.elementwise import bias_gradient
 from cyact._engine.rows import mask_array, normalize_axis
 
 

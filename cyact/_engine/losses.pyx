@@ -46,17 +46,15 @@ from cyact._level.abi cimport (
     RowKernels,
     Rows,
 )
+from cyact._engine.run cimport BRIEF
 from cyact._engine.rows cimport Geometry, fold, rows_a_piece
 
-from cyact._engine.elementwise import as_array, is_bfloat16, result_dtype
+from cyact._engine.arrays import as_array, is_bfloat16, result_dtype
 
 cnp.import_array()
 
 cdef enum:
     MOST_TILES = 64    # in a panel: what L2 holds
-
-# Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
-cdef double BRIEF = 10_000.0
 
 cdef const RowKernels* ROWS = NULL
 cdef const LossKernels* LOSSES = NULL

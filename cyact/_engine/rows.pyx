@@ -35,17 +35,12 @@ from cyact._level.abi cimport (
     row_kernel_t,
 )
 from cyact._level.cache cimport stream, stream_end
-from cyact._engine.elementwise cimport CACHED, PyArray_NewLikeArray, dtype_of
+from cyact._engine.arrays cimport PyArray_NewLikeArray, dtype_of, magnitude
+from cyact._engine.run cimport BRIEF, CACHED
 from cyact._level.stages cimport cyact_status, status_get, status_set
 
-from cyact._engine.elementwise import (
-    SUPPORTED,
-    as_array,
-    bias_array,
-    bias_gradient,
-    check_out,
-    result_dtype,
-)
+from cyact._engine.arrays import SUPPORTED, as_array, bias_array, check_out, result_dtype
+from cyact._engine.elementwise import bias_gradient
 
 cnp.import_array()
 
@@ -67,9 +62,6 @@ cdef enum:
     BIAS
     ARRAYS
 
-# Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
-cdef double BRIEF = 10_000.0
-
 cdef const RowKernels* KERNELS = NULL
 cdef const RowOps* SPARSE = NULL
 
@@ -89,10 +81,6 @@ cdef const RowOp* find(const RowOps* ops, const char* name) noexcept:
         if strcmp(ops.at[i].name, name) == 0:
             return &ops.at[i]
     return NULL
-
-
-cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
-    return -step if step < 0 else step
 
 
 cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,

@@ -30,6 +30,7 @@ from cyact._level.abi cimport (
     weighted_t,
 )
 from cyact._level.halves cimport (
+    Ties,
     look_up_floats,
     narrow,
     neighbour,
@@ -44,38 +45,13 @@ from cyact._level.halves cimport (
 from cyact._level.moves cimport (
     contiguous,
     gather,
-    gather_and_multiply,
     gather_row,
-    multiplies,
     prefetch_row,
     scatter,
     scatter_row,
 )
 
-cdef extern from *:
-    """
-    #if defined(__SSE2__) || defined(_M_X64)
-      #include <immintrin.h>
-      typedef unsigned int cyact_status;
-      static inline cyact_status cyact_status_get(void) { return _mm_getcsr(); }
-      static inline void cyact_status_set(cyact_status s) { _mm_setcsr(s); }
-    #else
-      #include <fenv.h>
-      #include <string.h>
-      typedef fexcept_t cyact_status;
-      static inline cyact_status cyact_status_get(void) {
-          fexcept_t s; fegetexceptflag(&s, FE_ALL_EXCEPT); return s;
-      }
-      static inline void cyact_status_set(cyact_status s) { fesetexceptflag(&s, FE_ALL_EXCEPT); }
-    #endif
-
-    #if defined(_MSC_VER)
-      #define CYACT_ALIGNED __declspec(align(64))
-    #else
-      #define CYACT_ALIGNED __attribute__((aligned(64)))
-    #endif
-    typedef struct { CYACT_ALIGNED char bytes[1024 * 8 + 320]; } cyact_tile;
-    """
+cdef extern from "stages.h":
     ctypedef struct cyact_status:
         pass
     ctypedef struct tile "cyact_tile":
@@ -191,20 +167,19 @@ cdef inline void add_exactly(const double* y, Py_ssize_t n, double* sums,
 cdef inline void settle(const Span* s, const char* x, const char* w, const char* y, uint16* h,
                         Py_ssize_t n) noexcept nogil:
     """h = the halves nearest to f(x), given y = f(x) within 1 ULP and `slack`."""
-    cdef unsigned int dropped = 0xffff if s.dtype == BFLOAT16 else 0x1fff
-    # Above 2^-14 the slack is at most 32 units in the last place of a float. Below, float16 is
-    # subnormal and counts in units of 2^-24; in bfloat16 the slack makes all results doubtful.
-    cdef unsigned int width = 2 if s.slack == 0 else 64
-    cdef unsigned int small = 2 * 0x38800000u
-    cdef float limit = 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
+    cdef bint bfloat = s.dtype == BFLOAT16
+    cdef Ties ties
     cdef short[BLOCKS] found
     cdef int count, i
-    if s.dtype == BFLOAT16:
-        small = 0 if s.slack == 0 else small
-        limit = -1
-    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n,
-                           s.dtype == BFLOAT16, (dropped + 1) // 2, dropped, width, small, limit,
-                           found)
+    ties.dropped = 0xffff if bfloat else 0x1fff
+    ties.tie = (ties.dropped + 1) // 2
+    # Above 2^-14 the slack is at most 32 units in the last place of a float. Below, float16 is
+    # subnormal and counts in units of 2^-24; in bfloat16 the slack makes all results doubtful.
+    ties.width = 2 if s.slack == 0 else 64
+    ties.smallest = 0 if bfloat and s.slack == 0 else 2 * 0x38800000u
+    ties.limit = -1 if bfloat else 0.5 - 2.0**-12 if s.slack == 0 else 0.5 - 2.0**-7
+    count = round_and_list(<const float*> y, <const float*> x if s.keeps else NULL, h, n, bfloat,
+                           ties, found)
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
             compute_again(s, <const float*> x + found[i],
@@ -596,9 +571,8 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
             grad += s.at[GRAD].row
 
 
-cdef inline const char* brought_together(const Operand* a, Py_ssize_t row, Py_ssize_t rows,
-                                         Py_ssize_t n, Py_ssize_t size,
-                                         char* buffer) noexcept nogil:
+cdef inline const char* packed(const Operand* a, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t n,
+                               Py_ssize_t size, char* buffer) noexcept nogil:
     """Rows side by side: in place if possible, else in the buffer, where equal ones stay."""
     cdef const char* x = a.data + row * a.row
     if a.data == NULL or contiguous(a, rows, n, size):
@@ -609,25 +583,19 @@ cdef inline const char* brought_together(const Operand* a, Py_ssize_t row, Py_ss
 
 
 cdef inline void rows_together(const Span* s, Py_ssize_t size) noexcept nogil:
-    cdef tile x_buffer, y_buffer, other
+    cdef tile x_buffer, y_buffer, grad_buffer
     cdef Py_ssize_t together = rows_in_block(s.n * size // 4), row = 0, rows
-    cdef const Operand* grads = &s.at[GRAD]
     cdef const char* x
     cdef const char* grad
     cdef char* y
     cdef char* place
     while row < s.rows:
         rows = min(together, s.rows - row)
-        x = brought_together(&s.at[X], row, rows, s.n, size, x_buffer.bytes)
+        x = packed(&s.at[X], row, rows, s.n, size, x_buffer.bytes)
         place = s.at[Y].data + row * s.at[Y].row
         y = place if contiguous(&s.at[Y], rows, s.n, size) else y_buffer.bytes
-        if grads.data != NULL and multiplies(grads, s.n, size):
-            row_as_it_lies(s, x, NULL, other.bytes, rows * s.n, size)
-            grad = grads.data + row * grads.row
-            gather_and_multiply(grads, grad, other.bytes, y, rows, s.n, size)
-        else:
-            grad = brought_together(grads, row, rows, s.n, size, other.bytes)
-            row_as_it_lies(s, x, grad, y, rows * s.n, size)
+        grad = packed(&s.at[GRAD], row, rows, s.n, size, grad_buffer.bytes)
+        row_as_it_lies(s, x, grad, y, rows * s.n, size)
         if y != place:
             scatter(y, &s.at[Y], place, rows, s.n, size)
         row += rows
