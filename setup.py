@@ -22,7 +22,7 @@ LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
 # is short.
 PER_LEVEL = {"rows": "rows/table.pyx", "elementwise": "elementwise/table.pyx",
              "sparse": "rows/sparse.pyx", "losses": "losses/table.pyx"}
-SHARED = ["elementwise", "rows", "losses", "threads", "cpu"]
+SHARED = ["elementwise", "rows", "cross_entropy", "losses", "threads", "cpu"]
 # Python as it stands, compiled: a call of few elements saves an eighth of its time.
 PYTHON = ["elementwise"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._engine import losses as _engine
+from cyact._engine.cross_entropy import over_rows
 from cyact._engine.elementwise import FINITE, NONNEGATIVE, Domain
 from cyact._engine.losses import (
     array_of,
@@ -109,8 +110,8 @@ def cross_entropy(
         count = float(np.prod(shape)) if classes is None else weight_of(classes, weight)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _engine.over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
-                           1 / count if count else 0.0, loss.reshape(-1), dlogits)
+    over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
+              1 / count if count else 0.0, loss.reshape(-1), dlogits)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
@@ -263,9 +264,8 @@ def focal_loss(
     count = weight_of(classes, None) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _engine.over_rows(x, dtype, axis, classes, None, None, 0.0,
-                           1 / count if count else 0.0, loss.reshape(-1), dlogits,
-                           (gamma, alpha))
+    over_rows(x, dtype, axis, classes, None, None, 0.0,
+              1 / count if count else 0.0, loss.reshape(-1), dlogits, (gamma, alpha))
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
