@@ -326,8 +326,8 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     _check_reduction(name, reduction)
     x, dtype = loss_input(name, "p", p)
-    target = _same_shape(name, target, x, "p")
-    weight = _broadcast(name, "weight", weight, x)
+    target = _same_shape(name, target, x, dtype, "p")
+    weight = _broadcast(name, "weight", weight, x, dtype)
     loss, grad = _engine.pointwise(name, x, dtype, target, weight, None, reduction, x.size,
                                         return_grad)
     return (loss, grad) if return_grad else loss
@@ -394,9 +394,9 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _check_reduction(name, reduction)
     x, dtype = loss_input(name, "logits", logits)
-    target = _same_shape(name, target, x, "logits")
-    weight = _broadcast(name, "weight", weight, x)
-    pos_weight = _broadcast(name, "pos_weight", pos_weight, x)
+    target = _same_shape(name, target, x, dtype, "logits")
+    weight = _broadcast(name, "weight", weight, x, dtype)
+    pos_weight = _broadcast(name, "pos_weight", pos_weight, x, dtype)
     loss, grad = _engine.pointwise(name, x, dtype, target, weight, pos_weight, reduction,
                                         x.size, return_grad)
     return (loss, grad) if return_grad else loss
@@ -456,7 +456,7 @@ def kl_div(
     name = "kl_div"
     _check_reduction(name, reduction, (*_REDUCTIONS, "batchmean"))
     x, dtype = loss_input(name, "log_p", log_p)
-    target = _same_shape(name, target, x, "log_p")
+    target = _same_shape(name, target, x, dtype, "log_p")
     count = x.size
     if reduction == "batchmean":
         reduction = "mean"
@@ -473,20 +473,20 @@ def _check_reduction(name, reduction, allowed=_REDUCTIONS):
                          f"{', '.join(map(repr, allowed))}, got {reduction!r}")
 
 
-def _same_shape(name, target, x, called):
+def _same_shape(name, target, x, dtype, called):
     """The target of a loss that has one for each entry."""
     target = array_of(name, "target", target)
     if target.shape != x.shape:
         raise ValueError(f"{name}: target must have the shape of {called}, {x.shape}; "
                          f"got {target.shape}")
-    return readable(name, "target", target)
+    return readable(name, "target", target, dtype)
 
 
-def _broadcast(name, called, weight, x):
+def _broadcast(name, called, weight, x, dtype):
     """A weight for each entry, as a view; None where there is none."""
     if weight is None:
         return None
-    weight = readable(name, called, array_of(name, called, weight))
+    weight = readable(name, called, array_of(name, called, weight), dtype)
     try:
         return np.broadcast_to(weight, x.shape)
     except ValueError:

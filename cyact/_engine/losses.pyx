@@ -1,16 +1,18 @@
 """Plan and run a call of a loss: value and gradient in one pass, no array of the input's size
 but the gradient.
 
-Losses of one element each go over tiles, elements being counted in C order whatever the layout:
-a tile's sum is stored, and the sums are added up in one order, so that the result does not
-depend on threads or layout. Losses of a row go over blocks of rows; those of other dtypes than
-float32 and float64 are converted in buffers that stay in cache.
+Losses of one element each go over tiles: a tile's sum is stored, and the sums are added up in one
+order, so that the result does not depend on threads. Nor does it on layout: the order that counts
+is C order, and where memory is read in another, the sum is taken only if it rounds as it would in
+C order. Of the losses of a row, cross-entropy has a file of its own; here are negative
+log-likelihood and what all of them share.
 """
 
 import sys
 from operator import index
 
 cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
 
@@ -20,27 +22,20 @@ cimport cyact._engine.threads as _threads
 from cyact._level.abi cimport (
     ABI,
     BFLOAT16,
-    BINARY_CROSS_ENTROPY,
-    BINARY_CROSS_ENTROPY_WITH_LOGITS,
     FLOAT16,
     FLOAT32,
     FLOAT64,
-    INT8,
-    INT16,
-    INT32,
     INT64,
-    KL_DIV,
-    KL_DIV_LOG_TARGET,
     LANES,
     LOSS_ARRAYS,
+    LOSS_VALUE,
     TILE,
     UINT8,
-    UINT16,
-    UINT32,
-    UINT64,
     Copy,
+    Loss,
     LossKernels,
     Pointwise,
+    itemsize,
 )
 from cyact._engine.rows cimport Geometry, fold, rows_a_piece
 
@@ -48,13 +43,12 @@ from cyact._engine.elementwise import as_array, is_bfloat16, result_dtype
 
 cnp.import_array()
 
-cdef enum:
-    MOST_TILES = 64    # in a panel: what L2 holds
-
+cdef double EPSILON = 2.0 ** -53
 # Up to this much work, in nanoseconds, the GIL is kept: releasing it costs as much as it frees.
 cdef double BRIEF = 10_000.0
 
 cdef const LossKernels* LOSSES = NULL
+cdef dict NUMBERS = {}      # of losses of one element each, by name
 
 
 def use_level(losses):
@@ -63,6 +57,7 @@ def use_level(losses):
     LOSSES = <const LossKernels*> PyCapsule_GetPointer(losses.table, b"cyact.LossKernels")
     if LOSSES.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
+    NUMBERS.update((LOSSES.pointwise[i].name.decode(), i) for i in range(LOSSES.count))
 
 
 # Arrays
@@ -80,8 +75,7 @@ def array_of(str function, str name, x):
     return as_array(function, x)
 
 
-cdef dict CODES = {"b1": UINT8, "i1": INT8, "u1": UINT8, "i2": INT16, "u2": UINT16, "i4": INT32,
-                   "u4": UINT32, "i8": INT64, "u8": UINT64, "f2": FLOAT16, "f4": FLOAT32,
+cdef dict CODES = {"b1": UINT8, "u1": UINT8, "i8": INT64, "f2": FLOAT16, "f4": FLOAT32,
                    "f8": FLOAT64}
 
 
@@ -98,14 +92,22 @@ cdef int code_of(dtype) except? -1:
     return BFLOAT16 if is_bfloat16(dtype) else -1
 
 
-def readable(str function, str name, x):
-    """x as kernels can read it: aligned, native and real; a view where it is that already."""
+def readable(str function, str name, x, dtype=np.float64):
+    """x as kernels can read it: aligned, native and real; a view where it is that already.
+
+    `dtype`: of the results. What kernels do not know becomes what those are computed in.
+    """
     if cnp.PyArray_ISBEHAVED_RO(x) and code_of(x.dtype) >= 0:
         return x
     if x.dtype.kind not in "biuf" and not is_bfloat16(x.dtype):
         raise TypeError(f"{function}: {name} must hold real numbers, got dtype {x.dtype}")
-    dtype = x.dtype if code_of(x.dtype) >= 0 else np.dtype(np.float64)      # from longdouble
-    return np.require(x, dtype.newbyteorder("="), "A")
+    if code_of(x.dtype) >= 0:
+        dtype = x.dtype.newbyteorder("=")
+    elif x.dtype.kind == "f" or dtype == np.float64:      # from longdouble
+        dtype = np.dtype(np.float64)
+    else:
+        dtype = np.dtype(np.float32)
+    return np.require(x, dtype, "A")
 
 
 def loss_input(str function, str name, x):
@@ -115,6 +117,8 @@ def loss_input(str function, str name, x):
     if cnp.PyArray_ISBEHAVED_RO(x) and (number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE):
         return x, x.dtype
     dtype = result_dtype(function, x.dtype)
+    if x.dtype.kind in "biu":
+        return x.astype(dtype), dtype
     return readable(function, name, x), dtype
 
 
@@ -128,14 +132,6 @@ cdef tuple inverse(Py_ssize_t n):
 
 
 # Losses of one element each
-
-cdef dict POINTWISE = {
-    "binary_cross_entropy": (BINARY_CROSS_ENTROPY, 1.5),
-    "binary_cross_entropy_with_logits": (BINARY_CROSS_ENTROPY_WITH_LOGITS, 1.0),
-    "kl_div": (KL_DIV, 1.0),
-    "kl_div of logarithms": (KL_DIV_LOG_TARGET, 0.75),
-}
-
 
 cdef int describe(Pointwise* call, list arrays) except -1:
     """Fill in the arrays, of one shape or None, and merge dimensions that lie alike in all."""
@@ -178,37 +174,59 @@ cdef int describe(Pointwise* call, list arrays) except -1:
     return 0
 
 
-cdef bint lies_across(const Pointwise* call) noexcept:
-    """Whether an array has its rows closer together than the entries of a row."""
-    cdef int k, last = call.dims - 1
-    if last == 0:
-        return False
+cdef Py_ssize_t share_out(Pointwise* call) noexcept:
+    """Where in a thread's scratch a tile of each array goes; returns how many bytes that takes."""
+    cdef int k
+    cdef Py_ssize_t n = min((call.size + LANES - 1) & -LANES, <Py_ssize_t> TILE)
+    cdef Py_ssize_t used = 2 * TILE * sizeof(double)
     for k in range(LOSS_ARRAYS):
-        if (call.data[k] != NULL and not call.flat[k] and call.steps[k][last - 1] != 0
-                and abs(call.steps[k][last - 1]) < abs(call.steps[k][last])):
-            return True
-    return False
+        call.buffer[k] = used
+        if call.data[k] != NULL:
+            used += n * itemsize(call.dtypes[k] if k >= LOSS_VALUE else call.dtype)
+            used = (used + 63) & -64
+    return used
 
 
-cdef Py_ssize_t panel_of(const Pointwise* call) noexcept:
-    """How many tiles to run together: 16 rows, a cache line of floats, if they lie across."""
-    if not lies_across(call):
-        return 1
-    return min(16 * call.shape[call.dims - 1] // TILE + 1, <Py_ssize_t> MOST_TILES)
-
-
-cdef void run_tiles(double[:, ::1] sums, const Pointwise* call, double[:, ::1] buffers,
-                    int threads) noexcept nogil:
-    cdef Py_ssize_t tiles = sums.shape[0], step = call.panel, tile
-    if call.panel > 1:
-        for tile in prange(0, tiles, step, schedule="static", num_threads=threads):
-            LOSSES.panel(call, tile // step, <char*> &buffers[threadid(), 0], &sums[tile, 0])
-    elif threads == 1:
+cdef void run_tiles(const Pointwise* call, char* scratch, Py_ssize_t share, double* sums,
+                    Py_ssize_t tiles, int threads) noexcept nogil:
+    """Fill in all results; `scratch`: `share` bytes a thread; `sums`: three a tile."""
+    cdef Py_ssize_t tile
+    if threads == 1:
         for tile in range(tiles):
-            LOSSES.tile(call, tile, &sums[tile, 0])
+            LOSSES.run_tile(call, tile * TILE, scratch, sums + 3 * tile)
     else:
         for tile in prange(tiles, schedule="static", num_threads=threads):
-            LOSSES.tile(call, tile, &sums[tile, 0])
+            LOSSES.run_tile(call, tile * TILE, scratch + threadid() * share, sums + 3 * tile)
+
+
+# Sums of tiles. A sum is sum + rest, within `slack` of what it is in any other order.
+cdef struct Sum:
+    double sum
+    double rest
+    double slack
+
+
+cdef Sum run(Pointwise* call, double cost) except *:
+    """Fill in all results; returns the sum of the losses unless they are a result."""
+    cdef Py_ssize_t share = share_out(call), tiles = (call.size + TILE - 1) // TILE
+    cdef double work = cost * call.size
+    cdef int threads = _threads.choose(work)
+    cdef char* memory = <char*> PyMem_RawMalloc(
+        threads * share + 3 * tiles * sizeof(double) + 64)
+    cdef char* scratch = memory + (-<Py_ssize_t> memory & 63)
+    cdef double* sums = <double*> (scratch + threads * share)
+    cdef Sum found
+    if memory == NULL:
+        raise MemoryError
+    if work < BRIEF:
+        run_tiles(call, scratch, share, sums, tiles, 1)
+        found = total(call, sums, tiles)
+    else:
+        with nogil:
+            run_tiles(call, scratch, share, sums, tiles, threads)
+            found = total(call, sums, tiles)
+    PyMem_RawFree(memory)
+    return found
 
 
 cdef inline void add(double* high, double* low, double x) noexcept nogil:
@@ -238,14 +256,46 @@ cdef double summed(const double[::1] loss) noexcept nogil:
     return sum if sum - sum != 0 else sum + rest
 
 
-cdef double total(const double[:, ::1] sums) noexcept nogil:
-    """The sum of all tiles, each a sum of two, compensated."""
-    cdef double sum = 0, rest = 0
+cdef Sum total(const Pointwise* call, const double* sums, Py_ssize_t tiles) noexcept nogil:
+    """The sum of all tiles, compensated."""
+    cdef Sum found
+    cdef double magnitude = 0
     cdef Py_ssize_t i
-    for i in range(sums.shape[0]):
-        add(&sum, &rest, sums[i, 0])
-        rest += sums[i, 1]
-    return sum if sum - sum != 0 else sum + rest
+    found.sum = found.rest = found.slack = 0
+    if call.data[LOSS_VALUE] != NULL:
+        return found
+    for i in range(tiles):
+        add(&found.sum, &found.rest, sums[3 * i])
+        found.rest += sums[3 * i + 1]
+    if call.reordered:
+        for i in range(tiles):
+            magnitude += sums[3 * i + 2]
+        # Twice the error, each order having its own. Of float32, a tile's TILE / LANES additions
+        # are rounded; of float64, only what was rounded off is added with errors, which are
+        # 2^-53 of 2^-53.
+        found.slack = magnitude * (4 * (TILE // LANES) * EPSILON if call.dtype == FLOAT32 else
+                                   4 * (tiles + 2.0 * TILE // LANES) ** 2 * EPSILON * EPSILON)
+    return found
+
+
+cdef double value_of(Sum found, double slack) noexcept:
+    return found.sum if found.sum - found.sum != 0 else found.sum + (found.rest + slack)
+
+
+cdef object laid(a, order):
+    """An input in another order of its axes: a view, or a copy where it lies otherwise."""
+    a = a.transpose(order)
+    steps = [abs(step) for step, n in zip(a.strides, a.shape) if n > 1]
+    if 0 in steps or steps == sorted(steps, reverse=True):
+        return a
+    return np.ascontiguousarray(a)
+
+
+cdef bint is_c_contiguous(list arrays) noexcept:
+    for a in arrays:
+        if a is not None and not cnp.PyArray_IS_C_CONTIGUOUS(a):
+            return False
+    return True
 
 
 def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ssize_t count,
@@ -255,33 +305,36 @@ def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ss
     `count` is what the mean divides by.
     """
     cdef Pointwise call
-    cdef double[:, ::1] sums, buffers
-    cdef double work
-    cdef int threads, k, gathered = 0
-    each = np.empty(x.shape, dtype) if reduction == "none" else None
+    cdef const Loss* loss = &LOSSES.pointwise[<Py_ssize_t> NUMBERS[name]]
+    cdef Sum found
+    cdef list inputs = [x, target, weight, positive], arrays = inputs
+    each = np.empty_like(x, dtype) if reduction == "none" else None
     grad = np.empty_like(x, dtype) if wanted else None
-    call.op, cost = POINTWISE[name]
+    results = [each, grad]
     call.dtype = FLOAT64 if dtype == np.float64 else FLOAT32
+    call.kernel = loss.float64 if call.dtype == FLOAT64 else loss.float32
     call.scale[0], call.scale[1] = inverse(count) if reduction == "mean" else (1.0, 0.0)
-    describe(&call, [x, target, weight, positive, each, grad])
-    sums = np.empty(((call.size + TILE - 1) // TILE, 2))
-    work = <double> cost * call.size
-    threads = _threads.choose(work)
-    call.panel = panel_of(&call)
-    if call.panel > 1:
-        for k in range(LOSS_ARRAYS):
-            gathered += call.data[k] != NULL and not call.flat[k]
-        buffers = np.empty((threads, gathered * call.panel * TILE))
-    else:
-        buffers = sums
-    if work < BRIEF:
-        run_tiles(sums, &call, buffers, 1)
-    else:
-        with nogil:
-            run_tiles(sums, &call, buffers, threads)
-    if reduction == "none":
+    call.reordered = False
+    divisor = count if reduction == "mean" else 1
+    if x.size > TILE and not is_c_contiguous(inputs):
+        # In the order in which x lies in memory, each cache line is fetched once.
+        order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+        call.reordered = order != list(range(x.ndim))
+        arrays = [None if a is None else laid(a, order) for a in inputs]
+        results = [None if a is None else a.transpose(order) for a in results]
+    describe(&call, arrays + results)
+    found = run(&call, loss.cost)
+    if each is not None:
         return each if each.ndim else each[()], grad
-    return scalar(total(sums), dtype, count if reduction == "mean" else 1), grad
+    value = scalar(value_of(found, -found.slack), dtype, divisor)
+    if call.reordered and not (found.slack != found.slack or (      # NaN is NaN in any order
+            found.slack < np.inf
+            and value == scalar(value_of(found, found.slack), dtype, divisor))):
+        # It may round otherwise in C order, which counts: once in a million calls.
+        call.reordered = False
+        describe(&call, [*inputs, None, None])
+        value = scalar(value_of(run(&call, loss.cost), 0), dtype, divisor)
+    return value, grad
 
 
 def scalar(double x, dtype, double count):
@@ -297,24 +350,25 @@ def scalar(double x, dtype, double count):
 
 # Losses of a row each
 
-cdef Py_ssize_t find_wrong(const Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
-                           Py_ssize_t ignore_index, bint ignores,
-                           Py_ssize_t* ignored) noexcept nogil:
-    """Where a class out of range is, or -1; and how many are ignored."""
+cdef Py_ssize_t find_wrong(Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
+                           Py_ssize_t ignore_index, bint ignores) noexcept nogil:
+    """Where a class out of range is, or -1; classes that are ignored become -1."""
     cdef Py_ssize_t i, c
-    ignored[0] = 0
     for i in range(classes.shape[0]):
         c = classes[i]
         if ignores and c == ignore_index and not (unsigned and c < 0):
-            ignored[0] += 1
+            classes[i] = -1
         elif not 0 <= c < n:
             return i
     return -1
 
 
 def classes_of(str function, target, shape, n, ignore_index):
-    """One class a row as a flat array, -1 where the row is ignored."""
-    cdef Py_ssize_t at, ignored
+    """One class a row as a flat array, -1 where the row is ignored.
+
+    It is a copy, which is checked: what another thread writes into `target` then changes nothing.
+    """
+    cdef Py_ssize_t at
     if target.dtype.kind not in "iu":
         raise TypeError(f"{function}: target must hold classes, integers of any dtype; "
                         f"got dtype {target.dtype}")
@@ -327,19 +381,17 @@ def classes_of(str function, target, shape, n, ignore_index):
         raise TypeError(f"{function}: ignore_index must be an integer, "
                         f"got {ignore_index!r}") from None
     # A class beyond the signed integers becomes negative, and then is none that is ignored.
-    classes = target
-    if not (cnp.PyArray_TYPE(target) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(target)):
-        classes = np.require(target, np.intp, "CA")
-    classes = classes.reshape(-1)
+    unsigned = target.dtype.kind == "u"
+    classes = np.array(target, np.intp, order="C").reshape(-1)
     ignores = -sys.maxsize <= ignored_class <= sys.maxsize
-    at = find_wrong(classes, n, target.dtype.kind == "u", ignored_class if ignores else 0, ignores,
-                    &ignored)
+    at = find_wrong(classes, n, unsigned, ignored_class if ignores else 0, ignores)
     if at >= 0:
         row = np.unravel_index(at, shape) if shape else ()
         place = f"[{', '.join(str(i) for i in row)}]" if shape else ""
-        raise IndexError(f"{function}: target{place} is {target[row]}, but the classes are 0 to "
+        found = int(classes[at]) % 2**64 if unsigned else classes[at]
+        raise IndexError(f"{function}: target{place} is {found}, but the classes are 0 to "
                          f"{n - 1} (ignore_index is {ignore_index})")
-    return np.where(classes == ignored_class, -1, classes) if ignored else classes
+    return classes
 
 
 def weight_of(const Py_ssize_t[::1] classes, weight):
