@@ -282,6 +282,14 @@ cdef double value_of(Sum found, double slack) noexcept:
     return found.sum if found.sum - found.sum != 0 else found.sum + (found.rest + slack)
 
 
+cdef bint rounds_to(value, Sum found, divisor) except -1:
+    """Whether a sum, with `value` at one end of its slack, rounds so at the other, too."""
+    if found.slack != found.slack:      # there is a NaN, in any order
+        return True
+    other = scalar(value_of(found, found.slack), value.dtype, divisor)
+    return found.slack < np.inf and value.tobytes() == other.tobytes()
+
+
 cdef object laid(a, order):
     """An input in another order of its axes: a view, or a copy where it lies otherwise."""
     a = a.transpose(order)
@@ -327,10 +335,8 @@ def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ss
     if each is not None:
         return each if each.ndim else each[()], grad
     value = scalar(value_of(found, -found.slack), dtype, divisor)
-    if call.reordered and not (found.slack != found.slack or (      # NaN is NaN in any order
-            found.slack < np.inf
-            and value == scalar(value_of(found, found.slack), dtype, divisor))):
-        # It may round otherwise in C order, which counts: once in a million calls.
+    if call.reordered and not rounds_to(value, found, divisor):
+        # In C order, which counts, it may round otherwise: once in a million calls.
         call.reordered = False
         describe(&call, [*inputs, None, None])
         value = scalar(value_of(run(&call, loss.cost), 0), dtype, divisor)

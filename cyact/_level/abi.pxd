@@ -132,7 +132,6 @@ cdef enum:
     LOSS_VALUE = 4                # where to put the losses; without it they are summed
     LOSS_GRAD = 5
     LOSS_ARRAYS = 6
-    LOSS_DIMENSIONS = 64          # NumPy's own limit
 
 # `loss` and `grad` (NULL when only the loss is wanted) get one double an element: grad is
 # multiplied by scale[0] + scale[1]. The inputs hold the dtype computed in; n is a multiple of
