@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cyact._engine import losses as _engine
+from cyact._engine.cross_entropy import over_rows
 from cyact._engine.domains import FINITE, NONNEGATIVE, Domain
 from cyact._engine.losses import (
     array_of,
@@ -109,8 +110,8 @@ def cross_entropy(
         count = float(np.prod(shape)) if classes is None else weight_of(classes, weight)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _engine.over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
-                           1 / count if count else 0.0, loss.reshape(-1), dlogits)
+    over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
+              1 / count if count else 0.0, loss.reshape(-1), dlogits)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
@@ -263,9 +264,8 @@ def focal_loss(
     count = weight_of(classes, None) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    _engine.over_rows(x, dtype, axis, classes, None, None, 0.0,
-                           1 / count if count else 0.0, loss.reshape(-1), dlogits,
-                           (gamma, alpha))
+    over_rows(x, dtype, axis, classes, None, None, 0.0,
+              1 / count if count else 0.0, loss.reshape(-1), dlogits, (gamma, alpha))
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
@@ -326,8 +326,8 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     _check_reduction(name, reduction)
     x, dtype = loss_input(name, "p", p)
-    target = _same_shape(name, target, x, "p")
-    weight = _broadcast(name, "weight", weight, x)
+    target = _same_shape(name, target, x, dtype, "p")
+    weight = _broadcast(name, "weight", weight, x, dtype)
     loss, grad = _engine.pointwise(name, x, dtype, target, weight, None, reduction, x.size,
                                         return_grad)
     return (loss, grad) if return_grad else loss
@@ -394,9 +394,9 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _check_reduction(name, reduction)
     x, dtype = loss_input(name, "logits", logits)
-    target = _same_shape(name, target, x, "logits")
-    weight = _broadcast(name, "weight", weight, x)
-    pos_weight = _broadcast(name, "pos_weight", pos_weight, x)
+    target = _same_shape(name, target, x, dtype, "logits")
+    weight = _broadcast(name, "weight", weight, x, dtype)
+    pos_weight = _broadcast(name, "pos_weight", pos_weight, x, dtype)
     loss, grad = _engine.pointwise(name, x, dtype, target, weight, pos_weight, reduction,
                                         x.size, return_grad)
     return (loss, grad) if return_grad else loss
@@ -456,7 +456,7 @@ def kl_div(
     name = "kl_div"
     _check_reduction(name, reduction, (*_REDUCTIONS, "batchmean"))
     x, dtype = loss_input(name, "log_p", log_p)
-    target = _same_shape(name, target, x, "log_p")
+    target = _same_shape(name, target, x, dtype, "log_p")
     count = x.size
     if reduction == "batchmean":
         reduction = "mean"
@@ -473,20 +473,20 @@ def _check_reduction(name, reduction, allowed=_REDUCTIONS):
                          f"{', '.join(map(repr, allowed))}, got {reduction!r}")
 
 
-def _same_shape(name, target, x, called):
+def _same_shape(name, target, x, dtype, called):
     """The target of a loss that has one for each entry."""
     target = array_of(name, "target", target)
     if target.shape != x.shape:
         raise ValueError(f"{name}: target must have the shape of {called}, {x.shape}; "
                          f"got {target.shape}")
-    return readable(name, "target", target)
+    return readable(name, "target", target, dtype)
 
 
-def _broadcast(name, called, weight, x):
+def _broadcast(name, called, weight, x, dtype):
     """A weight for each entry, as a view; None where there is none."""
     if weight is None:
         return None
-    weight = readable(name, called, array_of(name, called, weight))
+    weight = readable(name, called, array_of(name, called, weight), dtype)
     try:
         return np.broadcast_to(weight, x.shape)
     except ValueError:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import cyact
+from cyact._engine import losses as _engine
 
 pytestmark = pytest.mark.levels
 
@@ -568,6 +569,28 @@ def test_losses_of_any_shape_agree(data):
         np.testing.assert_allclose(found, expected, rtol=8 * np.finfo(dtype).eps)
 
 
+@by_dtype
+def test_a_class_weight_of_zero_takes_an_infinite_loss_away(dtype):
+    x = np.array([[-INF, 0], [0, -INF], [NAN, 0]], dtype)
+    target = [0, 1, 0]
+    loss = cyact.nll_loss(x, target, weight=[0, 2], reduction="none")
+    np.testing.assert_array_equal(loss, [0, INF, NAN])
+    loss = cyact.focal_loss(x[:2], target[:2], alpha=[0, 2], reduction="none")
+    np.testing.assert_array_equal(loss, [0, INF])
+
+
+@pytest.mark.parametrize("kind", [np.intp, np.uint8])
+def test_classes_are_checked_in_a_copy_of_their_own(kind):
+    """So another thread cannot change a class between the check and its use as an index."""
+    target = np.array([0, 2, 1], kind)
+    classes = _engine.classes_of("nll_loss", target, (3,), 3, 2)
+    assert classes.tolist() == [0, -1, 1]
+    assert not np.shares_memory(classes, target)
+    assert target.tolist() == [0, 2, 1]
+    with pytest.raises(IndexError, match="is 18446744073709551615, but"):
+        cyact.nll_loss(np.zeros((1, 2)), np.array([2**64 - 1], np.uint64))
+
+
 @pytest.mark.parametrize("kind", ["float32", "float64", "float16", "int16", "strided", "axis 0"])
 @pytest.mark.parametrize(("loss", "soft"), [(f, False) for f in ROW_LOSSES] + [
     (cyact.cross_entropy, True)], ids=lambda v: getattr(v, "__name__", f"soft={v}"))
@@ -588,8 +611,10 @@ def test_the_gradient_is_the_only_memory_of_its_size(loss, soft, kind):
             result = loss(x, target, axis=axis, return_grad=grad)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        # besides: a few numbers a row, and buffers of a block of rows for each thread
-        assert peak < grad * size + 40 * x.shape[1 - axis] + (1_100_000 if axis == 0 else 500_000)
+        # besides: integers converted once, a few numbers a row, and buffers of a block of rows for
+        # each thread
+        assert peak < ((grad + (kind == "int16")) * size + 40 * x.shape[1 - axis]
+                       + (1_100_000 if axis == 0 else 500_000))
         del result
 
 

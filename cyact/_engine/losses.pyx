@@ -1,19 +1,20 @@
 """Plan and run a call of a loss: value and gradient in one pass, no array of the input's size
 but the gradient.
 
-Losses of one element each go over tiles, elements being counted in C order whatever the layout:
-a tile's sum is stored, and the sums are added up in one order, so that the result does not
-depend on threads or layout. Losses of a row go over blocks of rows; those of other dtypes than
-float32 and float64 are converted in buffers that stay in cache.
+Losses of one element each go over tiles: a tile's sum is stored, and the sums are added up in one
+order, so that the result does not depend on threads. Nor does it on layout: the order that counts
+is C order, and where memory is read in another, the sum is taken only if it rounds as it would in
+C order. Of the losses of a row, cross-entropy has a file of its own; here are negative
+log-likelihood and what all of them share.
 """
 
 import sys
 from operator import index
 
 cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy
 
 import numpy as np
 
@@ -21,30 +22,20 @@ cimport cyact._engine.threads as _threads
 from cyact._level.abi cimport (
     ABI,
     BFLOAT16,
-    BINARY_CROSS_ENTROPY,
-    BINARY_CROSS_ENTROPY_WITH_LOGITS,
     FLOAT16,
     FLOAT32,
     FLOAT64,
-    INT8,
-    INT16,
-    INT32,
     INT64,
-    KL_DIV,
-    KL_DIV_LOG_TARGET,
     LANES,
     LOSS_ARRAYS,
+    LOSS_VALUE,
     TILE,
     UINT8,
-    UINT16,
-    UINT32,
-    UINT64,
     Copy,
-    CrossEntropy,
+    Loss,
     LossKernels,
     Pointwise,
-    RowKernels,
-    Rows,
+    itemsize,
 )
 from cyact._engine.run cimport BRIEF
 from cyact._engine.rows cimport Geometry, fold, rows_a_piece
@@ -53,20 +44,19 @@ from cyact._engine.arrays import as_array, is_bfloat16, result_dtype
 
 cnp.import_array()
 
-cdef enum:
-    MOST_TILES = 64    # in a panel: what L2 holds
+cdef double EPSILON = 2.0 ** -53
 
-cdef const RowKernels* ROWS = NULL
 cdef const LossKernels* LOSSES = NULL
+cdef dict NUMBERS = {}      # of losses of one element each, by name
 
 
-def use_level(rows, losses):
-    """Take the tables of one instruction-set level; called once, at import."""
-    global ROWS, LOSSES
-    ROWS = <const RowKernels*> PyCapsule_GetPointer(rows.table, b"cyact.RowKernels")
+def use_level(losses):
+    """Take the table of one instruction-set level; called once, at import."""
+    global LOSSES
     LOSSES = <const LossKernels*> PyCapsule_GetPointer(losses.table, b"cyact.LossKernels")
-    if ROWS.ops.abi != ABI or LOSSES.abi != ABI:
+    if LOSSES.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
+    NUMBERS.update((LOSSES.pointwise[i].name.decode(), i) for i in range(LOSSES.count))
 
 
 # Arrays
@@ -84,8 +74,7 @@ def array_of(str function, str name, x):
     return as_array(function, x)
 
 
-cdef dict CODES = {"b1": UINT8, "i1": INT8, "u1": UINT8, "i2": INT16, "u2": UINT16, "i4": INT32,
-                   "u4": UINT32, "i8": INT64, "u8": UINT64, "f2": FLOAT16, "f4": FLOAT32,
+cdef dict CODES = {"b1": UINT8, "u1": UINT8, "i8": INT64, "f2": FLOAT16, "f4": FLOAT32,
                    "f8": FLOAT64}
 
 
@@ -102,14 +91,22 @@ cdef int code_of(dtype) except? -1:
     return BFLOAT16 if is_bfloat16(dtype) else -1
 
 
-def readable(str function, str name, x):
-    """x as kernels can read it: aligned, native and real; a view where it is that already."""
+def readable(str function, str name, x, dtype=np.float64):
+    """x as kernels can read it: aligned, native and real; a view where it is that already.
+
+    `dtype`: of the results. What kernels do not know becomes what those are computed in.
+    """
     if cnp.PyArray_ISBEHAVED_RO(x) and code_of(x.dtype) >= 0:
         return x
     if x.dtype.kind not in "biuf" and not is_bfloat16(x.dtype):
         raise TypeError(f"{function}: {name} must hold real numbers, got dtype {x.dtype}")
-    dtype = x.dtype if code_of(x.dtype) >= 0 else np.dtype(np.float64)      # from longdouble
-    return np.require(x, dtype.newbyteorder("="), "A")
+    if code_of(x.dtype) >= 0:
+        dtype = x.dtype.newbyteorder("=")
+    elif x.dtype.kind == "f" or dtype == np.float64:      # from longdouble
+        dtype = np.dtype(np.float64)
+    else:
+        dtype = np.dtype(np.float32)
+    return np.require(x, dtype, "A")
 
 
 def loss_input(str function, str name, x):
@@ -119,6 +116,8 @@ def loss_input(str function, str name, x):
     if cnp.PyArray_ISBEHAVED_RO(x) and (number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE):
         return x, x.dtype
     dtype = result_dtype(function, x.dtype)
+    if x.dtype.kind in "biu":
+        return x.astype(dtype), dtype
     return readable(function, name, x), dtype
 
 
@@ -132,14 +131,6 @@ cdef tuple inverse(Py_ssize_t n):
 
 
 # Losses of one element each
-
-cdef dict POINTWISE = {
-    "binary_cross_entropy": (BINARY_CROSS_ENTROPY, 1.5),
-    "binary_cross_entropy_with_logits": (BINARY_CROSS_ENTROPY_WITH_LOGITS, 1.0),
-    "kl_div": (KL_DIV, 1.0),
-    "kl_div of logarithms": (KL_DIV_LOG_TARGET, 0.75),
-}
-
 
 cdef int describe(Pointwise* call, list arrays) except -1:
     """Fill in the arrays, of one shape or None, and merge dimensions that lie alike in all."""
@@ -182,37 +173,59 @@ cdef int describe(Pointwise* call, list arrays) except -1:
     return 0
 
 
-cdef bint lies_across(const Pointwise* call) noexcept:
-    """Whether an array has its rows closer together than the entries of a row."""
-    cdef int k, last = call.dims - 1
-    if last == 0:
-        return False
+cdef Py_ssize_t share_out(Pointwise* call) noexcept:
+    """Where in a thread's scratch a tile of each array goes; returns how many bytes that takes."""
+    cdef int k
+    cdef Py_ssize_t n = min((call.size + LANES - 1) & -LANES, <Py_ssize_t> TILE)
+    cdef Py_ssize_t used = 2 * TILE * sizeof(double)
     for k in range(LOSS_ARRAYS):
-        if (call.data[k] != NULL and not call.flat[k] and call.steps[k][last - 1] != 0
-                and abs(call.steps[k][last - 1]) < abs(call.steps[k][last])):
-            return True
-    return False
+        call.buffer[k] = used
+        if call.data[k] != NULL:
+            used += n * itemsize(call.dtypes[k] if k >= LOSS_VALUE else call.dtype)
+            used = (used + 63) & -64
+    return used
 
 
-cdef Py_ssize_t panel_of(const Pointwise* call) noexcept:
-    """How many tiles to run together: 16 rows, a cache line of floats, if they lie across."""
-    if not lies_across(call):
-        return 1
-    return min(16 * call.shape[call.dims - 1] // TILE + 1, <Py_ssize_t> MOST_TILES)
-
-
-cdef void run_tiles(double[:, ::1] sums, const Pointwise* call, double[:, ::1] buffers,
-                    int threads) noexcept nogil:
-    cdef Py_ssize_t tiles = sums.shape[0], step = call.panel, tile
-    if call.panel > 1:
-        for tile in prange(0, tiles, step, schedule="static", num_threads=threads):
-            LOSSES.panel(call, tile // step, <char*> &buffers[threadid(), 0], &sums[tile, 0])
-    elif threads == 1:
+cdef void run_tiles(const Pointwise* call, char* scratch, Py_ssize_t share, double* sums,
+                    Py_ssize_t tiles, int threads) noexcept nogil:
+    """Fill in all results; `scratch`: `share` bytes a thread; `sums`: three a tile."""
+    cdef Py_ssize_t tile
+    if threads == 1:
         for tile in range(tiles):
-            LOSSES.tile(call, tile, &sums[tile, 0])
+            LOSSES.run_tile(call, tile * TILE, scratch, sums + 3 * tile)
     else:
         for tile in prange(tiles, schedule="static", num_threads=threads):
-            LOSSES.tile(call, tile, &sums[tile, 0])
+            LOSSES.run_tile(call, tile * TILE, scratch + threadid() * share, sums + 3 * tile)
+
+
+# Sums of tiles. A sum is sum + rest, within `slack` of what it is in any other order.
+cdef struct Sum:
+    double sum
+    double rest
+    double slack
+
+
+cdef Sum run(Pointwise* call, double cost) except *:
+    """Fill in all results; returns the sum of the losses unless they are a result."""
+    cdef Py_ssize_t share = share_out(call), tiles = (call.size + TILE - 1) // TILE
+    cdef double work = cost * call.size
+    cdef int threads = _threads.choose(work)
+    cdef char* memory = <char*> PyMem_RawMalloc(
+        threads * share + 3 * tiles * sizeof(double) + 64)
+    cdef char* scratch = memory + (-<Py_ssize_t> memory & 63)
+    cdef double* sums = <double*> (scratch + threads * share)
+    cdef Sum found
+    if memory == NULL:
+        raise MemoryError
+    if work < BRIEF:
+        run_tiles(call, scratch, share, sums, tiles, 1)
+        found = total(call, sums, tiles)
+    else:
+        with nogil:
+            run_tiles(call, scratch, share, sums, tiles, threads)
+            found = total(call, sums, tiles)
+    PyMem_RawFree(memory)
+    return found
 
 
 cdef inline void add(double* high, double* low, double x) noexcept nogil:
@@ -242,14 +255,54 @@ cdef double summed(const double[::1] loss) noexcept nogil:
     return sum if sum - sum != 0 else sum + rest
 
 
-cdef double total(const double[:, ::1] sums) noexcept nogil:
-    """The sum of all tiles, each a sum of two, compensated."""
-    cdef double sum = 0, rest = 0
+cdef Sum total(const Pointwise* call, const double* sums, Py_ssize_t tiles) noexcept nogil:
+    """The sum of all tiles, compensated."""
+    cdef Sum found
+    cdef double magnitude = 0
     cdef Py_ssize_t i
-    for i in range(sums.shape[0]):
-        add(&sum, &rest, sums[i, 0])
-        rest += sums[i, 1]
-    return sum if sum - sum != 0 else sum + rest
+    found.sum = found.rest = found.slack = 0
+    if call.data[LOSS_VALUE] != NULL:
+        return found
+    for i in range(tiles):
+        add(&found.sum, &found.rest, sums[3 * i])
+        found.rest += sums[3 * i + 1]
+    if call.reordered:
+        for i in range(tiles):
+            magnitude += sums[3 * i + 2]
+        # Twice the error, each order having its own. Of float32, a tile's TILE / LANES additions
+        # are rounded; of float64, only what was rounded off is added with errors, which are
+        # 2^-53 of 2^-53.
+        found.slack = magnitude * (4 * (TILE // LANES) * EPSILON if call.dtype == FLOAT32 else
+                                   4 * (tiles + 2.0 * TILE // LANES) ** 2 * EPSILON * EPSILON)
+    return found
+
+
+cdef double value_of(Sum found, double slack) noexcept:
+    return found.sum if found.sum - found.sum != 0 else found.sum + (found.rest + slack)
+
+
+cdef bint rounds_to(value, Sum found, divisor) except -1:
+    """Whether a sum, with `value` at one end of its slack, rounds so at the other, too."""
+    if found.slack != found.slack:      # there is a NaN, in any order
+        return True
+    other = scalar(value_of(found, found.slack), value.dtype, divisor)
+    return found.slack < np.inf and value.tobytes() == other.tobytes()
+
+
+cdef object laid(a, order):
+    """An input in another order of its axes: a view, or a copy where it lies otherwise."""
+    a = a.transpose(order)
+    steps = [abs(step) for step, n in zip(a.strides, a.shape) if n > 1]
+    if 0 in steps or steps == sorted(steps, reverse=True):
+        return a
+    return np.ascontiguousarray(a)
+
+
+cdef bint is_c_contiguous(list arrays) noexcept:
+    for a in arrays:
+        if a is not None and not cnp.PyArray_IS_C_CONTIGUOUS(a):
+            return False
+    return True
 
 
 def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ssize_t count,
@@ -259,33 +312,34 @@ def pointwise(str name, x, dtype, target, weight, positive, str reduction, Py_ss
     `count` is what the mean divides by.
     """
     cdef Pointwise call
-    cdef double[:, ::1] sums, buffers
-    cdef double work
-    cdef int threads, k, gathered = 0
-    each = np.empty(x.shape, dtype) if reduction == "none" else None
+    cdef const Loss* loss = &LOSSES.pointwise[<Py_ssize_t> NUMBERS[name]]
+    cdef Sum found
+    cdef list inputs = [x, target, weight, positive], arrays = inputs
+    each = np.empty_like(x, dtype) if reduction == "none" else None
     grad = np.empty_like(x, dtype) if wanted else None
-    call.op, cost = POINTWISE[name]
+    results = [each, grad]
     call.dtype = FLOAT64 if dtype == np.float64 else FLOAT32
+    call.kernel = loss.float64 if call.dtype == FLOAT64 else loss.float32
     call.scale[0], call.scale[1] = inverse(count) if reduction == "mean" else (1.0, 0.0)
-    describe(&call, [x, target, weight, positive, each, grad])
-    sums = np.empty(((call.size + TILE - 1) // TILE, 2))
-    work = <double> cost * call.size
-    threads = _threads.choose(work)
-    call.panel = panel_of(&call)
-    if call.panel > 1:
-        for k in range(LOSS_ARRAYS):
-            gathered += call.data[k] != NULL and not call.flat[k]
-        buffers = np.empty((threads, gathered * call.panel * TILE))
-    else:
-        buffers = sums
-    if work < BRIEF:
-        run_tiles(sums, &call, buffers, 1)
-    else:
-        with nogil:
-            run_tiles(sums, &call, buffers, threads)
-    if reduction == "none":
+    call.reordered = False
+    divisor = count if reduction == "mean" else 1
+    if x.size > TILE and not is_c_contiguous(inputs):
+        # In the order in which x lies in memory, each cache line is fetched once.
+        order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+        call.reordered = order != list(range(x.ndim))
+        arrays = [None if a is None else laid(a, order) for a in inputs]
+        results = [None if a is None else a.transpose(order) for a in results]
+    describe(&call, arrays + results)
+    found = run(&call, loss.cost)
+    if each is not None:
         return each if each.ndim else each[()], grad
-    return scalar(total(sums), dtype, count if reduction == "mean" else 1), grad
+    value = scalar(value_of(found, -found.slack), dtype, divisor)
+    if call.reordered and not rounds_to(value, found, divisor):
+        # In C order, which counts, it may round otherwise: once in a million calls.
+        call.reordered = False
+        describe(&call, [*inputs, None, None])
+        value = scalar(value_of(run(&call, loss.cost), 0), dtype, divisor)
+    return value, grad
 
 
 def scalar(double x, dtype, double count):
@@ -301,24 +355,25 @@ def scalar(double x, dtype, double count):
 
 # Losses of a row each
 
-cdef Py_ssize_t find_wrong(const Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
-                           Py_ssize_t ignore_index, bint ignores,
-                           Py_ssize_t* ignored) noexcept nogil:
-    """Where a class out of range is, or -1; and how many are ignored."""
+cdef Py_ssize_t find_wrong(Py_ssize_t[::1] classes, Py_ssize_t n, bint unsigned,
+                           Py_ssize_t ignore_index, bint ignores) noexcept nogil:
+    """Where a class out of range is, or -1; classes that are ignored become -1."""
     cdef Py_ssize_t i, c
-    ignored[0] = 0
     for i in range(classes.shape[0]):
         c = classes[i]
         if ignores and c == ignore_index and not (unsigned and c < 0):
-            ignored[0] += 1
+            classes[i] = -1
         elif not 0 <= c < n:
             return i
     return -1
 
 
 def classes_of(str function, target, shape, n, ignore_index):
-    """One class a row as a flat array, -1 where the row is ignored."""
-    cdef Py_ssize_t at, ignored
+    """One class a row as a flat array, -1 where the row is ignored.
+
+    It is a copy, which is checked: what another thread writes into `target` then changes nothing.
+    """
+    cdef Py_ssize_t at
     if target.dtype.kind not in "iu":
         raise TypeError(f"{function}: target must hold classes, integers of any dtype; "
                         f"got dtype {target.dtype}")
@@ -331,19 +386,17 @@ def classes_of(str function, target, shape, n, ignore_index):
         raise TypeError(f"{function}: ignore_index must be an integer, "
                         f"got {ignore_index!r}") from None
     # A class beyond the signed integers becomes negative, and then is none that is ignored.
-    classes = target
-    if not (cnp.PyArray_TYPE(target) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(target)):
-        classes = np.require(target, np.intp, "CA")
-    classes = classes.reshape(-1)
+    unsigned = target.dtype.kind == "u"
+    classes = np.array(target, np.intp, order="C").reshape(-1)
     ignores = -sys.maxsize <= ignored_class <= sys.maxsize
-    at = find_wrong(classes, n, target.dtype.kind == "u", ignored_class if ignores else 0, ignores,
-                    &ignored)
+    at = find_wrong(classes, n, unsigned, ignored_class if ignores else 0, ignores)
     if at >= 0:
         row = np.unravel_index(at, shape) if shape else ()
         place = f"[{', '.join(str(i) for i in row)}]" if shape else ""
-        raise IndexError(f"{function}: target{place} is {target[row]}, but the classes are 0 to "
+        found = int(classes[at]) % 2**64 if unsigned else classes[at]
+        raise IndexError(f"{function}: target{place} is {found}, but the classes are 0 to "
                          f"{n - 1} (ignore_index is {ignore_index})")
-    return np.where(classes == ignored_class, -1, classes) if ignored else classes
+    return classes
 
 
 def weight_of(const Py_ssize_t[::1] classes, weight):
@@ -370,225 +423,6 @@ def reduced(loss, dtype, str reduction, double count):
         return scalar(loss, dtype, 1)
     with np.errstate(all="ignore"):
         return loss.astype(dtype, copy=False)
-
-
-cdef struct Plan:
-    CrossEntropy call
-    Geometry g
-    int x_dtype
-    int y_dtype
-    int probability_dtype
-    bint stage_x                  # converted in a buffer, from or to what the kernel takes
-    bint stage_y
-    bint stage_probability
-    bint across                   # in buffers, rows lie side by side, as in the array
-    bint focal
-    double gamma
-    const double* alpha           # one a class, or NULL
-    Py_ssize_t block              # rows in a piece
-    Py_ssize_t pieces             # in a run
-    Py_ssize_t probability_at     # where in a thread's buffers, in bytes; x is first
-    Py_ssize_t y_at
-    Py_ssize_t terms_at
-
-
-cdef inline Copy whole(const Plan* plan, Py_ssize_t rows) noexcept nogil:
-    """Between an array and a buffer; which is which is for the caller to say."""
-    cdef Copy c
-    cdef Py_ssize_t size = 4 if plan.call.rows.dtype == FLOAT32 else 8
-    c.rows = rows
-    c.n = plan.call.rows.n
-    c.x = NULL
-    c.y = NULL
-    c.x_dtype = c.y_dtype = plan.call.rows.dtype
-    c.x_row = c.y_row = size if plan.across else size * c.n
-    c.x_item = c.y_item = size * plan.block if plan.across else size
-    return c
-
-
-cdef void stage_in(const Plan* plan, CrossEntropy* piece, char* scratch) noexcept nogil:
-    cdef Copy c = whole(plan, piece.rows.rows)
-    if plan.stage_x:
-        c.y = scratch
-        c.x = piece.rows.x
-        c.x_dtype = plan.x_dtype
-        c.x_row = piece.rows.x_row
-        c.x_item = piece.rows.x_item
-        LOSSES.copy_rows(&c)
-        piece.rows.x = c.y
-        piece.rows.x_row = c.y_row
-        piece.rows.x_item = c.y_item
-    if plan.stage_probability:
-        c.y = scratch + plan.probability_at
-        c.x = piece.probability
-        c.x_dtype = plan.probability_dtype
-        c.x_row = piece.probability_row
-        c.x_item = piece.probability_item
-        LOSSES.copy_rows(&c)
-        piece.probability = c.y
-        piece.probability_row = c.y_row
-        piece.probability_item = c.y_item
-
-
-cdef void run_piece(const Plan* plan, Py_ssize_t number, char* scratch) noexcept nogil:
-    """A block of rows: load, run the kernel, apply focal loss, store."""
-    cdef CrossEntropy piece = plan.call
-    cdef Py_ssize_t o = number // plan.pieces, r = number % plan.pieces * plan.block
-    cdef Py_ssize_t run = plan.g.rows.rows, first = o * run + r
-    cdef char* y = plan.g.rows.y + o * plan.g.y_outer + r * plan.g.rows.y_row
-    cdef double* terms = <double*> (scratch + plan.terms_at)
-    cdef Copy c
-    piece.rows.rows = min(plan.block, run - r)
-    piece.rows.x += o * plan.g.x_outer + r * plan.g.rows.x_row
-    piece.loss += first
-    if piece.target != NULL:
-        piece.target += first
-    if piece.probability != NULL:
-        piece.probability += o * plan.g.grad_outer + r * plan.g.rows.grad_row
-    stage_in(plan, &piece, scratch)
-    c = whole(plan, piece.rows.rows)
-    if piece.rows.y != NULL:
-        piece.rows.y = y
-        if plan.stage_y:
-            piece.rows.y = scratch + plan.y_at
-            piece.rows.y_row = c.x_row
-            piece.rows.y_item = c.x_item
-    if plan.focal:
-        piece.loss = terms
-    ROWS.cross_entropy(&piece)
-    if plan.focal:
-        apply_focal(plan, &piece, terms, plan.call.loss + first)
-    if piece.rows.y != NULL and plan.stage_y:
-        c.x = piece.rows.y
-        c.y = y
-        c.y_dtype = plan.y_dtype
-        c.y_row = plan.g.rows.y_row
-        c.y_item = plan.g.rows.y_item
-        LOSSES.copy_rows(&c)
-
-
-cdef void apply_focal(const Plan* plan, const CrossEntropy* piece, double* terms,
-                      double* loss) noexcept nogil:
-    """Make the piece's cross-entropy, in terms, and its gradient those of focal loss."""
-    cdef Py_ssize_t rows = piece.rows.rows, padded = (rows + LANES - 1) & -LANES, r
-    cdef double* alpha = terms + padded
-    cdef double* factor = alpha + padded
-    cdef double* result = factor + padded
-    cdef Copy c = whole(plan, rows)
-    for r in range(rows):
-        alpha[r] = (0.0 if piece.target[r] < 0 else 1.0 if plan.alpha == NULL
-                    else plan.alpha[piece.target[r]])
-    for r in range(rows, padded):
-        terms[r] = alpha[r] = 0
-    LOSSES.focal(terms, alpha, result, factor, padded, plan.gamma)
-    memcpy(loss, result, rows * sizeof(double))
-    if piece.rows.y != NULL:
-        c.y = piece.rows.y
-        c.y_row = piece.rows.y_row
-        c.y_item = piece.rows.y_item
-        LOSSES.scale_rows(&c, factor)
-
-
-cdef void run_pieces(const Plan* plan, double[:, ::1] buffers, int threads) noexcept nogil:
-    cdef Py_ssize_t piece, pieces = plan.g.outer * plan.pieces
-    if threads == 1:
-        for piece in range(pieces):
-            run_piece(plan, piece, <char*> &buffers[0, 0])
-    else:
-        for piece in prange(pieces, schedule="static", num_threads=threads):
-            run_piece(plan, piece, <char*> &buffers[threadid(), 0])
-
-
-def over_rows(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, probability, weight,
-              double smoothing, double scale, double[::1] loss, y, focal=None):
-    """Fill `loss`, an entry a row in C order, and the gradient `y` unless it is None.
-
-    x: as readable() gives it; target: classes, -1 where ignored, or None with `probability`
-    (in the shape of x); weight: float64 or None. focal: (gamma, float64 weights or None).
-    """
-    cdef Plan plan
-    cdef Py_ssize_t lead, rows, o, first
-    cdef const double[::1] weights
-    cdef const double[::1] alphas
-    cdef double[:, ::1] buffers
-    cdef double work
-    cdef int threads
-    if cnp.PyArray_SIZE(x) == 0:
-        return
-    # What is absent is folded as x itself, and then not used.
-    if fold(&plan.g, axis, x, x if y is None else y, x if probability is None else probability,
-            True):
-        lead = x.shape[0 if axis else 1]
-        rows = len(loss) // lead
-        for o in range(lead):
-            at = (o,) if axis else (slice(None), o)
-            first = o * rows
-            over_rows(x[at], dtype, axis - 1 if axis else 0,
-                      None if target is None else target[first:first + rows],
-                      None if probability is None else probability[at], weight, smoothing,
-                      scale, loss[first:first + rows], None if y is None else y[at], focal)
-        return
-    plan.g.rows.dtype = FLOAT64 if dtype == np.float64 else FLOAT32
-    plan.call.rows = plan.g.rows
-    plan.call.rows.grad = NULL
-    if y is None:
-        plan.call.rows.y = NULL
-    plan.call.target = NULL
-    if target is not None:
-        plan.call.target = &target[0]
-    plan.call.probability = plan.g.rows.grad
-    if probability is None:
-        plan.call.probability = NULL
-    plan.call.probability_row = plan.g.rows.grad_row
-    plan.call.probability_item = plan.g.rows.grad_item
-    plan.call.weight = NULL
-    if weight is not None:
-        weights = weight
-        plan.call.weight = &weights[0]
-    plan.call.smoothing = smoothing
-    plan.call.scale = scale
-    plan.call.loss = &loss[0]
-    plan.focal = focal is not None
-    plan.alpha = NULL
-    plan.gamma = 0
-    if plan.focal:
-        plan.gamma = focal[0]
-        if focal[1] is not None:
-            alphas = focal[1]
-            plan.alpha = &alphas[0]
-    plan.x_dtype = code_of(x.dtype)
-    plan.y_dtype = code_of(dtype)
-    plan.probability_dtype = -1 if probability is None else code_of(probability.dtype)
-    plan.stage_x = plan.x_dtype != plan.g.rows.dtype
-    plan.stage_y = plan.y_dtype != plan.g.rows.dtype
-    plan.stage_probability = (probability is not None
-                              and plan.probability_dtype != plan.g.rows.dtype)
-    work = cnp.PyArray_SIZE(x) * ROWS.ops.at[0].cost
-    threads = _threads.choose(work)
-    buffers = np.empty((threads, share_out(&plan)))
-    if work < BRIEF:
-        run_pieces(&plan, buffers, 1)
-    else:
-        with nogil:
-            run_pieces(&plan, buffers, threads)
-
-
-cdef Py_ssize_t share_out(Plan* plan) noexcept:
-    """Cut the rows into pieces; returns how many doubles of buffers each thread needs."""
-    cdef const Rows* rows = &plan.g.rows
-    cdef Py_ssize_t size = 4 if rows.dtype == FLOAT32 else 8, doubles = 1, buffer
-    plan.block = min(rows_a_piece(rows), rows.rows)
-    plan.pieces = (rows.rows + plan.block - 1) // plan.block
-    plan.across = abs(rows.x_row) < abs(rows.x_item)
-    # Vectors may be read beyond the last row.
-    buffer = (plan.block * rows.n * size + 128) & -64
-    plan.probability_at = buffer if plan.stage_x else 0
-    plan.y_at = plan.probability_at + (buffer if plan.stage_probability else 0)
-    plan.terms_at = plan.y_at + (buffer if plan.stage_y else 0)
-    doubles += plan.terms_at // 8
-    if plan.focal:
-        doubles += 4 * (plan.block + LANES)
-    return doubles
 
 
 def zeros_like(cnp.ndarray x, dtype):

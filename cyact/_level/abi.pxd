@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 10
+    ABI = 11
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -117,16 +117,11 @@ cdef struct Kernels:
     run_span_t run_span
     void (*widen)(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil
 
-# Losses. Their arrays may have any real dtype: those above, or one of these.
+# Targets and weights of losses may have the dtypes above, or one of these; others are converted
+# before.
 cdef enum:
-    INT8 = 4
-    UINT8 = 5                     # also bool
-    INT16 = 6
-    UINT16 = 7
-    INT32 = 8
-    UINT32 = 9
-    INT64 = 10
-    UINT64 = 11
+    UINT8 = 4                     # also bool
+    INT64 = 5
 
 # The arrays of a loss that is computed element by element.
 cdef enum:
@@ -135,27 +130,29 @@ cdef enum:
     LOSS_WEIGHT = 2               # broadcast by steps of 0; 1 where there is none
     LOSS_POSITIVE = 3             # the weight of positive targets, likewise
     LOSS_VALUE = 4                # where to put the losses; without it they are summed
-    LOSS_GRAD = 5                 # NULL when only the loss is wanted
+    LOSS_GRAD = 5
     LOSS_ARRAYS = 6
-    LOSS_DIMENSIONS = 64          # NumPy's own limit
 
-cdef enum:
-    BINARY_CROSS_ENTROPY = 0
-    BINARY_CROSS_ENTROPY_WITH_LOGITS = 1
-    KL_DIV = 2
-    KL_DIV_LOG_TARGET = 3
-    POINTWISE = 4                 # how many there are
-
-# `loss` and `grad` (which may be NULL) get one double an element: grad is multiplied by
-# scale[0] + scale[1]. The inputs hold the dtype computed in; n is a multiple of LANES.
+# `loss` and `grad` (NULL when only the loss is wanted) get one double an element: grad is
+# multiplied by scale[0] + scale[1]. The inputs hold the dtype computed in; n is a multiple of
+# LANES.
 ctypedef void (*loss_kernel_t)(const void* x, const void* target, const void* weight,
                                const void* positive, double* loss, double* grad, Py_ssize_t n,
                                const double* scale) noexcept nogil
 
+cdef enum:
+    POINTWISE = 4                 # losses of one element each
+
+cdef struct Loss:
+    const char* name
+    double cost                   # rough nanoseconds an element, to choose a thread count
+    loss_kernel_t float32
+    loss_kernel_t float64
+
 # All arrays have one shape, whose dimensions are merged where they can be; elements are counted
-# in C order. Steps are in bytes.
+# in that order. Steps are in bytes.
 cdef struct Pointwise:
-    int op
+    loss_kernel_t kernel
     int dtype                     # computed in
     double scale[2]
     Py_ssize_t size
@@ -163,17 +160,17 @@ cdef struct Pointwise:
     Py_ssize_t shape[64]
     char* data[6]                 # NULL where there is none
     int dtypes[6]
-    bint flat[6]                  # contiguous in C order
+    bint flat[6]                  # contiguous in that order
     Py_ssize_t steps[6][64]
-    Py_ssize_t panel              # tiles that are run together
+    bint reordered                # whether it is another order than that of the user's arrays
+    # Where in the scratch a tile of an array goes, in bytes. Before them are TILE losses and TILE
+    # gradients, in double.
+    Py_ssize_t buffer[6]
 
-# Elements [tile * TILE, (tile + 1) * TILE); their losses' sum is sum[0] + sum[1].
-ctypedef void (*loss_tile_t)(const Pointwise* call, Py_ssize_t tile, double* sum) noexcept nogil
-
-# call.panel tiles, from tile index * call.panel on, arrays that are not flat in buffers: each needs
-# room for as many doubles as the panel has elements.
-ctypedef void (*loss_panel_t)(const Pointwise* call, Py_ssize_t index, char* buffers,
-                              double* sums) noexcept nogil
+# The tile that begins with element `start`. Its losses' sum is sums[0] + sums[1]; sums[2], if the
+# elements are reordered, that of their absolute values.
+ctypedef void (*run_tile_t)(const Pointwise* call, Py_ssize_t start, char* scratch,
+                            double* sums) noexcept nogil
 
 # rows * n items of any dtype, to or from the float32 or float64 that rows are computed in.
 cdef struct Copy:
@@ -204,8 +201,9 @@ ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double*
 
 cdef struct LossKernels:
     int abi
-    loss_tile_t tile
-    loss_panel_t panel
+    int count
+    const Loss* pointwise
+    run_tile_t run_tile
     copy_rows_t copy_rows
     focal_t focal
     scale_rows_t scale_rows
