@@ -240,66 +240,46 @@ cdef struct LossKernels:
     scale_rows_t scale_rows
     nll_t nll
 
-# `rows` rows of n items: item j of row r is at x + r * x_row + j * x_item, all in bytes.
-# y may be exactly x (or grad); no other overlap. Unused pointers are NULL.
+# Rows of an array: item j of row r is at data + r * row + j * item, in bytes. data is NULL where
+# there is no such array.
+cdef struct Lines:
+    char* data
+    int dtype                     # of the array
+    Py_ssize_t row
+    Py_ssize_t item
+
+# `rows` rows of n items. y may be exactly x or grad; no other overlap.
 cdef struct Rows:
-    int dtype
+    int dtype                     # computed in
     Py_ssize_t rows
     Py_ssize_t n
-    const char* x                 # the input; for a backward from the output, the output
-    const char* grad              # backward: the incoming gradient
-    char* y
-    Py_ssize_t x_row
-    Py_ssize_t x_item
-    Py_ssize_t grad_row           # a gradient with one entry a row (logsumexp) has no grad_item
-    Py_ssize_t grad_item
-    Py_ssize_t y_row
-    Py_ssize_t y_item             # a reduction (logsumexp) writes one entry a row
-    bint stream                   # y, rows side by side, is better stored past the caches
+    Lines x                       # the input; for a backward from the output, the output
+    Lines grad                    # backward: the incoming gradient; one entry a row of logsumexp's
+    Lines y                       # a reduction (logsumexp) writes one entry a row
+    Lines mask                    # a byte an entry: where it is 0 the entry is not in its row
+    Lines bias                    # added to x, of the dtype computed in
+    double hidden                 # what an entry of x that is not in its row is taken for
+    double blank                  # what it is in the result
+    bint turns_x                  # the sign of x is turned
+    bint turns_y                  # and that of the result
+    bint stream                   # y is better stored past the caches
     const double* p
+    char* scratch                 # as many bytes as the kernel asks for, aligned to 64
 
 ctypedef void (*row_kernel_t)(const Rows* rows) noexcept nogil
 
 cdef struct RowOp:
     const char* name
-    double cost
+    double cost                   # rough nanoseconds an entry, to choose a thread count
     row_kernel_t value
     row_kernel_t backward         # from x
     row_kernel_t from_output      # backward from the output; NULL where that is not enough
 
-cdef struct RowOps:
-    int abi
-    int count
-    const RowOp* at
-
-# Rows brought together for a row kernel, or put back where they belong: strided and of any
-# dtype on one side; packed, of the dtype computed in, with room for LANES more, on the other.
-cdef struct Packing:
-    int dtype                     # of the strided side
-    Py_ssize_t rows
-    Py_ssize_t n
-    char* data
-    Py_ssize_t row
-    Py_ssize_t item
-    const char* mask              # a byte an entry; where it is 0 the entry becomes `blank`
-    Py_ssize_t mask_row
-    Py_ssize_t mask_item
-    double blank
-    const char* bias              # added, of the dtype computed in; or NULL
-    Py_ssize_t bias_row
-    Py_ssize_t bias_item
-    bint negative                 # the sign is turned
-    char* packed
-
-ctypedef void (*packing_t)(const Packing* packing) noexcept nogil
-
 # Cross-entropy with class targets or probability targets, value and gradient in one pass.
 cdef struct CrossEntropy:
-    Rows rows                     # x: logits; y: gradient, or NULL when only the loss is wanted
+    Rows rows                     # x: logits; y: gradient, or none when only the loss is wanted
     const Py_ssize_t* target      # a class a row, -1 for an ignored row; NULL for probabilities
-    const char* probability       # probability targets, laid out by the two steps below
-    Py_ssize_t probability_row
-    Py_ssize_t probability_item
+    Lines probability             # probability targets
     const double* weight          # n class weights, or NULL
     double smoothing
     double scale                  # the gradient is multiplied by this
@@ -308,7 +288,9 @@ cdef struct CrossEntropy:
 ctypedef void (*cross_entropy_t)(const CrossEntropy* call) noexcept nogil
 
 cdef struct RowKernels:
-    RowOps ops
-    packing_t gather
-    packing_t scatter
+    int abi
+    int count
+    const RowOp* ops
     cross_entropy_t cross_entropy
+    # how many bytes of scratch a thread needs for pieces of so many rows
+    Py_ssize_t (*scratch)(const Rows* rows) noexcept nogil

@@ -35,13 +35,18 @@ cdef extern from *:
             __mmask16 same = _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ);
             return _mm512_mask_add_ps(n, same, n, _mm512_set1_ps(1));
         }
-        static CYTHON_INLINE void cyact_row_add(__m512 x, __m512 y, double *s) {
-            __m512d low = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
-                                        _mm512_cvtps_pd(_mm512_castps512_ps256(y)));
-            __m512d high = _mm512_add_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)),
-                                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(y, 1)));
+        static CYTHON_INLINE void cyact_row_add(__m512 x, double *s) {
+            __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+            __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
             _mm512_storeu_pd(s, _mm512_add_pd(_mm512_loadu_pd(s), low));
             _mm512_storeu_pd(s + 8, _mm512_add_pd(_mm512_loadu_pd(s + 8), high));
+        }
+        #define CYACT_ROW_FIRST(n) ((__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1))
+        static CYTHON_INLINE __m512 cyact_row_load_first(const float *x, Py_ssize_t n, float rest) {
+            return _mm512_mask_loadu_ps(_mm512_set1_ps(rest), CYACT_ROW_FIRST(n), x);
+        }
+        static CYTHON_INLINE void cyact_row_store_first(float *y, __m512 x, Py_ssize_t n) {
+            _mm512_mask_storeu_ps(y, CYACT_ROW_FIRST(n), x);
         }
         #define cyact_row_lookup(table, index) \\
             _mm512_permutexvar_ps((__m512i)(index), _mm512_loadu_ps((const float *)(table)))
@@ -59,13 +64,22 @@ cdef extern from *:
             __m256 same = _mm256_cmp_ps(x, y, _CMP_EQ_OQ);
             return _mm256_add_ps(n, _mm256_and_ps(same, _mm256_set1_ps(1)));
         }
-        static CYTHON_INLINE void cyact_row_add(__m256 x, __m256 y, double *s) {
-            __m256d low = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
-                                        _mm256_cvtps_pd(_mm256_castps256_ps128(y)));
-            __m256d high = _mm256_add_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)),
-                                         _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1)));
+        static CYTHON_INLINE void cyact_row_add(__m256 x, double *s) {
+            __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+            __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
             _mm256_storeu_pd(s, _mm256_add_pd(_mm256_loadu_pd(s), low));
             _mm256_storeu_pd(s + 4, _mm256_add_pd(_mm256_loadu_pd(s + 4), high));
+        }
+        static const int32_t cyact_row_firsts[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+        #define CYACT_ROW_FIRST(n) _mm256_loadu_si256( \\
+            (const __m256i *)(cyact_row_firsts + (n >= 8 ? 0 : n <= 0 ? 8 : 8 - n)))
+        static CYTHON_INLINE __m256 cyact_row_load_first(const float *x, Py_ssize_t n, float rest) {
+            __m256i first = CYACT_ROW_FIRST(n);
+            return _mm256_blendv_ps(_mm256_set1_ps(rest), _mm256_maskload_ps(x, first),
+                                    (__m256)first);
+        }
+        static CYTHON_INLINE void cyact_row_store_first(float *y, __m256 x, Py_ssize_t n) {
+            _mm256_maskstore_ps(y, CYACT_ROW_FIRST(n), x);
         }
         #define cyact_row_lookup(table, index) \\
             _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)(table)), (__m256i)(index))
@@ -125,11 +139,20 @@ cdef extern from *:
               cyact_row_lanes x, cyact_row_lanes z, cyact_row_lanes n) {
           CYACT_ROW_EACH(CYACT_ROW_AT(n) + (CYACT_ROW_AT(x) == CYACT_ROW_AT(z) ? 1 : 0))
       }
-      static CYTHON_INLINE void cyact_row_add(
-              cyact_row_lanes x, cyact_row_lanes z, double *s) {
+      static CYTHON_INLINE void cyact_row_add(cyact_row_lanes x, double *s) {
           int i;
-          for (i = 0; i < (int)(sizeof(x) / 4); i++)
-              s[i] += (double)CYACT_ROW_AT(x) + CYACT_ROW_AT(z);
+          for (i = 0; i < (int)(sizeof(x) / 4); i++) s[i] += (double)CYACT_ROW_AT(x);
+      }
+      static CYTHON_INLINE cyact_row_lanes cyact_row_load_first(
+              const float *x, Py_ssize_t n, float rest) {
+          float few[sizeof(cyact_row_lanes) / 4]; int i;
+          for (i = 0; i < (int)(sizeof(few) / 4); i++) few[i] = i < n ? x[i] : rest;
+          return cyact_row_load(few);
+      }
+      static CYTHON_INLINE void cyact_row_store_first(float *y, cyact_row_lanes x, Py_ssize_t n) {
+          float few[sizeof(cyact_row_lanes) / 4]; int i;
+          cyact_row_store(few, x);
+          for (i = 0; i < (int)(sizeof(few) / 4) && i < n; i++) y[i] = few[i];
       }
       static CYTHON_INLINE cyact_row_lanes cyact_row_lookup(
               const void *table, cyact_row_words index) {
@@ -157,12 +180,31 @@ cdef extern from *:
     # y where low < x < high or x is NaN, else 0
     lanes between "cyact_row_between" (lanes x, lanes low, lanes high, lanes y) noexcept nogil
     lanes count_same "cyact_row_count" (lanes x, lanes y, lanes n) noexcept nogil  # n + (x == y)
-    void add_lanes "cyact_row_add" (lanes x, lanes y, double* s) noexcept nogil    # s += x + y
+    void add_lanes "cyact_row_add" (lanes x, double* s) noexcept nogil       # s += x
+    # only the first n entries, all if there are fewer; the others are `rest`
+    lanes load_first "cyact_row_load_first" (const float* x, Py_ssize_t n, float rest) noexcept nogil
+    void store_first "cyact_row_store_first" (float* y, lanes x, Py_ssize_t n) noexcept nogil
     words as_words "cyact_row_as_words" (lanes x) noexcept nogil
     lanes as_lanes "cyact_row_as_lanes" (words u) noexcept nogil
     lanes lookup "cyact_row_lookup" (const void* table, words index) noexcept nogil
     const unsigned int* POWERS "cyact_row_powers"
     const float* SHIFTS "cyact_row_shifts"
+
+
+# The same of d + low: low is at most 2^-16.
+
+cdef inline lanes exponential_of_sum(lanes d, lanes low, lanes magic, lanes* power) noexcept nogil:
+    cdef lanes t = fused(d, every(<float> 11.541560173034668), magic)
+    cdef words k = as_words(t)
+    cdef lanes n = magic - t
+    # The first is exact: a multiple of 2^-28 below 2^-4
+    cdef lanes r = fused(n, every(<float> 0.08664339780807495), d)
+    r = r + (low + fused(n, every(<float> -2.380817765157417e-10), lookup(SHIFTS, k)))
+    cdef lanes q = fused(r, every(<float> 0.041668619960546494),
+                         every(<float> 0.16667839884757996))
+    q = fused(r, q, every(<float> 0.5))
+    power[0] = as_lanes(as_words(lookup(POWERS, k)) + (k << 20))
+    return fused(r * r, q, r)
 
 
 # 2^k e^d, k hidden in magic: 1.5 * 2^23 + 8 (127 + k). d is exact and at least `least`, where the
