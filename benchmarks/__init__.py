@@ -6,5 +6,6 @@
 - contenders.py: who takes part, and what each of them writes for a function
 - accuracy.py: errors in units in the last place
 - measure.py: the cases, and the interleaved timing
+- matrix.py: functions along an axis, over every length, axis and dtype
 - report.py: tables, JSON, chart and the bars of `--check`
 """

@@ -146,14 +146,14 @@ def by_name(name):
     return next(f for f in catalog.EVERY if f.name == name)
 
 
-def batch_size(timer):
-    """Calls in a batch, so that it takes about BATCH_SECONDS; warms up on the way."""
+def batch_size(timer, batch):
+    """Calls that take about `batch` seconds together; warms up on the way."""
     number, seconds = 1, timer.timeit(1)
     seconds = min(seconds, timer.timeit(1))
-    while seconds < BATCH_SECONDS / 4:
+    while seconds < batch / 4:
         number *= 4
         seconds = timer.timeit(number)
-    return max(1, round(number * BATCH_SECONDS / seconds))
+    return max(1, round(number * batch / seconds))
 
 
 def run_case(case, contenders, rounds, seconds, change=lambda name, bound: bound):
@@ -174,7 +174,7 @@ def run_case(case, contenders, rounds, seconds, change=lambda name, bound: bound
         return summarize(take_turns(bound, rounds, seconds, case.threads))
 
 
-def take_turns(bound, rounds, seconds, threads=1):
+def take_turns(bound, rounds, seconds, threads=1, batch=BATCH_SECONDS):
     """Time the statements of {name: Bound}, in a batch each in every round: {name: Timing}.
 
     `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
@@ -182,7 +182,7 @@ def take_turns(bound, rounds, seconds, threads=1):
     """
     timers = {name: timeit.Timer(entry.statement, globals=entry.names)
               for name, entry in bound.items()}
-    numbers = {name: batch_size(timer) for name, timer in timers.items()}
+    numbers = {name: batch_size(timer, batch) for name, timer in timers.items()}
     taken = {name: [] for name in timers}
     order = list(timers)
     shuffle = random.Random(0).shuffle

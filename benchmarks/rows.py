@@ -2,12 +2,14 @@
 
 Speed over the shapes that differ, with the largest error beside each time, and accuracy over rows
 of five kinds and many lengths. `--check` measures what a release must clear, against PyTorch in
-the same run with the same number of threads, and exits with 1 where it falls short.
+the same run with the same number of threads, and exits with 1 where it falls short. `--matrix`
+measures every length, axis and dtype instead (matrix.py).
 """
 
 import argparse
 import sys
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +18,8 @@ if __name__ == "__main__":
 
     use_installed_cyact()
 
-from . import accuracy, catalog, contenders, measure, report
+from . import accuracy, catalog, contenders, matrix, measure, report
+from .__main__ import progress_bar
 
 FUNCTIONS = list(catalog.EVERY_ROW)
 SHAPES = [((1024, 2), -1), ((1024, 10), -1), ((1024, 48), -1), ((1024, 128), -1),
@@ -178,12 +181,15 @@ def arguments(argv):
                         help="also this many threads on large arrays (default: every core)")
     parser.add_argument("--rounds", type=int, default=15, metavar="N",
                         help="rounds of each case at least (default 15)")
-    parser.add_argument("--seconds", type=float, default=0.5, metavar="S",
-                        help="time after which a case gets no further rounds (default 0.5)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="time after which a case gets "
+                        "no further rounds (default 0.5, of the matrix 0.05)")
     parser.add_argument("--longest", type=int, default=LENGTHS[-1], metavar="N",
                         help="longest rows of the accuracy tables (default 2^20)")
     parser.add_argument("--no-speed", action="store_true", help="only the accuracy")
+    matrix.add_arguments(parser)
     options = parser.parse_args(argv)
+    if options.seconds is None:
+        options.seconds = 0.05 if options.matrix else 0.5
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: the spread needs two")
     if options.threads < 1 or options.longest < 2:
@@ -193,8 +199,34 @@ def arguments(argv):
     return options
 
 
+def go_through_matrix(options):
+    """What `--matrix` prints; 1 if a cell is too slow and that was asked."""
+    found, missing = contenders.installed(["cyact", "NumPy"])
+    if missing:
+        sys.exit("cyact is not installed here: `python -m pip install .` first")
+    facts = report.environment(found)
+    print(report.head(facts))
+    before = matrix.read(Path(options.before)) if options.before else {}
+    tqdm = progress_bar()
+    with found[0].threads(1):
+        known = matrix.measured(
+            found[0].module, matrix.cells(options.operations, options.dtypes, options.lengths),
+            options.seconds, before if options.check else None, options.passes,
+            lambda cells, text: tqdm(cells, desc=text, unit="cell"))
+    if options.save:
+        matrix.write(Path(options.save), facts, known)
+    if not options.check:
+        print(matrix.table(known))
+        return 0
+    lines, good = matrix.verdict(known, before)
+    print("", *lines, sep="\n")
+    return 0 if good else 1
+
+
 def main(argv=None):
     options = arguments(argv)
+    if options.matrix:
+        return go_through_matrix(options)
     found, missing = contenders.installed(["cyact", "torch", "NumPy", "SciPy", "ORT", "jax"])
     if "cyact" in missing:
         sys.exit("cyact is not installed here: `python -m pip install .` first")

@@ -27,7 +27,7 @@ def load(name):
 
 accuracy, catalog, contenders = load("accuracy"), load("catalog"), load("contenders")
 measure, report = load("measure"), load("report")
-pages, readme, rows = load("pages"), load("readme"), load("rows")
+matrix, pages, readme, rows = load("matrix"), load("pages"), load("readme"), load("rows")
 strided = load("strided")
 instructions = load("instructions")
 
@@ -310,6 +310,63 @@ def test_rows_check_fails_when_a_bar_is_missed_or_nothing_was_measured():
     for key in good:
         assert not rows.check(timed, {"float32": good | {key: 2.1}})[1]
     assert not rows.check(timed, {"float32": {}})[1]
+
+
+# python -m benchmarks.rows --matrix
+
+EVERY_CELL = matrix.cells(matrix.OPERATIONS, ["float64"], [5, 48])
+
+
+@pytest.mark.parametrize("cell", EVERY_CELL, ids=str)
+def test_numpy_expressions_of_the_matrix_compute_what_cyact_does(cell):
+    small = matrix.Cell(cell.operation, cell.dtype, cell.n, cell.where)
+    shape, axis = small.place
+    shape = tuple(n if i == axis else min(n, 7) for i, n in enumerate(shape))
+    a = matrix.arrays(cyact, small, shape, axis)
+    call, expression = matrix.OPERATIONS[small.operation]
+    ours, theirs = eval(f"cyact.{call}", {"cyact": cyact, **vars(a)}), expression(a)
+    for one, other in zip(*(v if isinstance(v, tuple) else (v,) for v in (ours, theirs)),
+                          strict=True):
+        assert np.shape(one) == np.shape(other)
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_cells_have_as_many_entries_as_their_twins():
+    for cell in matrix.cells(["softmax"], ["float32"], matrix.LENGTHS):
+        shape, axis = cell.place
+        assert shape[axis] == cell.n
+        assert matrix.FEWEST * 0.9 < cell.size < matrix.MOST * 1.01
+        if cell.where != "last":
+            there, last = cell.twin
+            assert there[last] == cell.n
+            assert math.prod(there) == cell.size
+
+
+def test_a_tiny_matrix(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(matrix, "BATCH", 1e-6)
+    tiny = ["--matrix", "--operations", "maxout", "--dtypes", "float32", "--lengths", "3", "8",
+            "--seconds", "0.001"]
+    file = str(tmp_path / "before.json")
+    assert rows.main([*tiny, "--save", file]) == 0
+    assert "maxout, float32" in capsys.readouterr().out
+    before = matrix.read(Path(file))
+    assert set(before) == {str(c) for c in matrix.cells(["maxout"], ["float32"], [3, 8])}
+    rows.main([*tiny, "--check", "--before", file])
+    assert "of 6 cells take over 1.1 times as long as before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("changed", "slow"), [
+    ({}, None), ({"twin": 0.9}, "as the same along the last axis"),
+    ({"numpy": 1.8}, "as NumPy's expression"), ({"before": 1.8}, "as before")])
+def test_the_matrix_tells_which_cells_are_too_slow(changed, slow):
+    cell = matrix.Cell("softmax", "float32", 10, "first")
+    times = {"cyact": 2.0, "numpy": 4.0, "twin": 2.0, **changed}
+    before = {str(cell): {"cyact": times.pop("before", 2.0)}}
+    lines, good = matrix.verdict({cell: times}, before)
+    assert good == (slow is None)
+    assert [line for line in lines if line.startswith("FAIL")] == (
+        [line for line in lines[1:] if slow and line.endswith(slow)])
+    assert good or lines[0].endswith(f"{slow}: {cell}: 2.00 ns an entry")
 
 
 # The page of elementwise functions

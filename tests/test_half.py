@@ -1,7 +1,7 @@
 """float16 and bfloat16: all 65,536 inputs of every function and derivative, correctly rounded.
 
 Calls are computed until a function has been called for 131,072 elements; then its results for all
-halves are known, and looked up or had in cheaper ways. The bits must not show it.
+halves are known, and looked up or chosen. The bits must not show it.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +141,7 @@ def test_results_are_the_same_when_they_are_known(case, half):
 @levels
 @by_half
 @pytest.mark.parametrize("name", ["leaky_relu", "hard_sigmoid", "hard_swish"])
-def test_a_formula_that_is_right_at_once_is_right_in_place_and_in_pieces(name, half):
+def test_cheap_functions_are_right_in_place_and_in_pieces(name, half):
     f = getattr(cyact, name)
     x = np.random.default_rng(9).permutation(ALL).view(half)
     with np.errstate(all="ignore"):

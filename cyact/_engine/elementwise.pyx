@@ -33,27 +33,17 @@ from cyact._level.abi cimport (
     ARRAY_DTYPES,
     BFLOAT16,
     BIAS,
-    CHOSEN,
     DERIVATIVE,
     FACTOR,
     FLOAT16,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
-    GATED,
     GRAD,
-    LINE,
-    LONG_LINE,
-    LOOKED_UP,
     MAX_DIMENSIONS,
     MAX_PARAMETERS,
     OPERANDS,
-    PARABOLA,
-    PARABOLA_AT_0,
-    RAMP,
-    SHRUNK,
     SLOTS,
-    UNKNOWN,
     VALUE,
     WEIGHT,
     X,
@@ -448,7 +438,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     cdef int k
     for k in range(OPERANDS):     # not by memset, whose `rep stos` takes 5 ns to start
         span.at[k] = Operand(NULL, 0, 0)
-    span.known = span.soon = NULL
+    span.known = NULL
     span.n = span.rests = 0
     span.far = False
     span.sums = NULL
@@ -468,15 +458,16 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
 
 # What is known of half types. Once a function has been computed for twice as many elements as
 # there are halves, its results for all halves are computed, once, in the same way. From then on
-# they are looked up; or had in a cheaper way (see Known in _abi.pxd) that has just given all of
-# them, bit for bit. For a backward pass and for gates, which multiply f in float, the same is
-# done with f in float.
+# they are looked up; or chosen, where that has just given all of them, bit for bit (see Known in
+# abi.pxd). For a backward pass and for gates, which multiply f in float, a table holds f in float,
+# unless that is computed as fast.
 
 cdef enum:
     HALVES = 65536
     REMEMBERED = 16           # functions, with their parameters; 256 KB each at most
 
 cdef double KNOWN_COST = 0.1875  # nanoseconds an element
+cdef double CHEAP = 0.3          # kernels that cost less are as fast as a table of floats
 
 cdef struct Memory:
     const Op* op
@@ -546,16 +537,10 @@ cdef Memory* remember(Span* span, Memory* m, const Op* op, int slot, Py_ssize_t 
     m.seen += n
     if not m.full and m.seen > 2 * HALVES:
         m.full = find_out_slopes(m) if slopes else find_out(m)
-    if m.full and m.known.way != UNKNOWN:
+    if m.full and (m.known.slopes != NULL or not slopes):
         m.users += 1
         span.known = &m.known
-    elif slot == VALUE and not slopes and is_usual(op, span.p):
-        span.soon = op.soon[span.dtype]
     return m
-
-
-cdef inline bint is_usual(const Op* op, const double* p) noexcept:
-    return op.nparams == 0 or memcmp(op.usual, p, op.nparams * sizeof(double)) == 0
 
 
 cdef inline int half_of(int order) noexcept nogil:
@@ -577,7 +562,7 @@ cdef bint find_out(Memory* m) noexcept:
     cdef unsigned short* x = <unsigned short*> malloc(2 * HALVES)
     cdef unsigned short* y = <unsigned short*> malloc(2 * HALVES)
     cdef unsigned short* other = <unsigned short*> malloc(2 * HALVES)
-    cdef bint found = x != NULL and y != NULL and other != NULL
+    cdef bint found = x != NULL and y != NULL and other != NULL, chosen = False
     cdef int i
     if found:
         for i in range(HALVES):
@@ -585,17 +570,12 @@ cdef bint find_out(Memory* m) noexcept:
         run_halves(m, NULL, x, y)
         known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
         known.quiet = 0x40 if m.dtype == BFLOAT16 else 0x200
-        known.results = y
-        if find_pieces(known):
-            known.way = CHOSEN
+        if find_pieces(known, y):
             run_halves(m, known, x, other)
-            if memcmp(y, other, 2 * HALVES) == 0:
-                known.results = NULL
-            else:
-                known.way = LOOKED_UP
-        elif m.slot == VALUE and m.op.simple != LOOKED_UP:
-            find_slopes(m, x, other)
-    if known.results == NULL:
+            chosen = memcmp(y, other, 2 * HALVES) == 0
+    if found and not chosen:
+        known.results = y
+    else:
         free(y)
     free(x)
     free(other)
@@ -614,89 +594,29 @@ cdef void run_halves(const Memory* m, const Known* known, unsigned short* x,
     KERNELS.run_span(&span)
 
 
-cdef void find_slopes(Memory* m, unsigned short* x, unsigned short* y) noexcept:
-    """Look whether the op's simple formula gives all results.
-
-    The float nearest to a slope gives ties where the slope itself, 0.1 for instance, is a little
-    above or below what would give them; one of its neighbours is then right.
-    """
-    cdef Known* known = &m.known
-    cdef double slope = m.p[0]
-    cdef int left, right, sides = 1 if m.op.simple == RAMP else 0
-    known.way = m.op.simple
-    if known.way == RAMP and slope != 0:
-        known.shift = m.p[1] / slope
-        known.top = 1 / slope
-        if is_usual(m.op, m.p):
-            known.corner = m.op.soon[m.dtype].corner
-    elif known.way == GATED:          # hard_swish has no parameters
-        slope = 1.0 / 6
-        known.shift = 3
-        known.top = 6
-    elif known.way == SHRUNK:
-        known.top = slope
-    for left in range(-1, 2):
-        for right in range(-sides, sides + 1):
-            known.slope[0] = beside(slope, left)
-            known.slope[1] = beside(slope, right if sides else left)
-            if is_right(m, x, y):
-                return
-    known.way = LOOKED_UP
-
-
-cdef bint is_right(Memory* m, unsigned short* x, unsigned short* y) noexcept:
-    """Whether the formula gives the results, but for a few next to 0; these become rare."""
-    cdef Known* known = &m.known
-    cdef unsigned short few = 0x0d80 if m.dtype == BFLOAT16 else 0x0400
-    cdef int i
-    known.rare = 0
-    run_halves(m, known, x, y)
-    for i in range(HALVES):
-        if y[i] != known.results[i]:
-            if i & 0x7fff == 0 or i & 0x7fff > few:
-                return False
-            known.rare = max(known.rare, <unsigned short> (i & 0x7fff))
-    return True
-
-
-cdef float beside(double x, int direction) noexcept:
-    """The float nearest to x, or one of its neighbours."""
-    cdef float nearest = <float> x
-    cdef unsigned int bits
-    memcpy(&bits, &nearest, 4)
-    bits += direction
-    memcpy(&nearest, &bits, 4)
-    return nearest
-
-
 cdef bint find_out_slopes(Memory* m) noexcept:
     """Compute all derivatives, or values of a gate, in float; False without memory for them."""
-    cdef Known* known = &m.known
-    cdef unsigned short* h = <unsigned short*> malloc(2 * HALVES)
-    cdef float* x = <float*> malloc(4 * HALVES)
-    cdef float* y = <float*> malloc(4 * HALVES)
-    cdef float* other = <float*> malloc(4 * HALVES)
-    cdef bint found = h != NULL and x != NULL and y != NULL and other != NULL
+    cdef unsigned short* h
+    cdef float* x
+    cdef float* y
+    cdef bint found
     cdef int i
+    if m.slot == FROM_OUTPUT or m.op.cost < CHEAP:
+        return True
+    h = <unsigned short*> malloc(2 * HALVES)
+    x = <float*> malloc(4 * HALVES)
+    y = <float*> malloc(4 * HALVES)
+    found = h != NULL and x != NULL and y != NULL
     if found:
         for i in range(HALVES):
             h[i] = i
         KERNELS.widen(h, x, HALVES, m.dtype)
         run_floats(m, x, y)
-        known.infinity = 0x7f80 if m.dtype == BFLOAT16 else 0x7c00
-        known.slopes = y
-        if find_polynomial(m, h, x, other):
-            known.slopes = NULL
-        elif m.slot == FROM_OUTPUT or m.op.cost < 0.3:
-            known.way = UNKNOWN        # computed as fast
-            known.slopes = NULL
-        else:
-            known.way = LOOKED_UP
-    if known.slopes == NULL:
+        m.known.slopes = y
+    else:
         free(y)
     free(x)
     free(h)
-    free(other)
     return found
 
 
@@ -710,48 +630,7 @@ cdef void run_floats(const Memory* m, float* x, float* y) noexcept:
     KERNELS.run_span(&span)
 
 
-cdef bint find_polynomial(Memory* m, const unsigned short* h, const float* x,
-                          float* other) noexcept:
-    """Whether y is constant, then a line, then constant; or a parabola."""
-    cdef Known* known = &m.known
-    cdef const float* y = known.slopes
-    cdef int one = 0x3f80 if m.dtype == BFLOAT16 else 0x3c00
-    cdef int lowest = -known.infinity - 1, left = lowest, right = known.infinity
-    cdef float low = y[half_of(left)], high = y[half_of(right)]
-    while left < right and y[half_of(left)] == low:
-        left += 1
-    while right > left and y[half_of(right - 1)] == high:
-        right -= 1
-    if left == lowest:                   # NaN
-        return False
-    known.coefficients[:4] = [x[half_of(left)], x[half_of(right - 1)], low, high]
-    if fits(m, LINE, 0, 0, y[half_of(left)], h, other):
-        return True
-    if m.op.simple == GATED:             # hard_swish': (x + 3 / 2) / 3
-        return fits(m, LONG_LINE, 1.0 / 3 - <double> <float> (1.0 / 3), 1.0 / 3, 1.5, h, other)
-    return fits(m, PARABOLA if y[0] != 0 else PARABOLA_AT_0,
-                (y[one] + y[0x8000 | one]) / 2 - y[0], (y[one] - y[0x8000 | one]) / 2, y[0],
-                h, other)
-
-
-cdef bint fits(Memory* m, int way, double a, double b, double c, const unsigned short* h,
-               float* other) noexcept:
-    m.known.way = way
-    m.known.coefficients[4:] = [<float> a, <float> b, <float> c]
-    KERNELS.slopes(&m.known, h, other, HALVES, m.dtype)
-    return all_same(m.known.slopes, other)
-
-
-cdef bint all_same(const float* a, const float* b) noexcept:
-    """Whether the floats are equal or both NaN, zeros with their sign."""
-    cdef int i
-    for i in range(HALVES):
-        if memcmp(&a[i], &b[i], 4) != 0 and (a[i] == a[i] or b[i] == b[i]):
-            return False
-    return True
-
-
-cdef bint find_pieces(Known* known) noexcept:
+cdef bint find_pieces(Known* known, const unsigned short* results) noexcept:
     """Whether there are at most three pieces, in each of which y is x, -x or a constant."""
     cdef int order, count = 0
     cdef unsigned short h, y, first = 0
@@ -759,7 +638,7 @@ cdef bint find_pieces(Known* known) noexcept:
     known.start[1] = known.start[2] = 0x7fff
     for order in range(-known.infinity - 1, known.infinity + 1):
         h = half_of(order)
-        y = known.results[h]
+        y = results[h]
         same = same and y == h
         negated = negated and y == h ^ 0x8000
         constant = constant and y == first

@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 9
+    ABI = 10
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -46,40 +46,18 @@ cdef enum:
     EXACT_OF_HALVES = 1
     EXACT = 2                     # of any float
 
-# How the results of an op for all 65,536 halves can be had without computing them again.
-cdef enum:
-    LOOKED_UP = 0
-    CHOSEN = 1    # among x, -x and constants
-    BENT = 2      # x, or slope x where x is negative
-    RAMP = 3      # slope clip(x + shift, 0, top)
-    GATED = 4     # x times that
-    SHRUNK = 5    # x - clip(x, -top, top), with the sign of x
-    # of derivatives in float, which are multiplied by a gradient:
-    LINE = 6          # b x + c; low where x < first, high where x > last
-    LONG_LINE = 7     # (a + b) (x + c), rounded once, a much less than b; low and high as before
-    PARABOLA = 8      # (a x + b) x + c
-    PARABOLA_AT_0 = 9     # a x x + b x
-    UNKNOWN = 10      # only computed
-
+# What the results of an op for all 65,536 halves are: looked up in a table, or, where that says
+# it all, chosen among x, -x and constants. Finite numbers and infinities in their order, as
+# counted by `cyact_order` in halves.pxd, then fall into three pieces, in each of which y is
+# (x & keep) ^ flip.
 cdef struct Known:
-    int way
-    const unsigned short* results     # halves by x; NULL if they are CHOSEN
-    const float* slopes               # floats by x, if they are LOOKED_UP
-    # CHOSEN: finite numbers and infinities in their order, as counted by `cyact_order` in
-    # halves.pxd, fall into three pieces, in each of which y is (x & keep) ^ flip.
+    const unsigned short* results     # halves by x; NULL if they are chosen
+    const float* slopes               # floats by x, which are multiplied by a gradient
     unsigned short keep[3]
     unsigned short flip[3]
     short start[3]                # where pieces begin; that of the first is not looked at
     unsigned short infinity       # the largest half that is no NaN
     unsigned short quiet          # the bit that is set in the NaN of a NaN
-    # The others: in float, each operation rounded. That gives the halves of `results`,
-    # but for |x| <= rare other than 0.
-    unsigned short rare
-    float slope[2]                # for negative x and for others
-    float shift
-    float top
-    float corner                  # f(-shift) of a RAMP
-    float coefficients[7]         # of LINE to PARABOLA: first, last, low, high, a, b, c
 
 cdef struct Op:
     const char* name
@@ -88,12 +66,9 @@ cdef struct Op:
     int exact                     # f and f' in float32: EXACT of what
     bint copies                   # f(x) = x
     bint keeps                    # f(x) = x for positive x
-    int simple                    # the way in which halves may be had, or LOOKED_UP
     double cost                   # rough nanoseconds an element, to choose a thread count
     kernel_t kernels[SLOTS][DTYPES]
     kernel_t rest                 # in double: the sign of what f(x) is above the double result
-    double usual[MAX_PARAMETERS]  # with these parameters
-    const Known* soon[ARRAY_DTYPES]   # halves are had in this way before they are known; or NULL
 
 # The arrays of a call, in the order in which ufuncs take them:
 # y = (grad * factor) * kernel(x + bias, weight), each of them but x and y optional.
@@ -124,7 +99,6 @@ cdef struct Span:
     bint copies
     bint keeps
     const Known* known            # of half types, or NULL: kernel(x) in float if there is GRAD
-    const Known* soon             # the way to have all halves but a few, or NULL
     int dtype                     # of the arrays
     double slack                  # absolute error of the kernel, besides 1 ULP
     Py_ssize_t rows
@@ -141,10 +115,7 @@ cdef struct Kernels:
     int count
     const Op* ops
     run_span_t run_span
-    # to find out what is known: x = h; y = slopes of h
     void (*widen)(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil
-    void (*slopes)(const Known* known, const unsigned short* h, float* y, Py_ssize_t n,
-                   int dtype) noexcept nogil
 
 # Losses. Their arrays may have any real dtype: those above, or one of these.
 cdef enum:

@@ -1,19 +1,6 @@
 """float16 and bfloat16, as uint16, to and from float32; n is a multiple of LANES."""
 
-from cyact._level.abi cimport (
-    BENT,
-    BFLOAT16,
-    CHOSEN,
-    LANES,
-    LINE,
-    LONG_LINE,
-    LOOKED_UP,
-    PARABOLA,
-    RAMP,
-    SHRUNK,
-    TILE,
-    Known,
-)
+from cyact._level.abi cimport BFLOAT16, LANES, Known
 
 cdef extern from *:
     """
@@ -64,18 +51,6 @@ cdef extern from *:
       #define cyact_store(x, v) _mm512_storeu_ps(x, v)
       #define cyact_times(v, w) _mm512_mul_ps(v, w)
       #define cyact_plus(v, w) _mm512_add_ps(v, w)
-      #define cyact_minus(v, w) _mm512_sub_ps(v, w)
-      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
-          _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(v), _mm512_and_si512( \
-              _mm512_castps_si512(w), _mm512_set1_epi32((int)0x80000000u))))
-      #define cyact_least(bound, v) _mm512_min_ps(bound, v)       /* NaN of a NaN v */
-      #define cyact_largest(bound, v) _mm512_max_ps(bound, v)
-      #define cyact_fill(x) _mm512_set1_ps(x)
-      #define cyact_fused(u, v, w) _mm512_fmadd_ps(u, v, w)
-      #define cyact_less(v, w, yes, no) \
-          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_LT_OQ), no, yes)
-      #define cyact_equal(v, w, yes, no) \
-          _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, w, _CMP_EQ_OQ), no, yes)
     /* Where words go: into the upper halves of words twice as long, or back from there */
     static CYTHON_INLINE __m512i cyact_upper(int back) {
         const __m512i i = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -111,16 +86,6 @@ cdef extern from *:
       #define cyact_store(x, v) _mm256_storeu_ps(x, v)
       #define cyact_times(v, w) _mm256_mul_ps(v, w)
       #define cyact_plus(v, w) _mm256_add_ps(v, w)
-      #define cyact_minus(v, w) _mm256_sub_ps(v, w)
-      #define cyact_signed(v, w)   /* v with w's sign bit set, too */ \
-          _mm256_castsi256_ps(_mm256_or_si256(_mm256_castps_si256(v), _mm256_and_si256( \
-              _mm256_castps_si256(w), _mm256_set1_epi32((int)0x80000000u))))
-      #define cyact_least(bound, v) _mm256_min_ps(bound, v)       /* NaN of a NaN v */
-      #define cyact_largest(bound, v) _mm256_max_ps(bound, v)
-      #define cyact_fill(x) _mm256_set1_ps(x)
-      #define cyact_fused(u, v, w) _mm256_fmadd_ps(u, v, w)
-      #define cyact_less(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_LT_OQ))
-      #define cyact_equal(v, w, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, w, _CMP_EQ_OQ))
     static CYTHON_INLINE cyact_floats cyact_get(const uint16_t *h, int bfloat) {
         __m128i u = _mm_loadu_si128((const void *)h);
         return bfloat ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(u), 16))
@@ -189,125 +154,6 @@ cdef extern from *:
         else
             for (i = 0; i < n; i++) x[i] = cyact_from_half(grad[i]) * x[i];
         cyact_narrow(x, h, n, bfloat);
-    #endif
-    }
-    /* y is the LINE (way 0), the LONG_LINE (1), the PARABOLA (2) or the PARABOLA_AT_0 (3) with p:
-       first, last, low, high, a, b, c. If there is a grad, h = grad * y instead. */
-    static CYTHON_INLINE void cyact_slopes(const uint16_t *x, float *y, const uint16_t *grad,
-                                           uint16_t *h, Py_ssize_t n, const float *p, int way,
-                                           int bfloat) {
-        Py_ssize_t i;
-    #if defined(CYACT_WIDTH)
-        const cyact_floats first = cyact_fill(p[0]), last = cyact_fill(p[1]);
-        const cyact_floats low = cyact_fill(p[2]), high = cyact_fill(p[3]);
-        const cyact_floats a = cyact_fill(p[4]), b = cyact_fill(p[5]), c = cyact_fill(p[6]);
-        for (i = 0; i < n; i += CYACT_WIDTH) {
-            cyact_floats v = cyact_get(x + i, bfloat), s, lost;
-            if (way == 1) {
-                s = cyact_plus(v, c);
-                lost = cyact_times(cyact_minus(v, cyact_minus(s, c)), b);
-                s = cyact_fused(s, b, cyact_fused(s, a, lost));
-            } else if (way == 3) {
-                s = cyact_fused(cyact_times(a, v), v, cyact_times(b, v));
-            } else {
-                s = cyact_fused(way == 2 ? cyact_fused(a, v, b) : b, v, c);
-            }
-            if (way < 2) s = cyact_less(last, v, high, cyact_less(v, first, low, s));
-            if (grad)
-                cyact_put(h + i, cyact_times(cyact_get(grad + i, bfloat), s), bfloat);
-            else
-                cyact_store(y + i, s);
-        }
-    #else
-        cyact_widen(x, y, n, bfloat);
-        for (i = 0; i < n; i++) {
-            float v = y[i], s = way == 2 ? (p[4] * v + p[5]) * v + p[6] : p[4] * v * v + p[5] * v;
-            float t = way == 0 ? p[5] * v + p[6] : p[5] * (v + p[6]);
-            t = v < p[0] ? p[2] : t;
-            y[i] = way > 1 ? s : v > p[1] ? p[3] : t;
-        }
-        if (grad) cyact_product(grad, y, h, n, bfloat);
-    #endif
-    }
-    /* y = x, or slope x where x is negative */
-    static CYTHON_INLINE void cyact_bend(const uint16_t *x, uint16_t *y, Py_ssize_t n,
-                                         float slope, int bfloat) {
-        Py_ssize_t i;
-    #if defined(CYACT_WIDTH)
-        const cyact_floats factor = cyact_fill(slope), zero = cyact_fill(0);
-        for (i = 0; i < n; i += CYACT_WIDTH) {
-            cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_put(y + i, cyact_less(v, zero, cyact_times(factor, v), v), bfloat);
-        }
-    #else
-        float v[64];
-        Py_ssize_t start, count;
-        for (start = 0; start < n; start += count) {
-            count = n - start < 64 ? n - start : 64;
-            cyact_widen(x + start, v, count, bfloat);
-            for (i = 0; i < count; i++) v[i] = v[i] < 0 ? slope * v[i] : v[i];
-            cyact_narrow(v, y + start, count, bfloat);
-        }
-    #endif
-    }
-    /* y = slope clip(x + shift, 0, top), times x if gated, else `corner` where x = -shift;
-       slope[0] where x is negative */
-    static CYTHON_INLINE void cyact_ramp(const uint16_t *x, uint16_t *y, Py_ssize_t n,
-                                         const float *slope, float shift, float top, float corner,
-                                         int gated, int bfloat) {
-        Py_ssize_t i;
-    #if defined(CYACT_WIDTH)
-        const cyact_floats left = cyact_fill(slope[0]), right = cyact_fill(slope[1]);
-        const cyact_floats by = cyact_fill(shift), to = cyact_fill(top), zero = cyact_fill(0);
-        const cyact_floats end = cyact_fill(-shift), there = cyact_fill(corner);
-        for (i = 0; i < n; i += CYACT_WIDTH) {
-            cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_floats r = cyact_least(to, cyact_largest(zero, cyact_plus(v, by)));
-            r = cyact_times(r, gated ? right : cyact_less(v, zero, left, right));
-            if (gated) r = cyact_times(cyact_largest(end, v), r);   /* no 0 times infinity */
-            else r = cyact_equal(v, end, there, r);
-            cyact_put(y + i, r, bfloat);
-        }
-    #else
-        float v[64], r;
-        Py_ssize_t start, count;
-        for (start = 0; start < n; start += count) {
-            count = n - start < 64 ? n - start : 64;
-            cyact_widen(x + start, v, count, bfloat);
-            for (i = 0; i < count; i++) {
-                r = v[i] + shift;
-                r = r < 0 ? 0 : r;
-                r = (r > top ? top : r) * (v[i] < 0 ? slope[0] : slope[1]);
-                v[i] = gated ? (v[i] < -shift ? -shift : v[i]) * r : v[i] == -shift ? corner : r;
-            }
-            cyact_narrow(v, y + start, count, bfloat);
-        }
-    #endif
-    }
-    /* y = x - clip(x, -by, by), with the sign of x */
-    static CYTHON_INLINE void cyact_shrink(const uint16_t *x, uint16_t *y, Py_ssize_t n, float by,
-                                           int bfloat) {
-        Py_ssize_t i;
-    #if defined(CYACT_WIDTH)
-        const cyact_floats low = cyact_fill(-by), high = cyact_fill(by);
-        for (i = 0; i < n; i += CYACT_WIDTH) {
-            cyact_floats v = cyact_get(x + i, bfloat);
-            cyact_floats r = cyact_minus(v, cyact_largest(low, cyact_least(high, v)));
-            cyact_put(y + i, cyact_signed(r, v), bfloat);
-        }
-    #else
-        float v[64];
-        Py_ssize_t start, count;
-        for (start = 0; start < n; start += count) {
-            count = n - start < 64 ? n - start : 64;
-            cyact_widen(x + start, v, count, bfloat);
-            for (i = 0; i < count; i++) {
-                uint32_t sign = cyact_half_bits(v[i]) & 0x80000000u;
-                float r = v[i] - (v[i] > by ? by : v[i] < -by ? -by : v[i]);
-                v[i] = cyact_half_float(cyact_half_bits(r) | sign);
-            }
-            cyact_narrow(v, y + start, count, bfloat);
-        }
     #endif
     }
     /* Whether one of 16 floats is so near a tie of the smaller type that its error decides.
@@ -526,16 +372,6 @@ cdef extern from *:
                                   bint bfloat) noexcept nogil
     void c_product "cyact_product" (const uint16* grad, float* x, uint16* h, Py_ssize_t n,
                                     bint bfloat) noexcept nogil
-    void c_bend "cyact_bend" (const uint16* x, uint16* y, Py_ssize_t n, float slope,
-                              bint bfloat) noexcept nogil
-    void c_ramp "cyact_ramp" (const uint16* x, uint16* y, Py_ssize_t n, const float* slope,
-                              float shift, float top, float corner, bint gated,
-                              bint bfloat) noexcept nogil
-    void c_shrink "cyact_shrink" (const uint16* x, uint16* y, Py_ssize_t n, float by,
-                                  bint bfloat) noexcept nogil
-    void c_slopes "cyact_slopes" (const uint16* x, float* y, const uint16* grad, uint16* h,
-                                  Py_ssize_t n, const float* p, int way,
-                                  bint bfloat) noexcept nogil
     void look_up_floats "cyact_look_up_floats" (const float* slopes, const uint16* x, float* y,
                                                 Py_ssize_t n) noexcept nogil
     int round_and_list "cyact_round_and_list" (
@@ -580,94 +416,11 @@ cdef inline void product(const uint16* grad, float* x, uint16* h, Py_ssize_t n,
         c_product(grad, x, h, n & -LANES, False)
 
 
-cdef inline void slopes_of(const Known* known, const uint16* x, float* y, const uint16* grad,
-                           uint16* h, Py_ssize_t n, int dtype) noexcept nogil:
-    """y = f'(x), or the value of a gate, in float; if there is a grad, h = grad * f'(x) rounded.
-
-    h may be grad or x; y is of as many floats all the same.
-    """
-    n &= -LANES
-    if known.way == LOOKED_UP:
-        look_up_floats(known.slopes, x, y, n)
-        if grad != NULL:
-            product(grad, y, h, n, dtype)
-    elif known.way == LINE and dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.coefficients, 0, True)
-    elif known.way == LINE:
-        c_slopes(x, y, grad, h, n, known.coefficients, 0, False)
-    elif known.way == LONG_LINE and dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.coefficients, 1, True)
-    elif known.way == LONG_LINE:
-        c_slopes(x, y, grad, h, n, known.coefficients, 1, False)
-    elif known.way == PARABOLA and dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.coefficients, 2, True)
-    elif known.way == PARABOLA:
-        c_slopes(x, y, grad, h, n, known.coefficients, 2, False)
-    elif dtype == BFLOAT16:
-        c_slopes(x, y, grad, h, n, known.coefficients, 3, True)
-    else:
-        c_slopes(x, y, grad, h, n, known.coefficients, 3, False)
-
-
-cdef inline void slopes(const Known* known, const uint16* x, float* y, Py_ssize_t n,
-                        int dtype) noexcept nogil:
-    slopes_of(known, x, y, NULL, NULL, n, dtype)
-
-
-cdef inline void compute(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
-                         int dtype) noexcept nogil:
-    """y in float; it may be x. Each case by itself, as above."""
-    n &= -LANES
-    if known.way == BENT and dtype == BFLOAT16:
-        c_bend(x, y, n, known.slope[0], True)
-    elif known.way == BENT:
-        c_bend(x, y, n, known.slope[0], False)
-    elif known.way == SHRUNK and dtype == BFLOAT16:
-        c_shrink(x, y, n, known.top, True)
-    elif known.way == SHRUNK:
-        c_shrink(x, y, n, known.top, False)
-    elif known.way == RAMP and dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, True)
-    elif known.way == RAMP:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, known.corner, False, False)
-    elif dtype == BFLOAT16:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, True)
-    else:
-        c_ramp(x, y, n, known.slope, known.shift, known.top, 0, True, False)
-
-
-cdef inline bint any_rare(const uint16* x, Py_ssize_t n, uint16 rare) noexcept nogil:
-    """Whether there is an x other than 0 with |x| <= rare."""
-    cdef uint16 found = 0, size
-    cdef Py_ssize_t i
-    if rare == 0:
-        return False
-    for i in range(n & -LANES):
-        size = <uint16> ((x[i] & 0x7fff) - 1)      # of a zero, the largest
-        found |= 1 if size < rare else 0
-    return found != 0
-
-
-cdef inline void compute_or_look_up(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
-                                    int dtype) noexcept nogil:
-    cdef Py_ssize_t start = 0, count
-    while start < n:
-        count = min(<Py_ssize_t> TILE, n - start)
-        if count < LANES or any_rare(x + start, count, known.rare):
-            look_up(known.results, x + start, y + start, count)
-        else:
-            count &= -LANES
-            compute(known, x + start, y + start, count, dtype)
-        start += count
-
-
-cdef inline void recall(const Known* known, const uint16* x, uint16* y, Py_ssize_t n,
-                        int dtype) noexcept nogil:
+cdef inline void recall(const Known* known, const uint16* x, uint16* y,
+                        Py_ssize_t n) noexcept nogil:
     """y = what is known of x; n is any number, y may be x."""
-    if known.way == LOOKED_UP:
+    if known.results != NULL:
         look_up(known.results, x, y, n)
-    elif known.way == CHOSEN:
+    else:
         choose(x, y, n, known.start[1], known.start[2], known.keep, known.flip, known.infinity,
                known.quiet)
-    else:
-        compute_or_look_up(known, x, y, n, dtype)

@@ -30,16 +30,13 @@ from cyact._level.abi cimport (
     weighted_t,
 )
 from cyact._level.halves cimport (
-    any_rare,
-    compute,
+    look_up_floats,
     narrow,
     neighbour,
     product,
     recall,
     round_and_list,
     round_to_odd,
-    slopes,
-    slopes_of,
     uint16,
     widen,
     widen_and_add,
@@ -255,22 +252,6 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
     narrow(odd, h, LANES, s.dtype)
 
 
-cdef inline void soon(const Span* s, const uint16* x, uint16* h, Py_ssize_t n) noexcept nogil:
-    """h = f(x) by the formula that is right for all but a few; these in double. h may be x."""
-    cdef uint16[TILE] copy
-    cdef float[LANES] few
-    cdef Py_ssize_t block
-    if not any_rare(x, n, s.soon.rare):
-        compute(s.soon, x, h, n, s.dtype)
-        return
-    memcpy(copy, x, n * sizeof(uint16))
-    compute(s.soon, copy, h, n, s.dtype)
-    for block in range(n // LANES):
-        if any_rare(copy + block * LANES, LANES, s.soon.rare):
-            widen(copy + block * LANES, few, LANES, s.dtype)
-            compute_again(s, few, NULL, h + block * LANES)
-
-
 # Spans
 
 cdef struct Tiles:
@@ -363,21 +344,16 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
             h = <uint16*> place
         elif place != tiles.at[X] and place != grad:
             y = place
-    if s.soon != NULL:
-        soon(s, <uint16*> tiles.at[X], h, b.padded)
-    elif s.known != NULL and half_grad != NULL:
-        slopes_of(s.known, <uint16*> tiles.at[X], <float*> y, half_grad, h, b.padded, s.dtype)
-    else:
-        x = evaluate(s, b, tiles, y)
-        if grad != NULL:
-            multiply(grad, y, y, b.padded, s.dtype == FLOAT64)
-        if half_grad != NULL:
-            product(half_grad, <float*> y, h, b.padded, s.dtype)
-        elif half and grad == NULL and s.exact < (
-                EXACT if s.at[BIAS].data != NULL else EXACT_OF_HALVES):
-            settle(s, x, tiles.at[WEIGHT], y, h, b.padded)
-        elif half:
-            narrow(<const float*> y, h, b.padded, s.dtype)
+    x = evaluate(s, b, tiles, y)
+    if grad != NULL:
+        multiply(grad, y, y, b.padded, s.dtype == FLOAT64)
+    if half_grad != NULL:
+        product(half_grad, <float*> y, h, b.padded, s.dtype)
+    elif half and grad == NULL and s.exact < (
+            EXACT if s.at[BIAS].data != NULL else EXACT_OF_HALVES):
+        settle(s, x, tiles.at[WEIGHT], y, h, b.padded)
+    elif half:
+        narrow(<const float*> y, h, b.padded, s.dtype)
     if s.sums != NULL:
         if half:
             widen(h, <float*> y, b.padded, s.dtype)
@@ -391,7 +367,7 @@ cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles,
     """y = kernel(x + bias, weight); returns x + bias."""
     cdef char* x
     if s.known != NULL:
-        slopes(s.known, <uint16*> tiles.at[X], <float*> y, b.padded, s.dtype)
+        look_up_floats(s.known.slopes, <uint16*> tiles.at[X], <float*> y, b.padded & -LANES)
         return NULL
     if s.at[BIAS].data == NULL:
         x = wide(s, b, tiles, X)
@@ -482,7 +458,7 @@ cdef inline bint alone(const Span* s) noexcept nogil:
 
 cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t n) noexcept nogil:
     if not s.copies:
-        recall(s.known, <const uint16*> x, <uint16*> y, n, s.dtype)
+        recall(s.known, <const uint16*> x, <uint16*> y, n)
     elif x != y:
         memcpy(y, x, 2 * n)
 

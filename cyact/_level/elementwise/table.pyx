@@ -14,22 +14,15 @@ from libc.math cimport INFINITY, NAN, sqrt
 
 from cyact._level.abi cimport (
     ABI,
-    BENT,
-    BFLOAT16,
     DERIVATIVE,
     EXACT,
     EXACT_OF_HALVES,
-    FLOAT16,
     FLOAT32,
     FLOAT64,
     FROM_OUTPUT,
-    GATED,
     LANES,
-    RAMP,
-    SHRUNK,
     VALUE,
     Kernels,
-    Known,
     Op,
     Span,
     kernel_t,
@@ -1699,8 +1692,6 @@ cdef enum:
     CAPACITY = 128
 
 cdef Op OPS[CAPACITY]
-cdef Known SOON[CAPACITY]
-cdef int SOON_COUNT = 0
 cdef Kernels KERNELS
 
 # Given where one of these is wanted, a fused kernel picks its instance itself.
@@ -1746,37 +1737,6 @@ cdef int last_is_exact(int of=EXACT) except -1:
     return 0
 
 
-cdef int last_is(int simple) except -1:
-    """Tell the formula that may be enough for halves of the function just added."""
-    OPS[KERNELS.count - 1].simple = simple
-    return 0
-
-
-cdef int last_is_soon(int dtype, double slope, int left, int right, double shift=0, double top=0,
-                      unsigned short rare=0, double corner=0) except -1:
-    """Tell how all halves but a few are had by that formula, with what `usual` parameters.
-
-    The slopes are so many floats beside the given one: for negative x, and for others. Where that
-    is right tests/test_half.py tells, with all halves.
-    """
-    global SOON_COUNT
-    if SOON_COUNT == CAPACITY:
-        raise SystemError("raise CAPACITY in elementwise/table.pyx")
-    cdef Op* op = &OPS[KERNELS.count - 1]
-    cdef Known* known = &SOON[SOON_COUNT]
-    SOON_COUNT += 1
-    known.way = op.simple
-    known.infinity = 0x7f80 if dtype == BFLOAT16 else 0x7c00
-    known.rare = rare
-    known.slope[0] = m32.from_bits32(m32.bits32(<float> slope) + left)
-    known.slope[1] = m32.from_bits32(m32.bits32(<float> slope) + right)
-    known.shift = shift
-    known.top = top
-    known.corner = corner
-    op.soon[dtype] = known
-    return 0
-
-
 cdef int rest_of_last(kernel64_t rest) except -1:
     """Give the function just added what decides its ties."""
     OPS[KERNELS.count - 1].rest = <kernel_t> rest
@@ -1789,11 +1749,6 @@ cdef void run_span(const Span* span) noexcept nogil:
 
 cdef void widen(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
     _half.widen(h, x, n, dtype)
-
-
-cdef void slopes(const Known* known, const unsigned short* h, float* restrict y, Py_ssize_t n,
-                 int dtype) noexcept nogil:
-    _half.slopes(known, h, y, n, dtype)
 
 
 # name, parameters, rough ns an element (float32, one thread, v3), value, derivative and,
@@ -1817,11 +1772,7 @@ last_is_exact(EXACT_OF_HALVES)
 add(b"leaky_relu", 1, 0.1, leaky_relu, leaky_relu, leaky_relu_d, leaky_relu_d,
     leaky_relu_d, leaky_relu_d)
 rest_of_last(leaky_relu_rest)
-last_is(BENT)
 OPS[KERNELS.count - 1].keeps = True
-OPS[KERNELS.count - 1].usual[0] = 0.01
-last_is_soon(FLOAT16, 0.01, 1, 1)
-last_is_soon(BFLOAT16, 0.01, 0, 0, 0, 0, 0x161)
 add_weighted(b"prelu", 0.2, prelu, prelu, prelu_d, prelu_d)
 OPS[KERNELS.count - 1].keeps = True
 add(b"threshold", 2, 0.1, threshold, threshold, threshold_d, threshold_d)
@@ -1850,15 +1801,8 @@ add(b"log_sigmoid", 0, 0.9, log_sigmoid, log_sigmoid, log_sigmoid_d, log_sigmoid
 add(b"logit", 1, 0.7, logit, logit, logit_d, logit_d)
 add(b"hard_sigmoid", 2, 0.2, hard_sigmoid, hard_sigmoid, hard_sigmoid_d, hard_sigmoid_d)
 rest_of_last(hard_sigmoid_rest)
-last_is(RAMP)
-OPS[KERNELS.count - 1].usual[:2] = [1.0 / 6, 0.5]
-last_is_soon(FLOAT16, 1.0 / 6, 1, -1, 3, 6)
-last_is_soon(BFLOAT16, 1.0 / 6, 1, -1, 3, 6, 0, 2.0**-55)     # 1/6 is no double
 add(b"hard_swish", 0, 0.2, hard_swish, hard_swish, hard_swish_d, hard_swish_d)
 rest_of_last(above_half_x)
-last_is(GATED)
-last_is_soon(FLOAT16, 1.0 / 6, 0, 0, 3, 6, 1)
-last_is_soon(BFLOAT16, 1.0 / 6, 0, 0, 3, 6, 0xff)
 add(b"tanh", 0, 0.6, tanh, tanh, tanh_d, tanh_d, tanh_y, tanh_y)
 add(b"hard_tanh", 2, 0.1, hard_tanh, hard_tanh, hard_tanh_d, hard_tanh_d)
 add(b"softplus", 1, 0.9, softplus, softplus, softplus_d, softplus_d, softplus_y, softplus_y)
@@ -1886,7 +1830,6 @@ rest_of_last(bent_identity_rest)
 add(b"hard_shrink", 1, 0.1, hard_shrink, hard_shrink, shrink_d, shrink_d)
 last_is_exact()
 add(b"soft_shrink", 1, 0.1, soft_shrink, soft_shrink, shrink_d, shrink_d)
-last_is(SHRUNK)
 add(b"tanh_shrink", 0, 0.6, tanh_shrink, tanh_shrink, tanh_shrink_d, tanh_shrink_d)
 add(b"sparse_plus", 0, 0.1, sparse_plus, sparse_plus, sparse_sigmoid, sparse_sigmoid)
 add(b"sparse_sigmoid", 0, 0.1, sparse_sigmoid, sparse_sigmoid, sparse_sigmoid_d, sparse_sigmoid_d)
@@ -1897,5 +1840,4 @@ KERNELS.abi = ABI
 KERNELS.ops = OPS
 KERNELS.run_span = run_span
 KERNELS.widen = widen
-KERNELS.slopes = slopes
 table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
