@@ -22,7 +22,7 @@ LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
 # is short.
 PER_LEVEL = {"rows": "rows/table.pyx", "elementwise": "elementwise/table.pyx",
              "sparse": "rows/sparse.pyx", "losses": "losses/table.pyx"}
-SHARED = ["elementwise", "rows", "losses", "threads", "cpu"]
+SHARED = ["elementwise", "layout", "rows", "losses", "cross_entropy", "threads", "cpu"]
 # Python as it stands, compiled: a call of few elements saves an eighth of its time.
 PYTHON = ["elementwise"]
 
@@ -97,7 +97,7 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             level = level_of(extension)
             extension.depends = ["setup.py", *map(str, Path("cyact", "_level").glob("*.h"))]
-            extension.include_dirs = [numpy.get_include()]
+            extension.include_dirs = [numpy.get_include(), "cyact/_level"]
             extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
             extension.extra_compile_args = flags(msvc, level or "baseline")
             if level:

@@ -13,6 +13,7 @@ from importlib import import_module
 
 try:
     from cyact._engine import cpu as _cpu
+    from cyact._engine import cross_entropy as _cross_entropy
     from cyact._engine import elementwise as _elementwise
     from cyact._engine import losses as _losses
     from cyact._engine import rows as _rows
@@ -30,7 +31,8 @@ _kernels = {name: import_module(f"cyact._level.{name}_{_isa}")
             for name in ("elementwise", "rows", "sparse", "losses")}
 _elementwise.use_level(_kernels["elementwise"])
 _rows.use_level(_kernels["rows"], _kernels["sparse"])
-_losses.use_level(_kernels["rows"], _kernels["losses"])
+_losses.use_level(_kernels["losses"])
+_cross_entropy.use_level(_kernels["rows"], _kernels["losses"])
 
 from cyact import backward, derivative  # noqa: E402
 from cyact._catalog import catalog  # noqa: E402

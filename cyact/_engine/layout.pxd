@@ -26,7 +26,6 @@ cdef struct Layout:
     Py_ssize_t n
     Operand at[OPERANDS]
 
-cdef int lay_out(Layout* g, int axis, list arrays) except -2
+cdef int lay_out(Layout* g, int axis, void** arrays, int count) noexcept
 cdef Lines lines_at(const Layout* g, int operand, Py_ssize_t o, Py_ssize_t r) noexcept nogil
 cdef Py_ssize_t rows_a_piece(const Layout* g) noexcept nogil
-cdef list part(list arrays, tuple at)

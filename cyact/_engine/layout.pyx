@@ -21,13 +21,13 @@ cdef inline Py_ssize_t magnitude(Py_ssize_t step) noexcept nogil:
     return -step if step < 0 else step
 
 
-cdef int lay_out(Layout* g, int axis, list arrays) except -2:
-    """Describe the arrays (None where there is none; the first is x). Those that are not as long
-    as x along the axis have one entry there.
+cdef int lay_out(Layout* g, int axis, void** arrays, int count) noexcept:
+    """Describe arrays (NULL where there is none; the first is x). Those that are not as long as x
+    along the axis have one entry there.
 
     Returns -1, or the dimension to go over where more than two are left.
     """
-    cdef cnp.ndarray x = arrays[0], a
+    cdef cnp.ndarray x = <cnp.ndarray> arrays[X], a
     cdef int dims = 0, i, j, k, d = -1, ndim = cnp.PyArray_NDIM(x), shortest = -1
     cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(x)
     cdef cnp.npy_intp* strides[OPERANDS]
@@ -35,14 +35,13 @@ cdef int lay_out(Layout* g, int axis, list arrays) except -2:
     cdef Py_ssize_t sizes[MAX_DIMENSIONS]
     cdef Py_ssize_t steps[OPERANDS][MAX_DIMENSIONS]
     cdef bint merges
-    cdef int count = <int> len(arrays)
     for k in range(OPERANDS):
         strides[k] = NULL
         g.at[k].lines.data = NULL
         g.at[k].lines.dtype = 0
         g.at[k].lines.row = g.at[k].lines.item = g.at[k].outer = 0
-        if k < count and arrays[k] is not None:
-            a = arrays[k]
+        if k < count and arrays[k]:
+            a = <cnp.ndarray> arrays[k]
             strides[k] = cnp.PyArray_STRIDES(a)
             g.at[k].lines.data = cnp.PyArray_BYTES(a)
             g.at[k].lines.dtype = dtype_of(a)
@@ -97,8 +96,3 @@ cdef Py_ssize_t rows_a_piece(const Layout* g) noexcept nogil:
     if magnitude(g.at[X].lines.row) < magnitude(g.at[X].lines.item):
         count = max(count, <Py_ssize_t> 64)
     return max(count, <Py_ssize_t> 1)
-
-
-cdef list part(list arrays, tuple at):
-    """The same arrays at one place of a dimension."""
-    return [None if a is None else a[at] for a in arrays]

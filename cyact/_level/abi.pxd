@@ -175,6 +175,14 @@ ctypedef void (*loss_tile_t)(const Pointwise* call, Py_ssize_t tile, double* sum
 ctypedef void (*loss_panel_t)(const Pointwise* call, Py_ssize_t index, char* buffers,
                               double* sums) noexcept nogil
 
+# Rows of an array: item j of row r is at data + r * row + j * item, in bytes. data is NULL where
+# there is no such array.
+cdef struct Lines:
+    char* data
+    int dtype                     # of the array
+    Py_ssize_t row
+    Py_ssize_t item
+
 # rows * n items of any dtype, to or from the float32 or float64 that rows are computed in.
 cdef struct Copy:
     Py_ssize_t rows
@@ -195,12 +203,10 @@ ctypedef void (*copy_rows_t)(const Copy* copy) noexcept nogil
 # factor[r], by which its gradient is that of c.
 ctypedef void (*focal_t)(const double* c, const double* alpha, double* loss, double* factor,
                          Py_ssize_t rows, double gamma) noexcept nogil
-# Multiply each of rows * n items at y by its row's factor.
-ctypedef void (*scale_rows_t)(const Copy* rows, const double* factor) noexcept nogil
 # loss[r] = -weight x[r, target[r]]; y, which is 0 or NULL, gets the gradient times `scale`. A
 # target below 0 is ignored.
-ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double* weight,
-                       double scale, double* loss) noexcept nogil
+ctypedef void (*nll_t)(const Copy* call, const Lines* target, const double* weight, double scale,
+                       const Lines* loss) noexcept nogil
 
 cdef struct LossKernels:
     int abi
@@ -208,16 +214,7 @@ cdef struct LossKernels:
     loss_panel_t panel
     copy_rows_t copy_rows
     focal_t focal
-    scale_rows_t scale_rows
     nll_t nll
-
-# Rows of an array: item j of row r is at data + r * row + j * item, in bytes. data is NULL where
-# there is no such array.
-cdef struct Lines:
-    char* data
-    int dtype                     # of the array
-    Py_ssize_t row
-    Py_ssize_t item
 
 # `rows` rows of n items. y may be exactly x or grad; no other overlap.
 cdef struct Rows:
@@ -249,12 +246,15 @@ cdef struct RowOp:
 # Cross-entropy with class targets or probability targets, value and gradient in one pass.
 cdef struct CrossEntropy:
     Rows rows                     # x: logits; y: gradient, or none when only the loss is wanted
-    const Py_ssize_t* target      # a class a row, -1 for an ignored row; NULL for probabilities
+    Lines target                  # a class a row (Py_ssize_t), -1 for an ignored row; or none
     Lines probability             # probability targets
+    Lines loss                    # one entry a row, float64, not multiplied by scale
     const double* weight          # n class weights, or NULL
     double smoothing
     double scale                  # the gradient is multiplied by this
-    double* loss                  # one entry a row, float64, not multiplied by scale
+    focal_t focal                 # NULL where it is not focal loss
+    double gamma
+    const double* alpha           # n class weights of focal loss, or NULL
 
 ctypedef void (*cross_entropy_t)(const CrossEntropy* call) noexcept nogil
 

@@ -15,7 +15,7 @@ from cyact._level.abi cimport (
     ABI, BFLOAT16, BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_WITH_LOGITS, FLOAT16, FLOAT32,
     FLOAT64, INT8, INT16, INT32, INT64, KL_DIV, KL_DIV_LOG_TARGET, LANES, LOSS_ARRAYS, LOSS_GRAD,
     LOSS_POSITIVE, LOSS_TARGET, LOSS_VALUE, LOSS_WEIGHT, LOSS_X, POINTWISE, TILE, UINT8, UINT16,
-    UINT32, Copy, LossKernels, Pointwise, itemsize, loss_kernel_t)
+    UINT32, Copy, Lines, LossKernels, Pointwise, itemsize, loss_kernel_t)
 # Written so, Cython sees that this module is out of date when one of those is changed.
 cimport cyact._level.maths32 as m32
 cimport cyact._level.maths64 as m64
@@ -868,44 +868,6 @@ cdef void focal(const double* c, const double* alpha, double* restrict loss,
         loss[i] = alpha[i] * power * entropy
 
 
-cdef inline void scale_items(char* y, Py_ssize_t step, const double* factor, Py_ssize_t n,
-                             bint one, real kind) noexcept nogil:
-    """Multiply n items by one factor, or each by its own."""
-    cdef Py_ssize_t i
-    cdef double f = factor[0]
-    if one and step == sizeof(real):
-        for i in range(n):
-            (<real*> y)[i] = <real> ((<real*> y)[i] * f)
-    elif one:
-        for i in range(n):
-            (<real*> (y + i * step))[0] = <real> ((<real*> (y + i * step))[0] * f)
-    elif step == sizeof(real):
-        for i in range(n):
-            (<real*> y)[i] = <real> ((<real*> y)[i] * factor[i])
-    else:
-        for i in range(n):
-            (<real*> (y + i * step))[0] = <real> ((<real*> (y + i * step))[0] * factor[i])
-
-
-cdef inline void scale_all(const Copy* c, const double* factor, real kind) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef bint across = c.y_row == sizeof(real) and c.n > 1
-    for i in range(c.n if across else c.rows):
-        if across:
-            scale_items(c.y + i * c.y_item, c.y_row, factor, c.rows, False, kind)
-        else:
-            scale_items(c.y + i * c.y_row, c.y_item, factor + i, c.n, True, kind)
-
-
-cdef void scale_rows(const Copy* rows, const double* factor) noexcept nogil:
-    cdef cyact_status status = status_get()
-    if rows.y_dtype == FLOAT32:
-        scale_all(rows, factor, <float> 0)
-    else:
-        scale_all(rows, factor, <double> 0)
-    status_set(status)
-
-
 # Negative log-likelihood: -weight x[target]
 
 cdef inline void put(char* y, int dtype, double value) noexcept nogil:
@@ -930,19 +892,21 @@ cdef inline double item(const char* x, int dtype) noexcept nogil:
     return value
 
 
-cdef void nll(const Copy* call, const Py_ssize_t* target, const double* weight, double scale,
-              double* loss) noexcept nogil:
+cdef void nll(const Copy* call, const Lines* target, const double* weight, double scale,
+              const Lines* loss) noexcept nogil:
     cdef cyact_status status = status_get()
     cdef Py_ssize_t r, c
     cdef double w = 1
+    cdef double* to
     for r in range(call.rows):
-        c = target[r]
+        c = (<const Py_ssize_t*> (target.data + r * target.row))[0]
+        to = <double*> (loss.data + r * loss.row)
         if c < 0:
-            loss[r] = 0
+            to[0] = 0
             continue
         if weight != NULL:
             w = weight[c]
-        loss[r] = 0 - w * item(call.x + r * call.x_row + c * call.x_item, call.x_dtype)
+        to[0] = 0 - w * item(call.x + r * call.x_row + c * call.x_item, call.x_dtype)
         if call.y != NULL:
             put(call.y + r * call.y_row + c * call.y_item, call.y_dtype, 0 - w * scale)
     status_set(status)
@@ -978,6 +942,5 @@ LOSSES.tile = run_tile
 LOSSES.panel = run_panel
 LOSSES.copy_rows = copy_rows
 LOSSES.focal = focal
-LOSSES.scale_rows = scale_rows
 LOSSES.nll = nll
 table = PyCapsule_New(&LOSSES, b"cyact.LossKernels", NULL)

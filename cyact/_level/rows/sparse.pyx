@@ -18,9 +18,6 @@ from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._level.abi cimport ABI, FLOAT32, FLOAT64, Lines, RowKernels, RowOp, Rows
-from cyact._level.copy cimport real, scatter
-from cyact._level.rows.panel cimport (
-    Panel, from_row, next_rows, open_rows, pack, pack_x, set_blank, unpack)
 from cyact._level.maths64 cimport (
     LIFT,
     at_least,
@@ -51,6 +48,8 @@ from cyact._level.maths64 cimport (
 )
 from cyact._level.rows.rowmath cimport doubles, muladd, product_error
 
+include "panel.pxi"
+
 cdef extern from *:
     """
     /* As many lanes as SIDE, but not known to the compiler: GCC would unroll a loop over them
@@ -60,9 +59,8 @@ cdef extern from *:
     const Py_ssize_t lanes "cyact_lanes"
 
 cdef enum:
-    SIDE = 16           # lanes
     SHORT_ROW = 64      # the longest row that stands in one lane
-    PART = 1024         # entries of a long row that a pass takes at a time
+    PIECE = 1024        # entries of a long row that a pass takes at a time
 
 # What a function is: y = ((x - m) c - t)_+^p
 cdef enum:
@@ -116,7 +114,7 @@ cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
                            real pad) noexcept nogil:
     """Entries from `start` on, padded to whole steps of SIDE lanes."""
     cdef const char* x = s.x + start * s.item
-    cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PART)
+    cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PIECE)
     if s.held != NULL:
         return <const real*> s.held
     if s.apart:
@@ -134,11 +132,11 @@ cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
     return buffer
 
 
-cdef inline Py_ssize_t steps_of(const Strip* s, Py_ssize_t start) noexcept nogil:
+cdef inline Py_ssize_t steps_from(const Strip* s, Py_ssize_t start) noexcept nogil:
     """Steps of SIDE lanes in the part from `start` on."""
     if s.apart:
         return s.n
-    return (min(s.n - start, <Py_ssize_t> PART) + SIDE - 1) // SIDE
+    return (min(s.n - start, <Py_ssize_t> PIECE) + SIDE - 1) // SIDE
 
 
 cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
@@ -151,7 +149,7 @@ cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
     s.take = take
     s.apart = n <= SHORT_ROW
     s.held = NULL
-    if n <= PART:
+    if n <= PIECE:
         s.held = load_part(&s, 0, buffer, pad)
     return s
 
@@ -159,7 +157,7 @@ cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
 cdef void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept nogil:
     """Results of a part to their places, s being the strip of the result."""
     cdef char* to = <char*> s.x + start * s.item
-    cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PART)
+    cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PIECE)
     if not s.apart:
         if s.item == sizeof(real):
             memcpy(to, y, count * sizeof(real))
@@ -258,8 +256,8 @@ cdef inline void maxima(const Strip* s, real* buffer, double* top) noexcept nogi
         most[j] = -INFINITY
         bad[j] = 0
     while start < s.n:
-        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), most, bad)
-        start += PART
+        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_from(s, start), most, bad)
+        start += PIECE
     for j in range(SIDE):
         top[j] = most[j] if bad[j] == 0 else bad[j]
     if not s.apart:
@@ -294,9 +292,9 @@ cdef inline void first_maxima(const Strip* s, real* buffer, const double* top,
     cdef int j
     fill(first, INFINITY)
     while start < s.n:
-        lower_first(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top,
+        lower_first(load_part(s, start, buffer, <real> -INFINITY), steps_from(s, start), top,
                     <double> (start // SIDE), first)
-        start += PART
+        start += PIECE
     if not s.apart:
         for j in range(SIDE):
             first[j] = first[j] * SIDE + j
@@ -312,7 +310,7 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
     cdef int j
     for j in range(SIDE):
         index[j] = start if s.apart else start + j
-    for k in range(steps_of(s, start)):
+    for k in range(steps_from(s, start)):
         for j in range(SIDE):
             y[k * SIDE + j] = chosen[j] if index[j] == first[j] else others[j]
             index[j] += stride
@@ -349,7 +347,7 @@ cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
         while start < call.n:
             pick(&s, start, first, chosen, others, <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -400,17 +398,17 @@ cdef Strip candidates(const Strip* s, double least, real* buffer, real* kept) no
         return few
     while start < s.n:
         x = load_part(s, start, buffer, <real> -INFINITY)
-        for k in range(steps_of(s, start)):
+        for k in range(steps_from(s, start)):
             hits = 0
             for j in range(side):
                 hits += 1 if <double> x[k * SIDE + j] >= least else 0
             if hits:
-                if count == PART:
+                if count == PIECE:
                     return few
                 for j in range(side):
                     kept[count + j] = x[k * SIDE + j]
                 count += SIDE
-        start += PART
+        start += PIECE
     few.held = kept
     few.n = count
     return few
@@ -582,9 +580,9 @@ cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kep
         fill(b, 0)
         start = 0
         while start < s.n:
-            measure(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op, m, th,
+            measure(load_part(&s, start, buffer, <real> -INFINITY), steps_from(&s, start), op, m, th,
                     a, b)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_sums(a)
             fold_sums(b)
@@ -602,9 +600,9 @@ cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kep
         fill(near, INFINITY)
         start = 0
         while start < s.n:
-            measure_finely(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op,
+            measure_finely(load_part(&s, start, buffer, <real> -INFINITY), steps_from(&s, start), op,
                            m, th, tl, a, low, b, near)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_pairs(a, low)
             fold_sums(b)
@@ -645,10 +643,10 @@ cdef void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
         find_border(&s, op, <real*> work.x.at, <real*> work.kept.at, m, th, tl)
         start = 0
         while start < call.n:
-            rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_of(&s, start),
+            rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_from(&s, start),
                  op, m, th, tl, <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -887,10 +885,10 @@ cdef void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
     while start < s.n:
         x = load_part(s, start, buffer, <real> -INFINITY)
         if fine:
-            add_power_pairs(x, steps_of(s, start), c, root)
+            add_power_pairs(x, steps_from(s, start), c, root)
         else:
-            add_powers(x, steps_of(s, start), c.p.hi, root)
-        start += PART
+            add_powers(x, steps_from(s, start), c.p.hi, root)
+        start += PIECE
     if not s.apart:
         fold_pairs(root.sum, root.sum_low)
         fold_sums(root.slope)
@@ -975,11 +973,11 @@ cdef void entmax_rows(const Rows* call, real kind) noexcept nogil:
         start = 0
         while start < call.n:
             entmax_part(load_part(&s, start, <real*> work.x.at, <real> -INFINITY),
-                        steps_of(&s, start), &c, &root, work.s.at)
-            for i in range(steps_of(&s, start) * SIDE):
+                        steps_from(&s, start), &c, &root, work.s.at)
+            for i in range(steps_from(&s, start) * SIDE):
                 to[i] = <real> work.s.at[i]
             store_part(&y, to, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -1110,7 +1108,7 @@ cdef void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffe
                  double* to) noexcept nogil:
     """y^(2 - alpha) of one part."""
     cdef const real* x = load_part(s, start, buffer, pad)
-    cdef Py_ssize_t i, steps = steps_of(s, start)
+    cdef Py_ssize_t i, steps = steps_from(s, start)
     if at.op != ENTMAX:
         if at.output:
             slopes_of_output(x, steps, at.op, to)
@@ -1158,21 +1156,21 @@ cdef void sparse_gradients(const Rows* call, int op, bint output, real kind) noe
         start = 0
         while start < call.n:
             slopes(&s, start, &at, x, pad, work.s.at)
-            weigh(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
+            weigh(work.s.at, load_part(&g, start, grad, <real> 0), steps_from(&s, start), high, low,
                   total, total_low)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_pairs(high, low)
             fold_pairs(total, total_low)
         divide_pairs(high, low, total, total_low)
         start = 0
         while start < call.n:
-            if call.n > PART:
+            if call.n > PIECE:
                 slopes(&s, start, &at, x, pad, work.s.at)
-            tilt(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
+            tilt(work.s.at, load_part(&g, start, grad, <real> 0), steps_from(&s, start), high, low,
                  <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -1271,8 +1269,8 @@ cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_b
     fill(w.low, 0)
     while start < x.n:
         raise_weighted(load_part(x, start, x_buffer, <real> 0),
-                       load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
-        start += PART
+                       load_part(b, start, b_buffer, <real> 0), steps_from(x, start), w)
+        start += PIECE
     if not x.apart:
         fold_sums(w.special)
         most = w.m[0]
@@ -1284,8 +1282,8 @@ cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_b
     start = 0
     while start < x.n:
         add_weighted(load_part(x, start, x_buffer, <real> 0),
-                     load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
-        start += PART
+                     load_part(b, start, b_buffer, <real> 0), steps_from(x, start), w)
+        start += PIECE
     if not x.apart:
         fold_pairs(w.high, w.low)
 
@@ -1352,13 +1350,13 @@ cdef void weighted_rows(const Rows* call, bint quotients, real kind) noexcept no
         while start < call.n:
             xs = load_part(&x, start, <real*> work.x.at, <real> 0)
             bs = load_part(&b, start, <real*> work.grad.at, <real> 0)
-            for k in range(steps_of(&x, start)):
+            for k in range(steps_from(&x, start)):
                 for j in range(SIDE):
                     term = weighted_term(xs[k * SIDE + j], bs[k * SIDE + j], w.m[j])
                     to[k * SIDE + j] = <real> (0 if bs[k * SIDE + j] == 0 else muladd(
                         term.hi, over[j], muladd(term.hi, rest[j], term.lo * over[j])))
             store_part(&y, to, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -1408,7 +1406,7 @@ cdef inline void run(const Rows* call, kernel_t kernel, Py_ssize_t grads, Py_ssi
         kernel(&piece)
         if results:
             rows = from_row(&call.y, p.first)
-            scatter(<const real*> p.y, p.width, False, &rows, p.rows, results)
+            scatter(<const real*> p.y, p.width, &rows, p.rows, results)
         else:
             unpack(&p, 0, kind)
 

@@ -3,26 +3,35 @@
 from cpython.pycapsule cimport PyCapsule_New
 
 from cyact._level.abi cimport ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows
-from cyact._level.rows.cross_entropy cimport cross_entropies
-from cyact._level.rows.gradients cimport (
-    log_softmax_backward, log_softmax_from_output, logsumexp_backward, softmax_backward,
-    softmax_from_output)
-from cyact._level.rows.panel cimport Panel, open_panel
-from cyact._level.rows.softmax cimport log_softmax, logmeanexp, logsumexp, softmax
+
+include "panel.pxi"
+include "sums.pxi"
+include "softmax.pxi"
+include "gradients.pxi"
+include "cross_entropy.pxi"
+
+
+cdef inline const Rows* in_double(const Rows* call, Rows* rows) noexcept nogil:
+    """The same call, computed in double."""
+    rows[0] = call[0]
+    rows.dtype = FLOAT64
+    return rows
 
 
 cdef void run_softmax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         softmax(call, <float> 0)
     else:
-        softmax(call, <double> 0)
+        softmax(in_double(call, &rows), <double> 0)
 
 
 cdef void run_log_softmax(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         log_softmax(call, <float> 0)
     else:
-        log_softmax(call, <double> 0)
+        log_softmax(in_double(call, &rows), <double> 0)
 
 
 cdef void run_logsumexp(const Rows* call) noexcept nogil:
@@ -40,31 +49,35 @@ cdef void run_logmeanexp(const Rows* call) noexcept nogil:
 
 
 cdef void run_softmax_backward(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         softmax_backward(call, <float> 0)
     else:
-        softmax_backward(call, <double> 0)
+        softmax_backward(in_double(call, &rows), <double> 0)
 
 
 cdef void run_softmax_from_output(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         softmax_from_output(call, <float> 0)
     else:
-        softmax_from_output(call, <double> 0)
+        softmax_from_output(in_double(call, &rows), <double> 0)
 
 
 cdef void run_log_softmax_backward(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         log_softmax_backward(call, <float> 0)
     else:
-        log_softmax_backward(call, <double> 0)
+        log_softmax_backward(in_double(call, &rows), <double> 0)
 
 
 cdef void run_log_softmax_from_output(const Rows* call) noexcept nogil:
-    if call.dtype == FLOAT32:
+    cdef Rows rows
+    if call.dtype == FLOAT32 and not is_extreme(call.p):
         log_softmax_from_output(call, <float> 0)
     else:
-        log_softmax_from_output(call, <double> 0)
+        log_softmax_from_output(in_double(call, &rows), <double> 0)
 
 
 cdef void run_logsumexp_backward(const Rows* call) noexcept nogil:
@@ -85,7 +98,9 @@ cdef Py_ssize_t scratch_of(const Rows* call) noexcept nogil:
     cdef Panel p
     cdef Rows rows = call[0]
     rows.scratch = NULL
-    return open_panel(&p, &rows) - <char*> NULL
+    if is_extreme(call.p):
+        rows.dtype = FLOAT64
+    return open_panel(&p, &rows, True) - <char*> NULL
 
 
 cdef RowOp OPS[4]

@@ -7,16 +7,9 @@ from libc.math cimport INFINITY, NAN
 
 from cyact._level.abi cimport Rows
 from cyact._level.copy cimport padded, real
-from cyact._level.rows.panel cimport (
-    SIDE, Panel, Place, Strip, next_rows, open_panel, part_from, put_values, strip_of,
-    strips, x_from, y_done, y_from)
 from cyact._level.rows.rowlanes cimport (
     WIDTH, fused, lanes, load_first, load_lanes, store_first, store_lanes)
 from cyact._level.rows.rowmath cimport FUSED, log1p_pair, muladd, product_error, two_sum
-from cyact._level.rows.sums cimport (
-    Pair, Scale, Taken, add_up, difference, exp_pairs, part_exponentials_double,
-    part_exponentials_float, plus, quotient32, reciprocal, scale_of, split, spread, sum_of, take_logs,
-    taken_of)
 
 
 cdef inline double times(double e, double high, double low) noexcept nogil:
@@ -30,8 +23,8 @@ cdef inline double times(double e, double high, double low) noexcept nogil:
 
 # Results: the exponentials times a factor a row
 
-cdef inline void scale_strip32(const Panel* p, Py_ssize_t r, float* y, Py_ssize_t step,
-                               const Strip* s, bint over) noexcept nogil:
+cdef inline void scale_strip32(const Panel* p, Py_ssize_t r, float* y, const Steps* s,
+                               bint over) noexcept nogil:
     cdef lanes high, low, e
     cdef Py_ssize_t v, i, k
     for v in range(SIDE // WIDTH):
@@ -39,39 +32,39 @@ cdef inline void scale_strip32(const Panel* p, Py_ssize_t r, float* y, Py_ssize_
         high = spread(p.high + r, over, i)
         low = spread(p.low + r, over, i)
         for k in range(s.steps):
-            e = load_lanes(y + k * step + i)
-            store_lanes(y + k * step + i, fused(e, high, e * low))
+            e = load_lanes(y + k * SIDE + i)
+            store_lanes(y + k * SIDE + i, fused(e, high, e * low))
         if over and s.tail > i:
-            e = load_first(y + s.steps * step + i, s.tail - i, 0)
-            store_first(y + s.steps * step + i, fused(e, high, e * low), s.tail - i)
+            e = load_first(y + s.steps * SIDE + i, s.tail - i, 0)
+            store_first(y + s.steps * SIDE + i, fused(e, high, e * low), s.tail - i)
 
 
-cdef inline void scale_strip64(const Panel* p, Py_ssize_t r, double* y, Py_ssize_t step,
-                               const Strip* s) noexcept nogil:
+cdef inline void scale_strip64(const Panel* p, Py_ssize_t r, double* y,
+                               const Steps* s) noexcept nogil:
     cdef double high[SIDE]
     cdef double low[SIDE]
     cdef Py_ssize_t k
     cdef int j
     for j in range(SIDE):
-        high[j] = p.factor[r if p.over else j]
-        low[j] = p.factor_low[r if p.over else j]
+        high[j] = p.factor[row_in(p, r, j)]
+        low[j] = p.factor_low[row_in(p, r, j)]
     for k in range(s.steps):
         for j in range(SIDE):
-            y[k * step + j] = times(y[k * step + j], high[j], low[j])
+            y[k * SIDE + j] = times(y[k * SIDE + j], high[j], low[j])
     for j in range(<int> s.tail):
-        y[s.steps * step + j] = times(y[s.steps * step + j], high[0], low[0])
+        y[s.steps * SIDE + j] = times(y[s.steps * SIDE + j], high[0], low[0])
 
 
 cdef void scale_part(const Panel* p, const Place* y, Py_ssize_t n, real kind) noexcept nogil:
-    cdef Strip s = strip_of(p, n, y.packed)
+    cdef Steps s = steps_of(p, n, y.packed)
     cdef Py_ssize_t r
     for r in range(strips(p)):
         if real is double:
-            scale_strip64(p, r, <double*> y.at + r * y.row, y.step, &s)
+            scale_strip64(p, r, <double*> y.at + r * y.strip, &s)
         elif p.over:
-            scale_strip32(p, r, <float*> y.at + r * y.row, SIDE, &s, True)
+            scale_strip32(p, r, <float*> y.at + r * y.strip, &s, True)
         else:
-            scale_strip32(p, r, <float*> y.at, y.step, &s, False)
+            scale_strip32(p, r * SIDE, <float*> y.at + r * y.strip, &s, False)
 
 
 cdef inline bint kept(const Panel* p, const Place* y) noexcept nogil:
@@ -82,7 +75,7 @@ cdef inline bint kept(const Panel* p, const Place* y) noexcept nogil:
 cdef inline void again(Panel* p, const Scale* scale, const Place* x, const Place* y,
                        Py_ssize_t n, real kind) noexcept nogil:
     """The exponentials of a part that were not kept. The sums are used up."""
-    cdef Strip s = strip_of(p, n, x.packed and y.packed)
+    cdef Steps s = steps_of(p, n, x.packed and y.packed)
     if real is float:
         part_exponentials_float(p, scale, x, y, &s, True, False)
     else:
@@ -146,7 +139,7 @@ cdef void put_ones(const Panel* p, const Place* y, Py_ssize_t n) noexcept nogil:
     for r in range(p.rows):
         if is_sure(p, r):
             for k in range(n):
-                at = <float*> y.at + (r * y.row + k if p.over else k * y.step + r)
+                at = <float*> y.at + entry_at(p, y.strip, r, k)
                 if at[0] > 0.5:
                     at[0] = 1
 
@@ -183,7 +176,7 @@ cdef inline void put_products(Panel* p, const Scale* scale, const double* by,
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
     cdef Panel p
     cdef Scale scale = scale_of(call.p)
-    open_panel(&p, call)
+    open_panel(&p, call, False)
     while next_rows(&p):
         add_up(&p, &scale, True, False, kind)
         put_products(&p, &scale, NULL, kind)
@@ -191,9 +184,9 @@ cdef void softmax(const Rows* call, real kind) noexcept nogil:
 
 # log_softmax: (x - m) / temperature - log(sum)
 
-cdef inline void subtract_strip32(const Panel* p, Py_ssize_t r, const float* x, Py_ssize_t x_step,
-                                  float* y, Py_ssize_t y_step, const Strip* s, const Scale* scale,
-                                  bint over, bint scaled) noexcept nogil:
+cdef inline void subtract_strip32(const Panel* p, Py_ssize_t r, const float* x, float* y,
+                                  const Steps* s, const Scale* scale, bint over,
+                                  bint scaled) noexcept nogil:
     cdef lanes high, low, d, rest
     cdef Taken t
     cdef Py_ssize_t v, i, k
@@ -203,11 +196,11 @@ cdef inline void subtract_strip32(const Panel* p, Py_ssize_t r, const float* x, 
         low = spread(p.low + r, over, i)
         t = taken_of(p, r, i, scale, over, scaled)
         for k in range(s.steps):
-            store_lanes(y + k * y_step + i,
-                        log_share(load_lanes(x + k * x_step + i), high, low, &t, scaled))
+            store_lanes(y + k * SIDE + i,
+                        log_share(load_lanes(x + k * SIDE + i), high, low, &t, scaled))
         if over and s.tail > i:
-            store_first(y + s.steps * y_step + i,
-                        log_share(load_first(x + s.steps * x_step + i, s.tail - i, 0), high, low,
+            store_first(y + s.steps * SIDE + i,
+                        log_share(load_first(x + s.steps * SIDE + i, s.tail - i, 0), high, low,
                                   &t, scaled), s.tail - i)
 
 
@@ -217,25 +210,25 @@ cdef inline lanes log_share(lanes x, lanes high, lanes low, const Taken* t,
     if not scaled:
         return (x - high) - low
     d = quotient32(x, t, &rest)
+    rest = between(d, every(-INFINITY), every(INFINITY), rest)
     return (d - high) + (rest - low)
 
 
-cdef inline void subtract_strip64(const Panel* p, Py_ssize_t r, const double* x,
-                                  Py_ssize_t x_step, double* y, Py_ssize_t y_step,
-                                  const Strip* s, const Scale* scale) noexcept nogil:
+cdef inline void subtract_strip64(const Panel* p, Py_ssize_t r, const double* x, double* y,
+                                  const Steps* s, const Scale* scale) noexcept nogil:
     cdef double m[SIDE]
     cdef double log[SIDE]
     cdef Scale by = scale[0]
     cdef Py_ssize_t k
     cdef int j
     for j in range(SIDE):
-        m[j] = p.m[r if p.over else j]
-        log[j] = p.log[r if p.over else j]
+        m[j] = p.m[row_in(p, r, j)]
+        log[j] = p.log[row_in(p, r, j)]
     for k in range(s.steps):
         for j in range(SIDE):
-            y[k * y_step + j] = log_share64(x[k * x_step + j], m[j], log[j], &by)
+            y[k * SIDE + j] = log_share64(x[k * SIDE + j], m[j], log[j], &by)
     for j in range(<int> s.tail):
-        y[s.steps * y_step + j] = log_share64(x[s.steps * x_step + j], m[0], log[0], &by)
+        y[s.steps * SIDE + j] = log_share64(x[s.steps * SIDE + j], m[0], log[0], &by)
 
 
 cdef inline double log_share64(double x, double m, double log, const Scale* by) noexcept nogil:
@@ -246,23 +239,23 @@ cdef inline double log_share64(double x, double m, double log, const Scale* by) 
 
 cdef void subtract_part(const Panel* p, const Place* x, const Place* y, Py_ssize_t n,
                         const Scale* scale, real kind) noexcept nogil:
-    cdef Strip s = strip_of(p, n, x.packed and y.packed)
+    cdef Steps s = steps_of(p, n, x.packed and y.packed)
     cdef Py_ssize_t r
     cdef const real* at
     cdef real* to
     for r in range(strips(p)):
-        at = <const real*> x.at + r * x.row
-        to = <real*> y.at + r * y.row
+        at = <const real*> x.at + r * x.strip
+        to = <real*> y.at + r * y.strip
         if real is double:
-            subtract_strip64(p, r, at, x.step, to, y.step, &s, scale)
+            subtract_strip64(p, r, at, to, &s, scale)
         elif p.over and scale.scaled:
-            subtract_strip32(p, r, at, SIDE, to, SIDE, &s, scale, True, True)
+            subtract_strip32(p, r, at, to, &s, scale, True, True)
         elif p.over:
-            subtract_strip32(p, r, at, SIDE, to, SIDE, &s, scale, True, False)
+            subtract_strip32(p, r, at, to, &s, scale, True, False)
         elif scale.scaled:
-            subtract_strip32(p, r, at, x.step, to, y.step, &s, scale, False, True)
+            subtract_strip32(p, r * SIDE, at, to, &s, scale, False, True)
         else:
-            subtract_strip32(p, r, at, x.step, to, y.step, &s, scale, False, False)
+            subtract_strip32(p, r * SIDE, at, to, &s, scale, False, False)
 
 
 cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
@@ -270,7 +263,7 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
     cdef Place x, y
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t start, r
-    open_panel(&p, call)
+    open_panel(&p, call, False)
     while next_rows(&p):
         add_up(&p, &scale, False, True, kind)
         take_logs(&p, kind)
@@ -347,8 +340,8 @@ cdef Pair others_of(Panel* p, Py_ssize_t r) noexcept nogil:
             for j in range(SIDE):
                 few[j] = -INFINITY
                 if i + j < n:
-                    few[j] = at[r * x.row + i + j if p.over else (i + j) * x.step + r]
-            exp_pairs(few, SIDE, 1, m, &unit, False, False, True, NULL, 0, sums, rests, counts)
+                    few[j] = at[entry_at(p, x.strip, r, i + j)]
+            exp_pairs(few, 1, m, &unit, True, False, False, True, NULL, sums, rests, counts)
         start += p.part
     others.high = sums[0]
     others.low = rests[0]
@@ -383,8 +376,7 @@ cdef double infinite(Panel* p, Py_ssize_t r, real kind) noexcept nogil:
         x = x_from(p, start, False, kind)
         at = <const real*> x.at
         for k in range(part_from(p, start)):
-            if at[r * x.row + k if p.over else k * x.step + r] != \
-                    at[r * x.row + k if p.over else k * x.step + r]:
+            if at[entry_at(p, x.strip, r, k)] != at[entry_at(p, x.strip, r, k)]:
                 return NAN
         start += p.part
     return p.m[r]
@@ -395,9 +387,13 @@ cdef inline void logs_of_sums(const Rows* call, bint mean, real kind) noexcept n
     cdef Scale scale = scale_of(NULL)
     cdef Pair others
     cdef Py_ssize_t r
-    open_panel(&p, call)
+    open_panel(&p, call, False)
     while next_rows(&p):
-        add_up(&p, &scale, False, True, kind)
+        # In float the sum is as good whole; where it is too rough it is made anew.
+        if real is float:
+            add_up(&p, &scale, False, False, kind)
+        else:
+            add_up(&p, &scale, False, True, kind)
         take_logs(&p, kind)
         for r in range(p.rows):
             if real is float:

@@ -1,28 +1,32 @@
 """Rows on their way through a kernel: two arrangements, and one panel of rows at a time.
 
 Short rows stand in lanes: sixteen side by side, entry k of each in step k. A longer row lies over
-the lanes: its entries 16 k to 16 k + 15 in step k. Either way a pass is the same loop over steps of
-sixteen lanes; sums over lanes are then folded, in one order. The length of a row alone decides,
-so that a row has the same bits in every layout and batch.
+the lanes: its entries 16 k to 16 k + 15 in step k. Either way a pass is the same loop over the
+steps of a strip: of sixteen rows in lanes, or of one row over them, whose lanes are then folded in
+one order. The length of a row alone decides, so that a row has the same bits in every layout and
+batch.
 
-A panel is what the passes of an operation work on: sixteen rows in lanes, or some rows over the
-lanes, whose maxima and sums are worked out together. Rows that cannot be read or written where
-they are (gaps, half types, masks, a bias, columns) are packed in buffers of the panel: whole rows
-if they fit, else part by part, again for each pass.
+A panel is what the passes of an operation work on: up to MOST rows, whose maxima and sums are
+worked out together. Rows that cannot be read or written where they are (short ones, gaps, half
+types, masks, a bias, columns) are packed in buffers of the panel: whole rows if they fit, else
+part by part, again for each pass.
 """
 
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from cyact._level.abi cimport FLOAT64, LANES, Lines, Rows, itemsize
-from cyact._level.copy cimport dtype_of, gather, load_run, magnitude, padded, real, scatter, store_run
+from cyact._level.copy cimport (
+    dtype_of, gather, gather_lanes, load_run, magnitude, padded, real, scatter, scatter_lanes,
+    store_run)
 
 cdef enum:
     SIDE = 16           # lanes
     NARROW = 32         # the longest row that stands in a lane
+    WIDEST = 256        # and of those that lie side by side already
     MOST = 64           # rows of a panel
     HELD = 4096         # about how many entries a panel has
-    ROOM = 16384        # how many entries of columns are packed as whole rows
+    ROOM = 32768        # how many entries of columns are packed as whole rows
     PART = 512          # entries of longer ones that are packed at a time
 
 cdef struct Panel:
@@ -31,6 +35,7 @@ cdef struct Panel:
     Py_ssize_t rows     # how many there are now
     bint over           # each row over the lanes; else each in a lane
     bint packs          # whether some array has to be packed
+    float units         # what float sums are added up beside
     Py_ssize_t most     # rows
     Py_ssize_t part     # entries that a pass takes at a time: all, or PART
     Py_ssize_t width    # entries of a row in a buffer
@@ -60,10 +65,25 @@ cdef struct Panel:
     double* products_low
     double* spare
     float* counts32
+    float* highs
+    float* lows
     # packed rows
     char* x
     char* y
     char* grad
+
+
+cdef extern from *:
+    """
+    static inline float cyact_units(Py_ssize_t n) {
+        float units = 4611686018427387904.0f; Py_ssize_t reach = 2;
+        for (; reach < n && reach < 256; reach *= 2) units *= 2;
+        return units;
+    }
+    """
+    # 2^62 for up to 2 entries to 2^69 for a stretch, each at most 2^60.5: a float beside which
+    # that many can be added up without rounding
+    float units_of "cyact_units" (Py_ssize_t n) noexcept nogil
 
 
 cdef inline char* place(char** at, Py_ssize_t bytes) noexcept nogil:
@@ -76,10 +96,16 @@ cdef inline bint columns(const Lines* a) noexcept nogil:
     return a.data != NULL and magnitude(a.row) < magnitude(a.item)
 
 
+cdef inline bint any_columns(const Rows* call) noexcept nogil:
+    return columns(&call.x) or columns(&call.y) or columns(&call.grad)
+
+
 cdef inline Py_ssize_t rows_together(const Rows* call) noexcept nogil:
     cdef Py_ssize_t most = max(<Py_ssize_t> 1, min(<Py_ssize_t> MOST, HELD // padded(call.n)))
-    if columns(&call.x) or columns(&call.y) or columns(&call.grad):
-        most = max(most, <Py_ssize_t> LANES)       # a line of memory holds as many rows
+    if call.n <= NARROW:
+        most = MOST
+    elif any_columns(call):     # lines of memory that lie together
+        most = min(<Py_ssize_t> MOST, max(<Py_ssize_t> SIDE, ROOM // padded(call.n) & -SIDE))
     return min(most, call.rows)
 
 
@@ -95,23 +121,32 @@ cdef inline bint packs_any(const Rows* call, Py_ssize_t size) noexcept nogil:
             or (call.grad.data != NULL and call.grad.data == call.y.data))
 
 
-cdef char* open_panel(Panel* p, const Rows* call) noexcept nogil:
-    """Lay the panel out in the call's scratch; returns where it ends."""
+cdef char* open_panel(Panel* p, const Rows* call, bint apart) noexcept nogil:
+    """Lay the panel out in the call's scratch; returns where it ends. Results take the place of
+    the input, unless they are to be `apart`."""
     cdef char* at = call.scratch
     cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4, most, lanes, room
     p.call = call
     p.first = p.rows = 0
-    p.over = call.n > NARROW
-    p.most = rows_together(call) if p.over else SIDE
+    p.over = call.n > NARROW and not (call.n <= WIDEST and columns(&call.x))
+    p.units = units_of(call.n)
+    p.most = rows_together(call)
     most = padded(p.most)
     p.part = call.n
     p.packs = not p.over or packs_any(call, size)
-    if p.packs and most * padded(call.n) > ROOM:
+    if p.packs and p.most * padded(call.n) > ROOM:
         p.part = min(call.n, <Py_ssize_t> PART)
-    p.width = padded(p.part)
-    lanes = most * SIDE if p.over else SIDE
+    p.width = p.part
+    if p.over:
+        p.width = padded(p.part)
+        if p.width % 256 == 0:
+            p.width += SIDE         # rows at large powers of two would share few lines of a cache
+    lanes = most * SIDE if p.over else most
     # A block more: gathering overwrites, and scattering reads, beyond the last.
-    room = (most * p.width + LANES) * size if p.packs else 0
+    room = 0
+    if p.packs:
+        room = p.most if p.over and not any_columns(call) else most
+        room = (room * p.width + LANES * LANES) * size
     p.m = <double*> place(&at, most * 8)
     p.sum = <double*> place(&at, most * 8)
     p.others = <double*> place(&at, most * 8)
@@ -136,9 +171,12 @@ cdef char* open_panel(Panel* p, const Rows* call) noexcept nogil:
     p.products_low = <double*> place(&at, lanes * 8)
     p.spare = <double*> place(&at, lanes * 8)
     p.counts32 = <float*> place(&at, lanes * 4)
-    p.x = place(&at, room)
-    p.y = place(&at, room)
-    p.grad = place(&at, room)
+    p.highs = <float*> place(&at, lanes * 4)
+    p.lows = <float*> place(&at, lanes * 4)
+    p.x = p.y = place(&at, room)
+    if apart:
+        p.y = place(&at, room)
+    p.grad = place(&at, room if call.grad.data != NULL else 0)
     return at
 
 
@@ -173,23 +211,18 @@ cdef inline Lines from_row(const Lines* a, Py_ssize_t row) noexcept nogil:
     return b
 
 
-# Where the entries of a panel are: `at`, `step` from one step of lanes to the next, `row` from a
-# row to the next (over the lanes), all in entries.
+# Where the entries of a panel are: `at`, and how many entries there are from a strip to the next.
 cdef struct Place:
     char* at
-    Py_ssize_t step
-    Py_ssize_t row
+    Py_ssize_t strip
     bint packed
 
 
 cdef inline bint stays(const Panel* p, const Lines* a, real kind) noexcept nogil:
     """Whether rows can be worked on where they are."""
     cdef Py_ssize_t size = sizeof(real)
-    if a.dtype != dtype_of(kind) or p.call.mask.data != NULL:
-        return False
-    if p.over:
-        return a.item == size and a.row % size == 0
-    return a.row == size and p.rows == SIDE and a.item % size == 0
+    return (p.over and a.dtype == dtype_of(kind) and a.item == size and a.row % size == 0
+            and p.call.mask.data == NULL)
 
 
 cdef inline Place in_place(const Panel* p, const Lines* a, Py_ssize_t start,
@@ -197,8 +230,7 @@ cdef inline Place in_place(const Panel* p, const Lines* a, Py_ssize_t start,
     cdef Place place
     cdef Py_ssize_t size = sizeof(real)
     place.at = a.data + p.first * a.row + start * a.item
-    place.step = SIDE if p.over else a.item // size
-    place.row = a.row // size
+    place.strip = a.row // size
     place.packed = False
     return place
 
@@ -206,15 +238,22 @@ cdef inline Place in_place(const Panel* p, const Lines* a, Py_ssize_t start,
 cdef inline Place in_buffer(const Panel* p, char* buffer) noexcept nogil:
     cdef Place place
     place.at = buffer
-    place.step = SIDE
-    place.row = p.width
+    place.strip = p.width if p.over else p.width * SIDE
     place.packed = True
     return place
 
 
+cdef inline Py_ssize_t entry_at(const Panel* p, Py_ssize_t strip, Py_ssize_t r,
+                                Py_ssize_t k) noexcept nogil:
+    """Where entry k of row r is, in entries."""
+    if p.over:
+        return r * strip + k
+    return r // SIDE * strip + k * SIDE + r % SIDE
+
+
 cdef inline real* packed_entry(const Panel* p, real* buffer, Py_ssize_t r,
                                Py_ssize_t k) noexcept nogil:
-    return buffer + (r * p.width + k if p.over else k * SIDE + r)
+    return buffer + entry_at(p, p.width if p.over else p.width * SIDE, r, k)
 
 
 cdef void set_blank(const Panel* p, real* buffer, Py_ssize_t start, Py_ssize_t n,
@@ -237,12 +276,17 @@ cdef void add_bias(const Panel* p, real* buffer, Py_ssize_t start, Py_ssize_t n)
     for r in range(p.rows):
         at = bias.data + (p.first + r) * bias.row + start * bias.item
         for k in range(n):
-            packed_entry(p, buffer, r, k)[0] += (<const real*> (at + k * bias.item))[0]
+            if bias.dtype == FLOAT64:
+                packed_entry(p, buffer, r, k)[0] += <real> (<const double*> (at + k * bias.item))[0]
+            else:       # the sum is rounded as the array's dtype asks for
+                packed_entry(p, buffer, r, k)[0] = <real> (
+                    <float> packed_entry(p, buffer, r, k)[0]
+                    + (<const float*> (at + k * bias.item))[0])
 
 
 cdef void turn_sign(const Panel* p, real* buffer) noexcept nogil:
     cdef Py_ssize_t i
-    for i in range((padded(p.rows) if p.over else SIDE) * p.width):
+    for i in range((p.rows if p.over else padded(p.rows)) * p.width):
         buffer[i] = -buffer[i]
 
 
@@ -254,16 +298,19 @@ cdef void pad(const Panel* p, real* buffer, Py_ssize_t n, double value) noexcept
             for k in range(n, padded(n)):
                 buffer[r * p.width + k] = <real> value
     else:
-        for k in range(n):
-            for r in range(p.rows, SIDE):
-                buffer[k * SIDE + r] = 0
+        for r in range(p.rows, padded(p.rows)):
+            for k in range(n):
+                packed_entry(p, buffer, r, k)[0] = 0
 
 
 cdef void pack(const Panel* p, const Lines* a, Py_ssize_t start, Py_ssize_t n, double value,
                char* buffer, real kind) noexcept nogil:
     cdef Lines rows = from_row(a, p.first)
     rows.data += start * a.item
-    gather(&rows, p.rows, n, not p.over, p.width, <real*> buffer)
+    if p.over:
+        gather(&rows, p.rows, n, p.width, <real*> buffer)
+    else:
+        gather_lanes(&rows, p.rows, n, <real*> buffer)
     pad(p, <real*> buffer, n, value)
 
 
@@ -338,7 +385,10 @@ cdef void unpack(const Panel* p, Py_ssize_t start, real kind) noexcept nogil:
         turn_sign(p, <real*> p.y)
     if call.mask.data != NULL:
         set_blank(p, <real*> p.y, start, n, call.blank)
-    scatter(<const real*> p.y, p.width, not p.over, &rows, p.rows, n)
+    if p.over:
+        scatter(<const real*> p.y, p.width, &rows, p.rows, n)
+    else:
+        scatter_lanes(<const real*> p.y, &rows, p.rows, n)
 
 
 cdef inline void y_done(const Panel* p, const Place* y, Py_ssize_t start,
@@ -347,21 +397,30 @@ cdef inline void y_done(const Panel* p, const Place* y, Py_ssize_t start,
         unpack(p, start, kind)
 
 
-# The strips of a part: all rows in lanes, or one row over the lanes, in whole steps and, where
-# the row is not packed, a tail.
+# The strips of a part: sixteen rows in lanes, or one row over them, in whole steps and, where the
+# row is not packed, a tail.
 
-cdef struct Strip:
+cdef struct Steps:
     Py_ssize_t steps
     Py_ssize_t tail     # entries of a last step that may not be read or written beyond them
 
 
 cdef inline Py_ssize_t strips(const Panel* p) noexcept nogil:
-    return p.rows if p.over else 1
+    return p.rows if p.over else (p.rows + SIDE - 1) // SIDE
 
 
-cdef inline Strip strip_of(const Panel* p, Py_ssize_t n, bint packed) noexcept nogil:
+cdef inline Py_ssize_t first_row(const Panel* p, Py_ssize_t strip) noexcept nogil:
+    return strip if p.over else strip * SIDE
+
+
+cdef inline Py_ssize_t row_in(const Panel* p, Py_ssize_t strip, int lane) noexcept nogil:
+    """The row that a lane of a strip belongs to."""
+    return strip if p.over else strip * SIDE + lane
+
+
+cdef inline Steps steps_of(const Panel* p, Py_ssize_t n, bint packed) noexcept nogil:
     """`packed`: all arrays that the pass works on."""
-    cdef Strip s
+    cdef Steps s
     s.tail = 0
     s.steps = n
     if p.over and packed:
