@@ -22,8 +22,8 @@ LEVELS = ["baseline", "v3", "v4"] if X86_64 else ["baseline"]
 # is short.
 PER_LEVEL = {"rows": "rows/table.pyx", "elementwise": "elementwise/table.pyx",
              "sparse": "rows/sparse.pyx", "losses": "losses/table.pyx"}
-SHARED = ["rows", "cross_entropy", "losses", "elementwise", "run", "ufuncs", "halves", "arrays", "domains",
-          "threads", "cpu"]
+SHARED = ["rows", "cross_entropy", "losses", "layout", "elementwise", "run", "ufuncs", "halves",
+          "arrays", "domains", "threads", "cpu"]
 # Python as it stands, compiled: a call of few elements saves an eighth of its time.
 PYTHON = ["elementwise"]
 

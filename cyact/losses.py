@@ -110,8 +110,8 @@ def cross_entropy(
         count = float(np.prod(shape)) if classes is None else weight_of(classes, weight)
     loss = np.zeros(shape)
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    over_rows(x, dtype, axis, classes, probabilities, weight, smoothing,
-              1 / count if count else 0.0, loss.reshape(-1), dlogits)
+    over_rows(x, dtype, axis, _kept(classes, x, axis), probabilities, weight, smoothing,
+              1 / count if count else 0.0, _kept(loss, x, axis), dlogits)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
@@ -182,8 +182,8 @@ def nll_loss(
     count = weight_of(classes, weight) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
     grad = _engine.zeros_like(x, dtype) if return_grad else None
-    _engine.nll(x, dtype, axis, classes, weight, 1 / count if count else 0.0,
-                     loss.reshape(-1), grad)
+    _engine.nll(x, axis, _kept(classes, x, axis), weight, 1 / count if count else 0.0,
+                _kept(loss, x, axis), grad)
     loss = reduced(loss, dtype, reduction, count)
     return (loss, grad) if return_grad else loss
 
@@ -264,8 +264,8 @@ def focal_loss(
     count = weight_of(classes, None) if reduction == "mean" else 1.0
     loss = np.zeros(x.shape[:axis] + x.shape[axis + 1:])
     dlogits = np.empty_like(x, dtype) if return_grad else None
-    over_rows(x, dtype, axis, classes, None, None, 0.0,
-              1 / count if count else 0.0, loss.reshape(-1), dlogits, (gamma, alpha))
+    over_rows(x, dtype, axis, _kept(classes, x, axis), None, None, 0.0,
+              1 / count if count else 0.0, _kept(loss, x, axis), dlogits, (gamma, alpha))
     loss = reduced(loss, dtype, reduction, count)
     return (loss, dlogits) if return_grad else loss
 
@@ -507,6 +507,11 @@ def _probabilities(name, target, x):
         raise TypeError(f"{name}: target must hold integer classes or float probabilities, "
                         f"got dtype {target.dtype}")
     return readable(name, "target", target)
+
+
+def _kept(a, x, axis):
+    """An entry a row, C order, as an array of x's shape but for the axis."""
+    return None if a is None else a.reshape(x.shape[:axis] + (1,) + x.shape[axis + 1:])
 
 
 def _class_weights(name, called, weight, x, axis, dtype):

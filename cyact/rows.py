@@ -24,7 +24,7 @@ _softmax = RowFunction("softmax", several=True, temperature=POSITIVE)
 _log_softmax = RowFunction("log_softmax", several=True, blank=-np.inf, temperature=POSITIVE)
 _softmin = RowFunction("softmin", kernel="softmax", negative=True, several=True)
 _logsumexp = RowFunction("logsumexp", reduces=True, several=True)
-_logmeanexp = RowFunction("logmeanexp", reduces=True, several=True, counts=True, empty=np.nan)
+_logmeanexp = RowFunction("logmeanexp", reduces=True, several=True, empty=np.nan)
 
 
 @documented

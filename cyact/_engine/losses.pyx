@@ -31,14 +31,24 @@ from cyact._level.abi cimport (
     LOSS_VALUE,
     TILE,
     UINT8,
-    Copy,
+    Lines,
     Loss,
     LossKernels,
     Pointwise,
     itemsize,
 )
+from cyact._engine.layout cimport (
+    LOSS,
+    OPERANDS,
+    TARGET,
+    X,
+    Y,
+    Layout,
+    lay_out,
+    lines_at,
+    rows_a_piece,
+)
 from cyact._engine.run cimport BRIEF
-from cyact._engine.rows cimport Geometry, fold, rows_a_piece
 
 from cyact._engine.arrays import as_array, is_bfloat16, result_dtype
 
@@ -433,68 +443,56 @@ def zeros_like(cnp.ndarray x, dtype):
     return np.zeros([x.shape[axis] for axis in order], dtype).transpose(np.argsort(order))
 
 
-def nll(cnp.ndarray x, dtype, int axis, const Py_ssize_t[::1] target, weight, double scale,
-        double[::1] loss, y):
-    """Fill `loss` with -weight x[target], an entry a row in C order, and y, which is 0 or None,
-    with the gradient.
+def nll(cnp.ndarray x, int axis, cnp.ndarray target, weight, double scale,
+        cnp.ndarray loss, cnp.ndarray y):
+    """Fill `loss` with -weight x[target], as x but with one entry along the axis, as `target`; and
+    y, which is 0 or None, with the gradient.
     """
-    cdef Geometry g
-    cdef Copy call
-    cdef Py_ssize_t lead, rows, o, first
+    cdef Layout g
+    cdef void* arrays[OPERANDS]
+    cdef Py_ssize_t o
     cdef const double[::1] weights
     cdef const double* class_weights = NULL
     cdef double work
+    cdef int peel, i
     if cnp.PyArray_SIZE(x) == 0:
         return
-    if fold(&g, axis, x, x if y is None else y, None, True):
-        lead = x.shape[0 if axis else 1]
-        rows = len(loss) // lead
-        for o in range(lead):
-            at = (o,) if axis else (slice(None), o)
-            first = o * rows
-            nll(x[at], dtype, axis - 1 if axis else 0, target[first:first + rows], weight, scale,
-                loss[first:first + rows], None if y is None else y[at])
+    for i in range(OPERANDS):
+        arrays[i] = NULL
+    arrays[X] = <void*> x
+    arrays[Y] = NULL if y is None else <void*> y
+    arrays[TARGET] = <void*> target
+    arrays[LOSS] = <void*> loss
+    peel = lay_out(&g, axis, arrays, OPERANDS)
+    if peel >= 0:
+        for o in range(cnp.PyArray_DIM(x, peel)):
+            at = (slice(None),) * peel + (o,)
+            nll(x[at], axis - (peel < axis), target[at], weight, scale, loss[at],
+                None if y is None else y[at])
         return
     if weight is not None:
         weights = weight
         class_weights = &weights[0]
-    call.rows = g.rows.rows
-    call.n = g.rows.n
-    call.x_dtype = code_of(x.dtype)
-    call.y_dtype = code_of(dtype)
-    call.x = g.rows.x
-    call.y = NULL if y is None else g.rows.y
-    call.x_row = g.rows.x_row
-    call.x_item = g.rows.x_item
-    call.y_row = g.rows.y_row
-    call.y_item = g.rows.y_item
-    work = 5.0 * len(loss)      # zeros are the operating system's, which threads would wait for
+    g.at[X].lines.dtype = code_of(x.dtype)
+    work = 5.0 * loss.size      # zeros are the operating system's, which threads would wait for
     with nogil:
-        nll_blocks(&g, &call, target, class_weights, scale, loss,
-                   min(rows_a_piece(&g.rows), g.rows.rows), _threads.choose(work))
+        nll_blocks(&g, class_weights, scale, _threads.choose(work))
 
 
-cdef void nll_blocks(const Geometry* g, const Copy* call, const Py_ssize_t[::1] target,
-                     const double* weight, double scale, double[::1] loss, Py_ssize_t block,
+cdef void nll_blocks(const Layout* g, const double* weight, double scale,
                      int threads) noexcept nogil:
-    cdef Py_ssize_t pieces = (g.rows.rows + block - 1) // block, piece
+    cdef Py_ssize_t block = rows_a_piece(g), pieces = (g.run + block - 1) // block, piece
     if threads == 1:
         for piece in range(g.outer * pieces):
-            nll_block(g, call, &target[0], weight, scale, &loss[0], block, piece // pieces,
-                      piece % pieces * block)
+            nll_block(g, weight, scale, block, piece // pieces, piece % pieces * block)
     else:
         for piece in prange(g.outer * pieces, schedule="static", num_threads=threads):
-            nll_block(g, call, &target[0], weight, scale, &loss[0], block, piece // pieces,
-                      piece % pieces * block)
+            nll_block(g, weight, scale, block, piece // pieces, piece % pieces * block)
 
 
-cdef void nll_block(const Geometry* g, const Copy* call, const Py_ssize_t* target,
-                    const double* weight, double scale, double* loss, Py_ssize_t block,
-                    Py_ssize_t o, Py_ssize_t r) noexcept nogil:
-    cdef Copy piece = call[0]
-    cdef Py_ssize_t first = o * g.rows.rows + r
-    piece.rows = min(block, g.rows.rows - r)
-    piece.x += o * g.x_outer + r * g.rows.x_row
-    if piece.y != NULL:
-        piece.y += o * g.y_outer + r * g.rows.y_row
-    LOSSES.nll(&piece, target + first, weight, scale, loss + first)
+cdef void nll_block(const Layout* g, const double* weight, double scale,
+                    Py_ssize_t block, Py_ssize_t o, Py_ssize_t r) noexcept nogil:
+    cdef Lines x = lines_at(g, X, o, r), y = lines_at(g, Y, o, r)
+    cdef Lines target = lines_at(g, TARGET, o, r), loss = lines_at(g, LOSS, o, r)
+    LOSSES.nll(&x, &y, &target, &loss, min(block, g.run - r), weight, scale)
+

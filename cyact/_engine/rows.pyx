@@ -10,6 +10,7 @@ from math import prod
 from operator import index
 
 cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
@@ -19,24 +20,32 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 cimport cyact._engine.threads as _threads
+from cyact._engine.arrays cimport PyArray_NewLikeArray, dtype_of
+from cyact._engine.layout cimport (
+    BIAS,
+    GRAD,
+    MASK,
+    OPERANDS,
+    X,
+    Y,
+    Layout,
+    lay_out,
+    lines_at,
+    rows_a_piece,
+)
+from cyact._engine.run cimport BRIEF, CACHED
 from cyact._level.abi cimport (
     ABI,
     FLOAT32,
     FLOAT64,
-    LANES,
-    MAX_DIMENSIONS,
     MAX_PARAMETERS,
-    Packing,
     RowKernels,
     RowOp,
-    RowOps,
     Rows,
     itemsize,
     row_kernel_t,
 )
 from cyact._level.cache cimport stream, stream_end
-from cyact._engine.arrays cimport PyArray_NewLikeArray, dtype_of, magnitude
-from cyact._engine.run cimport BRIEF, CACHED
 from cyact._level.stages cimport cyact_status, status_get, status_set
 
 from cyact._engine.arrays import SUPPORTED, as_array, bias_array, check_out, result_dtype
@@ -50,121 +59,29 @@ ctypedef fused stored:
     unsigned short
 
 cdef enum:
-    BLOCK = 16384              # elements a thread takes at a time, in whole rows
     LONGEST = 65536            # a row of more does not stay in the cache beside its results
-
-# The arrays of a call, in the order in which fold() takes their steps.
-cdef enum:
-    X
-    Y
-    GRAD
-    MASK
-    BIAS
-    ARRAYS
+    SMALL = 12288              # bytes of scratch that are taken from the stack
+    STREAMED = 2048            # entries whose results are stored past the caches together
 
 cdef const RowKernels* KERNELS = NULL
-cdef const RowOps* SPARSE = NULL
+cdef const RowKernels* SPARSE = NULL
 
 
 def use_level(rows, sparse):
     """Take the tables of one instruction-set level; called once, at import."""
     global KERNELS, SPARSE
     KERNELS = <const RowKernels*> PyCapsule_GetPointer(rows.table, b"cyact.RowKernels")
-    SPARSE = <const RowOps*> PyCapsule_GetPointer(sparse.table, b"cyact.RowOps")
-    if KERNELS.ops.abi != ABI or SPARSE.abi != ABI:
+    SPARSE = <const RowKernels*> PyCapsule_GetPointer(sparse.table, b"cyact.RowKernels")
+    if KERNELS.abi != ABI or SPARSE.abi != ABI:
         raise ImportError("cyact's modules come from different builds: reinstall cyact")
 
 
-cdef const RowOp* find(const RowOps* ops, const char* name) noexcept:
+cdef const RowOp* find(const RowKernels* table, const char* name) noexcept:
     cdef int i
-    for i in range(ops.count):
-        if strcmp(ops.at[i].name, name) == 0:
-            return &ops.at[i]
+    for i in range(table.count):
+        if strcmp(table.ops[i].name, name) == 0:
+            return &table.ops[i]
     return NULL
-
-
-cdef int fold(Geometry* g, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,
-              bint ordered, cnp.ndarray mask=None, cnp.ndarray bias=None) except -1:
-    """Describe arrays of one shape (but for `axis`) as rows; -1 dims are merged.
-
-    Returns 0, or 1 when the dimensions outside `axis` do not merge into two. Without
-    `ordered` the rows may be taken in any order, and are taken as they lie in memory.
-    """
-    cdef int dims = 0, i, j, d, ndim = cnp.PyArray_NDIM(x)
-    cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(x)
-    cdef cnp.npy_intp* strides[ARRAYS]
-    cdef int order[MAX_DIMENSIONS]
-    cdef Py_ssize_t sizes[MAX_DIMENSIONS]
-    cdef Py_ssize_t steps[ARRAYS][MAX_DIMENSIONS]
-    cdef bint merges
-    strides[X] = cnp.PyArray_STRIDES(x)
-    strides[Y] = cnp.PyArray_STRIDES(y)
-    # what is absent lies as x does, and then is not used
-    strides[GRAD] = cnp.PyArray_STRIDES(x if grad is None else grad)
-    strides[MASK] = strides[X] if mask is None else cnp.PyArray_STRIDES(mask)
-    strides[BIAS] = strides[X] if bias is None else cnp.PyArray_STRIDES(bias)
-    for i in range(ndim):
-        if i != axis and shape[i] != 1:
-            j = dims
-            while (not ordered and j
-                   and magnitude(strides[0][order[j - 1]]) < magnitude(strides[0][i])):
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = i
-            dims += 1
-    d = -1
-    for i in range(dims):
-        merges = d >= 0
-        for j in range(ARRAYS):
-            if d >= 0 and steps[j][d] != strides[j][order[i]] * shape[order[i]]:
-                merges = False
-        if not merges:
-            d += 1
-            sizes[d] = 1
-        sizes[d] *= shape[order[i]]
-        for j in range(ARRAYS):
-            steps[j][d] = strides[j][order[i]]
-    if d > 1:
-        return 1
-    while d < 1:                      # fewer than two: dimensions of one entry in front
-        for i in range(d, -1, -1):
-            sizes[i + 1] = sizes[i]
-            for j in range(ARRAYS):
-                steps[j][i + 1] = steps[j][i]
-        sizes[0] = 1
-        for j in range(ARRAYS):
-            steps[j][0] = 0
-        d += 1
-    g.outer = sizes[0]
-    g.x_outer = steps[X][0]
-    g.y_outer = steps[Y][0]
-    g.rows.rows = sizes[1]
-    g.rows.x_row = steps[X][1]
-    g.rows.y_row = steps[Y][1]
-    g.rows.n = shape[axis]
-    g.rows.x_item = strides[X][axis]
-    g.rows.y_item = strides[Y][axis]
-    g.rows.x = <const char*> cnp.PyArray_DATA(x)
-    g.rows.y = <char*> cnp.PyArray_DATA(y)
-    g.rows.grad = NULL
-    g.rows.p = NULL
-    g.rows.stream = False
-    g.grad_outer = g.rows.grad_row = g.rows.grad_item = 0
-    if grad is not None:
-        g.rows.grad = <const char*> cnp.PyArray_DATA(grad)
-        g.grad_outer = steps[GRAD][0]
-        g.rows.grad_row = steps[GRAD][1]
-        g.rows.grad_item = strides[GRAD][axis]
-    g.mask = NULL if mask is None else <const char*> cnp.PyArray_DATA(mask)
-    g.mask_outer = steps[MASK][0]
-    g.mask_row = steps[MASK][1]
-    g.mask_item = strides[MASK][axis]
-    g.bias = NULL if bias is None else <const char*> cnp.PyArray_DATA(bias)
-    g.bias_outer = steps[BIAS][0]
-    g.bias_row = steps[BIAS][1]
-    g.bias_item = strides[BIAS][axis]
-    g.rows.dtype = dtype_of(x)
-    return 0
 
 
 cdef object strided(const char* data, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c,
@@ -178,268 +95,169 @@ cdef object strided(const char* data, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c,
                            cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE, <object> NULL)
 
 
-cdef Py_ssize_t rows_a_piece(const Rows* rows) noexcept nogil:
-    """Rows a thread takes at a time; neighbours in memory stay together."""
-    cdef Py_ssize_t count = BLOCK // rows.n
-    if magnitude(rows.x_row) < magnitude(rows.x_item):
-        count = max(count, <Py_ssize_t> 64)
-    return max(count, <Py_ssize_t> 1)
-
-
-# One pass over rows: the kernel, and what it does not do itself.
+# One pass over rows.
 cdef struct Pass:
     row_kernel_t kernel
-    const double* p
+    const RowKernels* table
     double cost
-    bint turns_x                      # the sign of x is turned
-    bint turns_y                      # and that of the result
-    bint counts                       # p[0] becomes the number of unmasked entries
     bint may_stream                   # whether whole rows' results may go past the caches
-    double hidden                     # what a masked entry of x is taken for
-    double blank                      # what it is in the result
-    Py_ssize_t grad_items             # entries a row of grad has, and of the result
-    Py_ssize_t y_items
-    char* room                        # for rows on their way, `room_size` bytes a thread; or NULL
-    Py_ssize_t room_size
-    bint streams                      # only the results go through the room, then past the caches
+    Rows rows                         # what all pieces have in common
+    Py_ssize_t y_items                # entries a row of the result has
+    Py_ssize_t scratch                # bytes a thread needs
+    bint streams                      # results go past the caches, through the end of the scratch
 
 
-cdef inline bint packs(const Pass* task, const Geometry* g) noexcept nogil:
-    """Whether rows must be brought together: the kernels know float32 and float64 alone."""
-    return (g.rows.dtype > FLOAT64 or g.mask != NULL or g.bias != NULL
-            or task.turns_x or task.turns_y)
-
-
-cdef inline Py_ssize_t packed_rows(Py_ssize_t n) noexcept nogil:
-    return max(<Py_ssize_t> 1, BLOCK // n)
-
-
-cdef inline Py_ssize_t packed_size(const Geometry* g) noexcept nogil:
-    """Bytes of one operand's packed rows."""
-    return ((packed_rows(g.rows.n) * g.rows.n + 2 * LANES)
-            * (8 if g.rows.dtype == FLOAT64 else 4) + 63) & -64
-
-
-cdef inline void run_rows(const Pass* task, const Geometry* g, const char* x, const char* grad,
-                          char* y, Py_ssize_t o, Py_ssize_t r, Py_ssize_t rows,
-                          char* room) noexcept nogil:
-    """Rows r to r + rows of run o, which begin at x, grad and y."""
+cdef void run_rows(const Pass* task, const Layout* g, Py_ssize_t o, Py_ssize_t r, Py_ssize_t rows,
+                   char* scratch) noexcept nogil:
+    """Rows r to r + rows of run o."""
     cdef cyact_status status = status_get()
-    cdef Rows piece = g.rows
-    piece.x = x
-    piece.grad = grad
-    piece.y = y
+    cdef Rows piece = task.rows
+    piece.x = lines_at(g, X, o, r)
+    piece.grad = lines_at(g, GRAD, o, r)
+    piece.y = lines_at(g, Y, o, r)
+    piece.mask = lines_at(g, MASK, o, r)
+    piece.bias = lines_at(g, BIAS, o, r)
     piece.rows = rows
-    piece.p = task.p
-    if room == NULL:
-        task.kernel(&piece)
-    elif task.streams:
-        run_streaming(task, &piece, room)
+    piece.scratch = scratch
+    if task.streams:
+        run_streaming(task, &piece)
     else:
-        run_packed(task, g, &piece,
-                   NULL if g.mask == NULL else g.mask + o * g.mask_outer + r * g.mask_row,
-                   NULL if g.bias == NULL else g.bias + o * g.bias_outer + r * g.bias_row, room)
+        task.kernel(&piece)
     status_set(status)
 
 
-cdef void run_streaming(const Pass* task, Rows* rows, char* room) noexcept nogil:
+cdef void run_streaming(const Pass* task, Rows* rows) noexcept nogil:
     """As many rows at a time as stay in the cache; their results are stored past it."""
-    cdef Py_ssize_t all = rows.rows, done = 0, together = max(<Py_ssize_t> 1, 2048 // rows.n)
-    cdef char* y = rows.y
-    rows.y = room
+    cdef Py_ssize_t all = rows.rows, done = 0, together = max(<Py_ssize_t> 1, STREAMED // rows.n)
+    cdef char* y = rows.y.data
+    rows.y.data = rows.scratch + task.scratch - streamed_size(rows)
     while done < all:
         rows.rows = min(together, all - done)
         task.kernel(rows)
-        stream(room, y + done * rows.y_row, rows.rows * rows.y_row)
-        rows.x += rows.rows * rows.x_row
-        if rows.grad != NULL:
-            rows.grad += rows.rows * rows.grad_row
+        stream(rows.y.data, y + done * rows.y.row, rows.rows * rows.y.row)
+        rows.x.data += rows.rows * rows.x.row
         done += rows.rows
     stream_end()
 
 
-cdef inline bint too_many(const Geometry* g, Py_ssize_t count) noexcept nogil:
+cdef inline Py_ssize_t streamed_size(const Rows* rows) noexcept nogil:
+    return (max(<Py_ssize_t> STREAMED, rows.n) * 8 + 63) & -64
+
+
+cdef inline bint too_many(const Layout* g, Py_ssize_t count) noexcept nogil:
     """Whether results and input are more than the cache holds, and it does not hold the results'
     memory already."""
-    cdef Py_ssize_t size = itemsize(g.rows.dtype)
-    return 2 * count * size > CACHED and g.rows.x != g.rows.y and g.rows.grad != g.rows.y
+    cdef Py_ssize_t size = itemsize(g.at[X].lines.dtype)
+    cdef const char* y = g.at[Y].lines.data
+    return 2 * count * size > CACHED and g.at[X].lines.data != y and g.at[GRAD].lines.data != y
 
 
-cdef inline bint whole_rows(const Pass* task, const Geometry* g) noexcept nogil:
+cdef inline bint whole_rows(const Pass* task, const Layout* g) noexcept nogil:
     """Whether rows follow each other, and stay in the cache beside their results."""
-    cdef Py_ssize_t size = itemsize(g.rows.dtype)
-    return (g.rows.n <= LONGEST and task.y_items == g.rows.n and g.rows.x_item == size
-            and g.rows.y_item == size and g.rows.y_row == g.rows.n * size)
+    cdef Py_ssize_t size = itemsize(g.at[X].lines.dtype)
+    return (g.n <= LONGEST and task.y_items == g.n and g.at[X].lines.item == size
+            and g.at[Y].lines.item == size and g.at[Y].lines.row == g.n * size
+            and g.at[X].lines.dtype <= FLOAT64 and g.at[MASK].lines.data == NULL
+            and g.at[BIAS].lines.data == NULL)
 
 
-cdef void run_packed(const Pass* task, const Geometry* g, const Rows* rows, const char* mask,
-                     const char* bias, char* room) noexcept nogil:
-    """As many rows at a time as stay in the cache, brought together, worked on, and put back."""
-    cdef Packing x, grad, y
-    cdef Rows packed
-    cdef Py_ssize_t done = 0, size = 8 if rows.dtype == FLOAT64 else 4
-    cdef Py_ssize_t together = packed_rows(rows.n)
-    packed.dtype = FLOAT64 if rows.dtype == FLOAT64 else FLOAT32
-    packed.n = rows.n
-    packed.x = room
-    packed.y = room
-    packed.grad = NULL
-    packed.x_row = rows.n * size
-    packed.y_row = task.y_items * size
-    packed.grad_row = task.grad_items * size
-    packed.x_item = packed.y_item = packed.grad_item = size
-    packed.p = rows.p
-    packed.stream = False
-    while done < rows.rows:
-        packed.rows = min(together, rows.rows - done)
-        x = packing(rows.dtype, packed.rows, rows.n, <char*> rows.x + done * rows.x_row,
-                    rows.x_row, rows.x_item, room)
-        x.negative = task.turns_x
-        if bias != NULL:
-            x.bias = bias + done * g.bias_row
-            x.bias_row = g.bias_row
-            x.bias_item = g.bias_item
-        cover(&x, mask, done, g, task.hidden)
-        KERNELS.gather(&x)
-        if rows.grad != NULL:
-            packed.grad = room + task.room_size // 2
-            grad = packing(rows.dtype, packed.rows, task.grad_items,
-                           <char*> rows.grad + done * rows.grad_row, rows.grad_row,
-                           rows.grad_item, <char*> packed.grad)
-            if task.grad_items == rows.n:
-                cover(&grad, mask, done, g, 0)
-            KERNELS.gather(&grad)
-        if task.y_items != rows.n:
-            packed.y = room + task.room_size // 2
-        if task.counts and mask != NULL:
-            by_count(task, &packed, mask + done * g.mask_row, g)
-        else:
-            task.kernel(&packed)
-        y = packing(rows.dtype, packed.rows, task.y_items, rows.y + done * rows.y_row,
-                    rows.y_row, rows.y_item, packed.y)
-        y.negative = task.turns_y
-        if task.y_items == rows.n:
-            cover(&y, mask, done, g, task.blank)
-        KERNELS.scatter(&y)
-        done += packed.rows
-
-
-cdef inline Packing packing(int dtype, Py_ssize_t rows, Py_ssize_t n, char* data, Py_ssize_t row,
-                            Py_ssize_t item, char* packed) noexcept nogil:
-    cdef Packing p
-    p.dtype = dtype
-    p.rows = rows
-    p.n = n
-    p.data = data
-    p.row = row
-    p.item = item
-    p.packed = packed
-    p.mask = p.bias = NULL
-    p.mask_row = p.mask_item = p.bias_row = p.bias_item = 0
-    p.blank = 0
-    p.negative = False
-    return p
-
-
-cdef inline void cover(Packing* p, const char* mask, Py_ssize_t first, const Geometry* g,
-                       double blank) noexcept nogil:
-    if mask != NULL:
-        p.mask = mask + first * g.mask_row
-        p.mask_row = g.mask_row
-        p.mask_item = g.mask_item
-        p.blank = blank
-
-
-cdef void by_count(const Pass* task, Rows* rows, const char* mask,
-                   const Geometry* g) noexcept nogil:
-    """One row at a time: each has its own number of entries that count."""
-    cdef Py_ssize_t r, j, count, all = rows.rows
-    cdef double n
-    rows.p = &n
-    rows.rows = 1
-    for r in range(all):
-        count = 0
-        for j in range(rows.n):
-            count += mask[r * g.mask_row + j * g.mask_item] != 0
-        n = <double> count
-        task.kernel(rows)
-        rows.x += rows.x_row
-        rows.y += rows.y_row
-    rows.rows = all
-    rows.x -= all * rows.x_row
-    rows.y -= all * rows.y_row
-
-
-cdef void parallel_rows(const stored[:, :, :] x, const stored[:, :, :] grad, stored[:, :, :] y,
-                        const Pass* task, const Geometry* g, int threads) noexcept nogil:
+cdef void parallel_rows(const stored[:, :, :] x, stored[:, :, :] y, const Pass* task,
+                        const Layout* g, int threads, char* scratch) noexcept nogil:
     """Share blocks of rows out over the threads."""
-    cdef Py_ssize_t run = x.shape[1], block = rows_a_piece(&g.rows)
+    cdef Py_ssize_t run = x.shape[1], block = rows_a_piece(g), piece, o, r
     cdef Py_ssize_t pieces = (run + block - 1) // block
-    cdef Py_ssize_t piece, o, r
     for piece in prange(x.shape[0] * pieces, schedule="static", num_threads=threads):
         o = piece // pieces
         r = piece % pieces * block
-        run_rows(task, g, <const char*> &x[o, r, 0],
-                 NULL if g.rows.grad == NULL else <const char*> &grad[o, r, 0],
-                 <char*> &y[o, r, 0], o, r, min(block, run - r),
-                 NULL if task.room == NULL else task.room + threadid() * task.room_size)
+        run_rows(task, g, o, r, min(block, run - r), scratch + threadid() * task.scratch)
 
 
-cdef int row_views(const Pass* task, const Geometry* g, int threads, stored tag) except -1:
-    cdef const Rows* rows = &g.rows
-    cdef const stored[:, :, :] x = strided(rows.x, g.outer, rows.rows, rows.n,
-                                           g.x_outer, rows.x_row, rows.x_item, rows.dtype)
-    cdef stored[:, :, :] y = strided(rows.y, g.outer, rows.rows, task.y_items,
-                                     g.y_outer, rows.y_row, rows.y_item, rows.dtype)
-    cdef const stored[:, :, :] grad = x
-    if rows.grad != NULL:
-        grad = strided(rows.grad, g.outer, rows.rows, task.grad_items,
-                       g.grad_outer, rows.grad_row, rows.grad_item, rows.dtype)
+cdef int row_views(const Pass* task, const Layout* g, int threads, char* scratch,
+                   stored tag) except -1:
+    cdef const stored[:, :, :] x = strided(
+        g.at[X].lines.data, g.outer, g.run, g.n, g.at[X].outer, g.at[X].lines.row,
+        g.at[X].lines.item, g.at[X].lines.dtype)
+    cdef stored[:, :, :] y = strided(
+        g.at[Y].lines.data, g.outer, g.run, task.y_items, g.at[Y].outer, g.at[Y].lines.row,
+        g.at[Y].lines.item, g.at[Y].lines.dtype)
     with nogil:
-        parallel_rows(x, grad, y, task, g, threads)
+        parallel_rows(x, y, task, g, threads, scratch)
     return 0
 
 
 cdef int over_rows(Pass* task, int axis, cnp.ndarray x, cnp.ndarray y, cnp.ndarray grad,
                    cnp.ndarray mask, cnp.ndarray bias) except -1:
     """Run a pass over whole arrays of equal shape (but for a reduced axis)."""
-    cdef Geometry g
-    cdef Py_ssize_t o
+    cdef Layout g
+    cdef Py_ssize_t o, size
     cdef double work = task.cost * cnp.PyArray_SIZE(x)
-    cdef int threads
+    cdef int threads, peel
+    cdef void* arrays[OPERANDS]
+    cdef Rows piece
+    cdef char* scratch
     if cnp.PyArray_SIZE(x) == 0:
         return 0
-    if fold(&g, axis, x, y, grad, False, mask, bias):
-        for o in range(cnp.PyArray_DIM(x, 0) if axis else cnp.PyArray_DIM(x, 1)):
-            at = (o,) if axis else (slice(None), o)
-            over_rows(task, axis - 1 if axis else 0, x[at], y[at], part(grad, at),
-                      part(mask, at), part(bias, at))
+    arrays[X] = <void*> x
+    arrays[Y] = <void*> y
+    arrays[GRAD] = NULL if grad is None else <void*> grad
+    arrays[MASK] = NULL if mask is None else <void*> mask
+    arrays[BIAS] = NULL if bias is None else <void*> bias
+    peel = lay_out(&g, axis, arrays, BIAS + 1)
+    if peel >= 0:
+        for o in range(cnp.PyArray_DIM(x, peel)):
+            at = (slice(None),) * peel + (o,)
+            over_rows(task, axis - (peel < axis), x[at], y[at], part(grad, at), part(mask, at),
+                      part(bias, at))
         return 0
     task.y_items = cnp.PyArray_DIM(y, axis)
-    task.grad_items = 1 if grad is None else cnp.PyArray_DIM(grad, axis)
     threads = _threads.choose(work)
-    task.room = NULL
-    packed = packs(task, &g)
-    task.streams = (task.may_stream and not packed and whole_rows(task, &g)
+    task.rows.dtype = FLOAT64 if g.at[X].lines.dtype == FLOAT64 else FLOAT32
+    task.rows.n = g.n
+    task.streams = (task.may_stream and not task.rows.turns_x and whole_rows(task, &g)
                     and too_many(&g, cnp.PyArray_SIZE(x)))
-    g.rows.stream = not packed and not task.streams and too_many(&g, cnp.PyArray_SIZE(x))
-    if packed or task.streams:
-        task.room_size = 2 * packed_size(&g)
-        room = np.empty(threads * task.room_size + 64, np.uint8)
-        task.room = cnp.PyArray_BYTES(room)
-        task.room += -<Py_ssize_t> task.room & 63
-    if threads == 1:
+    task.rows.stream = not task.streams and too_many(&g, cnp.PyArray_SIZE(x))
+    piece = task.rows
+    piece.x = g.at[X].lines
+    piece.grad = g.at[GRAD].lines
+    piece.y = g.at[Y].lines
+    piece.mask = g.at[MASK].lines
+    piece.bias = g.at[BIAS].lines
+    piece.rows = min(g.run, rows_a_piece(&g))
+    task.scratch = (task.table.scratch(&piece) + 63) & -64
+    if task.streams:
+        task.scratch += streamed_size(&piece)
+    if threads == 1 and task.scratch <= SMALL:
         if work < BRIEF:
-            one_thread(task, &g)
+            small_scratch(task, &g)
         else:
             with nogil:
-                one_thread(task, &g)
-    elif g.rows.dtype == FLOAT32:
-        row_views[float](task, &g, threads, 0)
-    elif g.rows.dtype == FLOAT64:
-        row_views[double](task, &g, threads, 0)
+                small_scratch(task, &g)
+        return 0
+    size = threads * task.scratch + 64
+    scratch = <char*> PyMem_RawMalloc(size)
+    if scratch == NULL:
+        raise MemoryError(f"no memory for {size} bytes that the rows need on their way")
+    try:
+        run_all(task, &g, work, threads, scratch + (-<Py_ssize_t> scratch & 63))
+    finally:
+        PyMem_RawFree(scratch)
+    return 0
+
+
+cdef int run_all(const Pass* task, const Layout* g, double work, int threads,
+                 char* scratch) except -1:
+    if threads > 1:
+        if g.at[X].lines.dtype == FLOAT32:
+            row_views[float](task, g, threads, scratch, 0)
+        elif g.at[X].lines.dtype == FLOAT64:
+            row_views[double](task, g, threads, scratch, 0)
+        else:
+            row_views[ushort](task, g, threads, scratch, 0)
+    elif work < BRIEF:
+        one_thread(task, g, scratch)
     else:
-        row_views[ushort](task, &g, threads, 0)
+        with nogil:
+            one_thread(task, g, scratch)
     return 0
 
 
@@ -447,12 +265,19 @@ cdef inline cnp.ndarray part(a, tuple at):
     return None if a is None else a[at]
 
 
-cdef void one_thread(const Pass* task, const Geometry* g) noexcept nogil:
-    cdef Py_ssize_t o
+cdef void small_scratch(const Pass* task, const Layout* g) noexcept nogil:
+    """With scratch from the stack: a call of few rows waits for no allocation."""
+    cdef char scratch[SMALL + 64]
+    one_thread(task, g, scratch + (-<Py_ssize_t> scratch & 63))
+
+
+cdef void one_thread(const Pass* task, const Layout* g, char* scratch) noexcept nogil:
+    cdef Py_ssize_t o, r, block = rows_a_piece(g)
     for o in range(g.outer):
-        run_rows(task, g, g.rows.x + o * g.x_outer,
-                 NULL if g.rows.grad == NULL else g.rows.grad + o * g.grad_outer,
-                 g.rows.y + o * g.y_outer, o, 0, g.rows.rows, task.room)
+        r = 0
+        while r < g.run:
+            run_rows(task, g, o, r, min(block, g.run - r), scratch)
+            r += block
 
 
 def normalize_axis(str function, x, axis):
@@ -575,25 +400,27 @@ cdef class RowFunction:
 
     `kernel` is whose kernels it uses; `negative`: of -x. `reduces`: a row becomes one entry,
     which is `empty` for a row without any. `several`: a tuple of axes, or None for all, makes a
-    row. `blank` is what masked entries are in the result. `counts`: the kernel takes
-    the number of entries.
+    row. `blank` is what masked entries are in the result.
     """
 
     cdef const RowOp* op
+    cdef const RowKernels* table
     cdef readonly str name
     cdef readonly bint reduces
-    cdef bint negative, several, counts
+    cdef bint negative, several
     cdef bint streams
     cdef readonly double blank, empty
     cdef readonly tuple parameters
     cdef readonly tuple domains
 
     def __init__(self, str name, *, str kernel=None, bint negative=False, bint reduces=False,
-                 bint several=False, bint counts=False, double blank=0, double empty=-np.inf,
+                 bint several=False, double blank=0, double empty=-np.inf,
                  **domains):
         cdef bytes wanted = (kernel or name).encode()
-        self.op = find(&KERNELS.ops, wanted)
+        self.table = KERNELS
+        self.op = find(KERNELS, wanted)
         if self.op == NULL:
+            self.table = SPARSE
             self.op = find(SPARSE, wanted)
         if self.op == NULL:
             raise SystemError(f"no row kernel {wanted!r}")
@@ -601,7 +428,6 @@ cdef class RowFunction:
         self.negative = negative
         self.reduces = reduces
         self.several = several
-        self.counts = counts
         # what softmax stores it still has to scale, and gradients are read faster than copied
         self.streams = wanted == b"log_softmax"
         self.blank = blank
@@ -614,14 +440,14 @@ cdef class RowFunction:
         for i in range(len(self.domains)):
             p[i] = self.domains[i].checked(self.name, self.parameters[i], params[i])
         task.kernel = kernel
-        task.p = p if self.domains or self.counts else NULL
+        task.table = self.table
         task.cost = self.op.cost
-        task.turns_x = self.negative
-        task.turns_y = False
-        task.counts = False
         task.may_stream = self.streams and kernel == self.op.value
-        task.hidden = -INFINITY
-        task.blank = self.blank
+        task.rows.p = p if self.domains else NULL
+        task.rows.turns_x = self.negative
+        task.rows.turns_y = False
+        task.rows.hidden = -INFINITY
+        task.rows.blank = self.blank
         return 0
 
     def value(self, x, axis, out, dtype, where, bias, *params, added=None, bint keepdims=False):
@@ -639,7 +465,7 @@ cdef class RowFunction:
         bias = spread(self.name, bias, x) if added is None else added
         if out is None and not self.reduces and type(numbers) is int:
             y = alike(x)
-            self.run(&task, p, numbers, x, y, mask, bias)
+            self.run(&task, numbers, x, y, mask, bias)
             return y
         shape = kept = x.shape
         if self.reduces:
@@ -652,22 +478,19 @@ cdef class RowFunction:
             x, mask, bias = joined.rows(x), joined.rows(mask), joined.rows(bias)
             last = x.ndim - 1
             y = np.empty(without(x.shape, last, True) if self.reduces else x.shape, x.dtype)
-            self.run(&task, p, last, x, y, mask, bias)
+            self.run(&task, last, x, y, mask, bias)
             y = y.reshape(shape) if self.reduces else joined.back(y)
             return finish(y if out is None else out, y, out is None)
         result, y = destination(self.name, x, out, shape, kept)
         if out is not None:
             x, mask, bias = apart_from(x, y), apart_from(mask, y), apart_from(bias, y)
-        self.run(&task, p, numbers, x, y, mask, bias)
+        self.run(&task, numbers, x, y, mask, bias)
         return finish(result, y, out is None)
 
-    cdef int run(self, Pass* task, double* p, int axis, cnp.ndarray x, cnp.ndarray y,
+    cdef int run(self, Pass* task, int axis, cnp.ndarray x, cnp.ndarray y,
                  cnp.ndarray mask, cnp.ndarray bias) except -1:
         if self.reduces and cnp.PyArray_DIM(x, axis) == 0:
             (<object> y).fill(self.empty)
-        elif self.counts:
-            task.counts = True
-            p[0] = cnp.PyArray_DIM(x, axis)
         over_rows(task, axis, x, y, None, mask, bias)
         return 0
 
@@ -689,11 +512,11 @@ cdef class RowFunction:
             raise TypeError(f"{function}: the gradient is not a function of the output; "
                             f"give x instead")
         self.begin(&task, kernel, p, params)
-        task.turns_y = self.negative
-        task.blank = 0
+        task.rows.turns_y = self.negative
+        task.rows.blank = 0
         if output is not None:
-            task.turns_x = False
-            task.hidden = self.blank
+            task.rows.turns_x = False
+            task.rows.hidden = self.blank
         grad = as_array(function, grad)
         x = as_array(function, x if output is None else output)
         if not (ready(x) and ready(grad) and dtype_of(x) == dtype_of(grad)):

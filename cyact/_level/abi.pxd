@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 11
+    ABI = 12
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -172,112 +172,78 @@ cdef struct Pointwise:
 ctypedef void (*run_tile_t)(const Pointwise* call, Py_ssize_t start, char* scratch,
                             double* sums) noexcept nogil
 
-# rows * n items of any dtype, to or from the float32 or float64 that rows are computed in.
-cdef struct Copy:
-    Py_ssize_t rows
-    Py_ssize_t n
-    const char* x
-    char* y
-    int x_dtype
-    int y_dtype
-    Py_ssize_t x_row
-    Py_ssize_t x_item
-    Py_ssize_t y_row
-    Py_ssize_t y_item
-
-ctypedef void (*copy_rows_t)(const Copy* copy) noexcept nogil
+# Rows of an array: item j of row r is at data + r * row + j * item, in bytes. data is NULL where
+# there is no such array.
+cdef struct Lines:
+    char* data
+    int dtype                     # of the array
+    Py_ssize_t row
+    Py_ssize_t item
 
 # Focal loss from cross-entropy c, an entry a row; `rows` is a multiple of LANES.
 # loss[r] = alpha (1 - e^-c)^gamma c, and
 # factor[r], by which its gradient is that of c.
 ctypedef void (*focal_t)(const double* c, const double* alpha, double* loss, double* factor,
                          Py_ssize_t rows, double gamma) noexcept nogil
-# Multiply each of rows * n items at y by its row's factor.
-ctypedef void (*scale_rows_t)(const Copy* rows, const double* factor) noexcept nogil
 # loss[r] = -weight x[r, target[r]]; y, which is 0 or NULL, gets the gradient times `scale`. A
 # target below 0 is ignored.
-ctypedef void (*nll_t)(const Copy* call, const Py_ssize_t* target, const double* weight,
-                       double scale, double* loss) noexcept nogil
+ctypedef void (*nll_t)(const Lines* x, const Lines* y, const Lines* target, const Lines* loss,
+                       Py_ssize_t rows, const double* weight, double scale) noexcept nogil
 
 cdef struct LossKernels:
     int abi
     int count
     const Loss* pointwise
     run_tile_t run_tile
-    copy_rows_t copy_rows
     focal_t focal
-    scale_rows_t scale_rows
     nll_t nll
 
-# `rows` rows of n items: item j of row r is at x + r * x_row + j * x_item, all in bytes.
-# y may be exactly x (or grad); no other overlap. Unused pointers are NULL.
+# `rows` rows of n items. y may be exactly x or grad; no other overlap.
 cdef struct Rows:
-    int dtype
+    int dtype                     # computed in
     Py_ssize_t rows
     Py_ssize_t n
-    const char* x                 # the input; for a backward from the output, the output
-    const char* grad              # backward: the incoming gradient
-    char* y
-    Py_ssize_t x_row
-    Py_ssize_t x_item
-    Py_ssize_t grad_row           # a gradient with one entry a row (logsumexp) has no grad_item
-    Py_ssize_t grad_item
-    Py_ssize_t y_row
-    Py_ssize_t y_item             # a reduction (logsumexp) writes one entry a row
-    bint stream                   # y, rows side by side, is better stored past the caches
+    Lines x                       # the input; for a backward from the output, the output
+    Lines grad                    # backward: the incoming gradient; one entry a row of logsumexp's
+    Lines y                       # a reduction (logsumexp) writes one entry a row
+    Lines mask                    # a byte an entry: where it is 0 the entry is not in its row
+    Lines bias                    # added to x, of the dtype computed in
+    double hidden                 # what an entry of x that is not in its row is taken for
+    double blank                  # what it is in the result
+    bint turns_x                  # the sign of x is turned
+    bint turns_y                  # and that of the result
+    bint stream                   # y is better stored past the caches
     const double* p
+    char* scratch                 # as many bytes as the kernel asks for, aligned to 64
 
 ctypedef void (*row_kernel_t)(const Rows* rows) noexcept nogil
 
 cdef struct RowOp:
     const char* name
-    double cost
+    double cost                   # rough nanoseconds an entry, to choose a thread count
     row_kernel_t value
     row_kernel_t backward         # from x
     row_kernel_t from_output      # backward from the output; NULL where that is not enough
 
-cdef struct RowOps:
-    int abi
-    int count
-    const RowOp* at
-
-# Rows brought together for a row kernel, or put back where they belong: strided and of any
-# dtype on one side; packed, of the dtype computed in, with room for LANES more, on the other.
-cdef struct Packing:
-    int dtype                     # of the strided side
-    Py_ssize_t rows
-    Py_ssize_t n
-    char* data
-    Py_ssize_t row
-    Py_ssize_t item
-    const char* mask              # a byte an entry; where it is 0 the entry becomes `blank`
-    Py_ssize_t mask_row
-    Py_ssize_t mask_item
-    double blank
-    const char* bias              # added, of the dtype computed in; or NULL
-    Py_ssize_t bias_row
-    Py_ssize_t bias_item
-    bint negative                 # the sign is turned
-    char* packed
-
-ctypedef void (*packing_t)(const Packing* packing) noexcept nogil
-
 # Cross-entropy with class targets or probability targets, value and gradient in one pass.
 cdef struct CrossEntropy:
-    Rows rows                     # x: logits; y: gradient, or NULL when only the loss is wanted
-    const Py_ssize_t* target      # a class a row, -1 for an ignored row; NULL for probabilities
-    const char* probability       # probability targets, laid out by the two steps below
-    Py_ssize_t probability_row
-    Py_ssize_t probability_item
+    Rows rows                     # x: logits; y: gradient, or none when only the loss is wanted
+    Lines target                  # a class a row (Py_ssize_t), -1 for an ignored row; or none
+    Lines probability             # probability targets
+    Lines loss                    # one entry a row, float64, not multiplied by scale
     const double* weight          # n class weights, or NULL
     double smoothing
     double scale                  # the gradient is multiplied by this
-    double* loss                  # one entry a row, float64, not multiplied by scale
+    focal_t focal                 # NULL where it is not focal loss
+    double gamma
+    const double* alpha           # n class weights of focal loss, or NULL
 
 ctypedef void (*cross_entropy_t)(const CrossEntropy* call) noexcept nogil
 
 cdef struct RowKernels:
-    RowOps ops
-    packing_t gather
-    packing_t scatter
+    int abi
+    int count
+    const RowOp* ops
     cross_entropy_t cross_entropy
+    # how many bytes of scratch a thread needs for pieces of so many rows
+    Py_ssize_t (*scratch)(const Rows* rows) noexcept nogil

@@ -45,7 +45,7 @@ cdef Loss[POINTWISE] POINTWISE_LOSSES = [
 
 cdef LossKernels LOSSES = LossKernels(
     abi=ABI, count=POINTWISE, pointwise=&POINTWISE_LOSSES[0], run_tile=run_tile,
-    copy_rows=by_row.copy_rows, focal=by_row.focal, scale_rows=by_row.scale_rows, nll=by_row.nll)
+    focal=by_row.focal, nll=by_row.nll)
 
 for _i in range(TILE):
     ONES32[_i] = ONES64[_i] = 1

@@ -17,8 +17,9 @@ from libc.math cimport INFINITY, NAN, sqrt
 from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
-from cyact._level.abi cimport ABI, FLOAT32, RowOp, RowOps, Rows
+from cyact._level.abi cimport ABI, FLOAT32, FLOAT64, Lines, RowKernels, RowOp, Rows
 from cyact._level.bits cimport (
+    fma,
     at_least,
     at_most,
     bits64,
@@ -51,7 +52,20 @@ from cyact._level.maths64 cimport (
     lower,
     scale,
 )
-from cyact._level.rows.rowmath cimport doubles, muladd
+
+include "panel.pxi"
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+      #define CYACT_LINE __declspec(align(64))
+    #else
+      #define CYACT_LINE __attribute__((aligned(64)))
+    #endif
+    typedef struct { CYACT_LINE double at[1024]; } cyact_doubles;
+    """
+    ctypedef struct doubles "cyact_doubles":
+        double at[1024]
 
 cdef extern from *:
     """
@@ -61,14 +75,9 @@ cdef extern from *:
     """
     const Py_ssize_t lanes "cyact_lanes"
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
-    SIDE = 16           # lanes
     SHORT_ROW = 64      # the longest row that stands in one lane
-    PART = 1024         # entries of a long row that a pass takes at a time
+    PIECE = 1024        # entries of a long row that a pass takes at a time
 
 # What a function is: y = ((x - m) c - t)_+^p
 cdef enum:
@@ -122,7 +131,7 @@ cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
                            real pad) noexcept nogil:
     """Entries from `start` on, padded to whole steps of SIDE lanes."""
     cdef const char* x = s.x + start * s.item
-    cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PART)
+    cdef Py_ssize_t i, count = min(s.n - start, <Py_ssize_t> PIECE)
     if s.held != NULL:
         return <const real*> s.held
     if s.apart:
@@ -140,11 +149,11 @@ cdef const real* load_part(const Strip* s, Py_ssize_t start, real* buffer,
     return buffer
 
 
-cdef inline Py_ssize_t steps_of(const Strip* s, Py_ssize_t start) noexcept nogil:
+cdef inline Py_ssize_t steps_from(const Strip* s, Py_ssize_t start) noexcept nogil:
     """Steps of SIDE lanes in the part from `start` on."""
     if s.apart:
         return s.n
-    return (min(s.n - start, <Py_ssize_t> PART) + SIDE - 1) // SIDE
+    return (min(s.n - start, <Py_ssize_t> PIECE) + SIDE - 1) // SIDE
 
 
 cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t n,
@@ -157,7 +166,7 @@ cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
     s.take = take
     s.apart = n <= SHORT_ROW
     s.held = NULL
-    if n <= PART:
+    if n <= PIECE:
         s.held = load_part(&s, 0, buffer, pad)
     return s
 
@@ -165,7 +174,7 @@ cdef Strip open_strip(const char* x, Py_ssize_t row, Py_ssize_t item, Py_ssize_t
 cdef void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept nogil:
     """Results of a part to their places, s being the strip of the result."""
     cdef char* to = <char*> s.x + start * s.item
-    cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PART)
+    cdef Py_ssize_t r, k, count = min(s.n - start, <Py_ssize_t> PIECE)
     if not s.apart:
         if s.item == sizeof(real):
             memcpy(to, y, count * sizeof(real))
@@ -264,8 +273,8 @@ cdef inline void maxima(const Strip* s, real* buffer, double* top) noexcept nogi
         most[j] = -INFINITY
         bad[j] = 0
     while start < s.n:
-        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), most, bad)
-        start += PART
+        raise_lanes(load_part(s, start, buffer, <real> -INFINITY), steps_from(s, start), most, bad)
+        start += PIECE
     for j in range(SIDE):
         top[j] = most[j] if bad[j] == 0 else bad[j]
     if not s.apart:
@@ -300,9 +309,9 @@ cdef inline void first_maxima(const Strip* s, real* buffer, const double* top,
     cdef int j
     fill(first, INFINITY)
     while start < s.n:
-        lower_first(load_part(s, start, buffer, <real> -INFINITY), steps_of(s, start), top,
+        lower_first(load_part(s, start, buffer, <real> -INFINITY), steps_from(s, start), top,
                     <double> (start // SIDE), first)
-        start += PART
+        start += PIECE
     if not s.apart:
         for j in range(SIDE):
             first[j] = first[j] * SIDE + j
@@ -318,7 +327,7 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
     cdef int j
     for j in range(SIDE):
         index[j] = start if s.apart else start + j
-    for k in range(steps_of(s, start)):
+    for k in range(steps_from(s, start)):
         for j in range(SIDE):
             y[k * SIDE + j] = chosen[j] if index[j] == first[j] else others[j]
             index[j] += stride
@@ -327,7 +336,7 @@ cdef inline void pick(const Strip* s, Py_ssize_t start, const double* first, con
 cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
                         real kind) noexcept nogil:
     """At each row's first maximum 1, or the row's gradient; 0 elsewhere, NaN if there is one."""
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Strip s, y
     cdef double top[SIDE]
     cdef real chosen[SIDE]
@@ -337,9 +346,9 @@ cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
     cdef int j
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+        s = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
-        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        y = result_strip(&s, call.y.data + done * call.y.row, call.y.row, call.y.item)
         maxima(&s, <real*> work.x.at, top)
         first_maxima(&s, <real*> work.x.at, top, first)
         for j in range(SIDE):
@@ -347,7 +356,7 @@ cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
             chosen[j] = 1
         if not one:
             for r in range(take):
-                chosen[r] = (<const real*> (grad + (done + r) * call.grad_row))[0]
+                chosen[r] = (<const real*> (grad + (done + r) * call.grad.row))[0]
             if not s.apart:
                 for j in range(1, SIDE):
                     chosen[j] = chosen[0]
@@ -355,7 +364,7 @@ cdef void put_at_maxima(const Rows* call, const char* grad, bint one,
         while start < call.n:
             pick(&s, start, first, chosen, others, <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -367,28 +376,28 @@ cdef void hardmax_gradients(const Rows* call, real kind) noexcept nogil:
     cdef Py_ssize_t r, i
     for r in range(call.rows):
         for i in range(call.n):
-            (<real*> (call.y + r * call.y_row + i * call.y_item))[0] = 0
+            (<real*> (call.y.data + r * call.y.row + i * call.y.item))[0] = 0
 
 
 # maxout: a row is one run of `pieces` entries
 
 cdef void maxout_rows(const Rows* call, real kind) noexcept nogil:
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Strip s
     cdef double top[SIDE]
     cdef Py_ssize_t done = 0, r, take
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+        s = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
         maxima(&s, <real*> work.x.at, top)
         for r in range(take):
-            (<real*> (call.y + (done + r) * call.y_row))[0] = <real> top[r]
+            (<real*> (call.y.data + (done + r) * call.y.row))[0] = <real> top[r]
         done += take
 
 
 cdef void maxout_gradients(const Rows* call, real kind) noexcept nogil:
-    put_at_maxima(call, call.grad, False, kind)
+    put_at_maxima(call, call.grad.data, False, kind)
 
 
 # sparsemax and entmax15
@@ -406,17 +415,17 @@ cdef Strip candidates(const Strip* s, double least, real* buffer, real* kept) no
         return few
     while start < s.n:
         x = load_part(s, start, buffer, <real> -INFINITY)
-        for k in range(steps_of(s, start)):
+        for k in range(steps_from(s, start)):
             hits = 0
             for j in range(side):
                 hits += 1 if <double> x[k * SIDE + j] >= least else 0
             if hits:
-                if count == PART:
+                if count == PIECE:
                     return few
                 for j in range(side):
                     kept[count + j] = x[k * SIDE + j]
                 count += SIDE
-        start += PART
+        start += PIECE
     few.held = kept
     few.n = count
     return few
@@ -588,9 +597,9 @@ cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kep
         fill(b, 0)
         start = 0
         while start < s.n:
-            measure(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op, m, th,
+            measure(load_part(&s, start, buffer, <real> -INFINITY), steps_from(&s, start), op, m, th,
                     a, b)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_sums(a)
             fold_sums(b)
@@ -608,9 +617,9 @@ cdef inline void find_border(const Strip* whole, int op, real* buffer, real* kep
         fill(near, INFINITY)
         start = 0
         while start < s.n:
-            measure_finely(load_part(&s, start, buffer, <real> -INFINITY), steps_of(&s, start), op,
+            measure_finely(load_part(&s, start, buffer, <real> -INFINITY), steps_from(&s, start), op,
                            m, th, tl, a, low, b, near)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_pairs(a, low)
             fold_sums(b)
@@ -629,7 +638,7 @@ cdef inline void rise(const real* x, Py_ssize_t steps, int op, const double* m, 
         for j in range(SIDE):
             w = height(x[k * SIDE + j], m[j], th[j], tl[j], c, floor, &rest)
             if op == ENTMAX15:
-                rest = w if w <= zero else muladd(w, w, 2 * w * rest)
+                rest = w if w <= zero else fma(w, w, 2 * w * rest)
                 w = zero if w <= zero else rest
             else:
                 w = zero if w <= zero else w
@@ -637,7 +646,7 @@ cdef inline void rise(const real* x, Py_ssize_t steps, int op, const double* m, 
 
 
 cdef void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Strip s, y
     cdef double m[SIDE]
     cdef double th[SIDE]
@@ -645,16 +654,16 @@ cdef void sparse_rows(const Rows* call, int op, real kind) noexcept nogil:
     cdef Py_ssize_t done = 0, start, take
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+        s = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
-        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        y = result_strip(&s, call.y.data + done * call.y.row, call.y.row, call.y.item)
         find_border(&s, op, <real*> work.x.at, <real*> work.kept.at, m, th, tl)
         start = 0
         while start < call.n:
-            rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_of(&s, start),
+            rise(load_part(&s, start, <real*> work.x.at, <real> -INFINITY), steps_from(&s, start),
                  op, m, th, tl, <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -893,10 +902,10 @@ cdef void sum_powers(const Strip* s, const Entmax* c, bint fine, real* buffer,
     while start < s.n:
         x = load_part(s, start, buffer, <real> -INFINITY)
         if fine:
-            add_power_pairs(x, steps_of(s, start), c, root)
+            add_power_pairs(x, steps_from(s, start), c, root)
         else:
-            add_powers(x, steps_of(s, start), c.p.hi, root)
-        start += PART
+            add_powers(x, steps_from(s, start), c.p.hi, root)
+        start += PIECE
     if not s.apart:
         fold_pairs(root.sum, root.sum_low)
         fold_sums(root.slope)
@@ -966,7 +975,7 @@ cdef inline void entmax_part(const real* x, Py_ssize_t steps, const Entmax* c, c
 
 
 cdef void entmax_rows(const Rows* call, real kind) noexcept nogil:
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Root root
     cdef Strip s, y
     cdef real* to = <real*> work.y.at
@@ -974,18 +983,18 @@ cdef void entmax_rows(const Rows* call, real kind) noexcept nogil:
     cdef Py_ssize_t done = 0, start, take, i
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+        s = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take,
                        <real*> work.x.at, <real> -INFINITY)
-        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        y = result_strip(&s, call.y.data + done * call.y.row, call.y.row, call.y.item)
         find_root(&s, &c, <real*> work.x.at, <real*> work.kept.at, &root)
         start = 0
         while start < call.n:
             entmax_part(load_part(&s, start, <real*> work.x.at, <real> -INFINITY),
-                        steps_of(&s, start), &c, &root, work.s.at)
-            for i in range(steps_of(&s, start) * SIDE):
+                        steps_from(&s, start), &c, &root, work.s.at)
+            for i in range(steps_from(&s, start) * SIDE):
                 to[i] = <real> work.s.at[i]
             store_part(&y, to, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -1116,7 +1125,7 @@ cdef void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffe
                  double* to) noexcept nogil:
     """y^(2 - alpha) of one part."""
     cdef const real* x = load_part(s, start, buffer, pad)
-    cdef Py_ssize_t i, steps = steps_of(s, start)
+    cdef Py_ssize_t i, steps = steps_from(s, start)
     if at.op != ENTMAX:
         if at.output:
             slopes_of_output(x, steps, at.op, to)
@@ -1132,7 +1141,7 @@ cdef void slopes(const Strip* s, Py_ssize_t start, const Border* at, real* buffe
 
 
 cdef void sparse_gradients(const Rows* call, int op, bint output, real kind) noexcept nogil:
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Strip s, y, g
     cdef Border at
     cdef double high[SIDE]
@@ -1149,10 +1158,10 @@ cdef void sparse_gradients(const Rows* call, int op, bint output, real kind) noe
         at.entmax = entmax_of(call.p, real is double)
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        s = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take, x, pad)
-        g = open_strip(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n,
+        s = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take, x, pad)
+        g = open_strip(call.grad.data + done * call.grad.row, call.grad.row, call.grad.item, call.n,
                        take, grad, <real> 0)
-        y = result_strip(&s, call.y + done * call.y_row, call.y_row, call.y_item)
+        y = result_strip(&s, call.y.data + done * call.y.row, call.y.row, call.y.item)
         if op == ENTMAX and not output:
             find_root(&s, &at.entmax, x, <real*> work.kept.at, &at.root)
         elif not output:
@@ -1164,21 +1173,21 @@ cdef void sparse_gradients(const Rows* call, int op, bint output, real kind) noe
         start = 0
         while start < call.n:
             slopes(&s, start, &at, x, pad, work.s.at)
-            weigh(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
+            weigh(work.s.at, load_part(&g, start, grad, <real> 0), steps_from(&s, start), high, low,
                   total, total_low)
-            start += PART
+            start += PIECE
         if not s.apart:
             fold_pairs(high, low)
             fold_pairs(total, total_low)
         divide_pairs(high, low, total, total_low)
         start = 0
         while start < call.n:
-            if call.n > PART:
+            if call.n > PIECE:
                 slopes(&s, start, &at, x, pad, work.s.at)
-            tilt(work.s.at, load_part(&g, start, grad, <real> 0), steps_of(&s, start), high, low,
+            tilt(work.s.at, load_part(&g, start, grad, <real> 0), steps_from(&s, start), high, low,
                  <real*> work.y.at)
             store_part(&y, <real*> work.y.at, start)
-            start += PART
+            start += PIECE
         done += take
 
 
@@ -1278,8 +1287,8 @@ cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_b
     fill(w.low, 0)
     while start < x.n:
         raise_weighted(load_part(x, start, x_buffer, <real> 0),
-                       load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
-        start += PART
+                       load_part(b, start, b_buffer, <real> 0), steps_from(x, start), w)
+        start += PIECE
     if not x.apart:
         fold_sums(w.special)
         most = w.m[0]
@@ -1291,8 +1300,8 @@ cdef void sum_weighted(const Strip* x, const Strip* b, real* x_buffer, real* b_b
     start = 0
     while start < x.n:
         add_weighted(load_part(x, start, x_buffer, <real> 0),
-                     load_part(b, start, b_buffer, <real> 0), steps_of(x, start), w)
-        start += PART
+                     load_part(b, start, b_buffer, <real> 0), steps_from(x, start), w)
+        start += PIECE
     if not x.apart:
         fold_pairs(w.high, w.low)
 
@@ -1325,7 +1334,7 @@ cdef void put_log(const Weighted* w, int j, real* value, real* sign) noexcept no
 
 cdef void weighted_rows(const Rows* call, bint quotients, real kind) noexcept nogil:
     """grad holds b; y becomes the logarithm and the sign, or the terms over their sum."""
-    cdef StripWork work
+    cdef StripWork* work = <StripWork*> call.scratch
     cdef Weighted w
     cdef Strip x, b, y
     cdef const real* xs
@@ -1338,117 +1347,292 @@ cdef void weighted_rows(const Rows* call, bint quotients, real kind) noexcept no
     cdef int j
     while done < call.rows:
         take = strip_rows(call.n, call.rows - done)
-        x = open_strip(call.x + done * call.x_row, call.x_row, call.x_item, call.n, take,
+        x = open_strip(call.x.data + done * call.x.row, call.x.row, call.x.item, call.n, take,
                        <real*> work.x.at, <real> 0)
-        b = open_strip(call.grad + done * call.grad_row, call.grad_row, call.grad_item, call.n,
+        b = open_strip(call.grad.data + done * call.grad.row, call.grad.row, call.grad.item, call.n,
                        take, <real*> work.grad.at, <real> 0)
         sum_weighted(&x, &b, <real*> work.x.at, <real*> work.grad.at, &w)
         if not quotients:
             for r in range(take):
-                to = <real*> (call.y + (done + r) * call.y_row)
-                put_log(&w, <int> r, to, <real*> (<char*> to + call.y_item))
+                to = <real*> (call.y.data + (done + r) * call.y.row)
+                put_log(&w, <int> r, to, <real*> (<char*> to + call.y.item))
             done += take
             continue
         for j in range(SIDE):
             v = reciprocal(fast_two_sum(w.high[j], w.low[j]))
             over[j] = v.hi if w.special[j] == 0 else NAN
             rest[j] = v.lo if v.lo - v.lo == 0 else 0
-        y = result_strip(&x, call.y + done * call.y_row, call.y_row, call.y_item)
+        y = result_strip(&x, call.y.data + done * call.y.row, call.y.row, call.y.item)
         to = <real*> work.y.at
         start = 0
         while start < call.n:
             xs = load_part(&x, start, <real*> work.x.at, <real> 0)
             bs = load_part(&b, start, <real*> work.grad.at, <real> 0)
-            for k in range(steps_of(&x, start)):
+            for k in range(steps_from(&x, start)):
                 for j in range(SIDE):
                     term = weighted_term(xs[k * SIDE + j], bs[k * SIDE + j], w.m[j])
-                    to[k * SIDE + j] = <real> (0 if bs[k * SIDE + j] == 0 else muladd(
-                        term.hi, over[j], muladd(term.hi, rest[j], term.lo * over[j])))
+                    to[k * SIDE + j] = <real> (0 if bs[k * SIDE + j] == 0 else fma(
+                        term.hi, over[j], fma(term.hi, rest[j], term.lo * over[j])))
             store_part(&y, to, start)
-            start += PART
+            start += PIECE
         done += take
+
+
+# What the kernels take: rows of the dtype computed in, short ones in any steps, long ones without
+# gaps. Others are packed, as many at a time as a panel has.
+
+ctypedef void (*kernel_t)(const Rows* call) noexcept nogil
+
+
+cdef inline bint fits(const Rows* call, const Lines* a, Py_ssize_t size) noexcept nogil:
+    return a.data == NULL or (a.dtype == call.dtype and a.row % size == 0 and (
+        a.item == size or call.n <= SHORT_ROW))
+
+
+cdef inline bint packs_nothing(const Rows* call) noexcept nogil:
+    cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4
+    return (fits(call, &call.x, size) and fits(call, &call.y, size)
+            and fits(call, &call.grad, size) and call.mask.data == NULL
+            and call.bias.data == NULL and not call.turns_x and not call.turns_y)
+
+
+cdef inline void run(const Rows* call, kernel_t kernel, Py_ssize_t grads, Py_ssize_t results,
+                     real kind) noexcept nogil:
+    """`grads`, `results`: how many entries a row of the gradient and of the result has; 0: n."""
+    cdef Panel p
+    cdef Rows piece
+    cdef Lines rows
+    cdef Py_ssize_t size = sizeof(real)
+    if packs_nothing(call):
+        kernel(call)
+        return
+    piece = call[0]
+    piece.scratch = open_rows(&p, call)
+    piece.mask.data = piece.bias.data = NULL
+    piece.turns_x = piece.turns_y = False
+    piece.x = packed_lines(&p, p.x, size)
+    piece.y = packed_lines(&p, p.y, size)
+    if call.grad.data != NULL:
+        piece.grad = packed_lines(&p, p.grad, size)
+    while next_rows(&p):
+        pack_x(&p, 0, kind)
+        if call.grad.data != NULL:
+            pack(&p, &call.grad, 0, grads or call.n, 0, p.grad, kind)
+            if call.mask.data != NULL and grads == 0:
+                set_blank(&p, <real*> p.grad, 0, call.n, 0)
+        piece.rows = p.rows
+        kernel(&piece)
+        if results:
+            rows = from_row(&call.y, p.first)
+            scatter(<const real*> p.y, p.width, &rows, p.rows, results)
+        else:
+            unpack(&p, 0, kind)
+
+
+cdef inline Lines packed_lines(const Panel* p, char* buffer, Py_ssize_t size) noexcept nogil:
+    cdef Lines a
+    a.data = buffer
+    a.dtype = p.call.dtype
+    a.row = p.width * size
+    a.item = size
+    return a
 
 
 # The table; the engine keeps the status flags
 
+cdef void run_hardmax32(const Rows* call) noexcept nogil:
+    hardmax_rows(call, <float> 0)
+
+
+cdef void run_hardmax64(const Rows* call) noexcept nogil:
+    hardmax_rows(call, <double> 0)
+
+
 cdef void run_hardmax(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        hardmax_rows(call, <float> 0)
+        run(call, run_hardmax32, 0, 0, <float> 0)
     else:
-        hardmax_rows(call, <double> 0)
+        run(call, run_hardmax64, 0, 0, <double> 0)
+
+
+cdef void hardmax_backward32(const Rows* call) noexcept nogil:
+    hardmax_gradients(call, <float> 0)
+
+
+cdef void hardmax_backward64(const Rows* call) noexcept nogil:
+    hardmax_gradients(call, <double> 0)
 
 
 cdef void hardmax_backward(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        hardmax_gradients(call, <float> 0)
+        run(call, hardmax_backward32, 0, 0, <float> 0)
     else:
-        hardmax_gradients(call, <double> 0)
+        run(call, hardmax_backward64, 0, 0, <double> 0)
+
+
+cdef void run_maxout32(const Rows* call) noexcept nogil:
+    maxout_rows(call, <float> 0)
+
+
+cdef void run_maxout64(const Rows* call) noexcept nogil:
+    maxout_rows(call, <double> 0)
 
 
 cdef void run_maxout(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        maxout_rows(call, <float> 0)
+        run(call, run_maxout32, 0, 1, <float> 0)
     else:
-        maxout_rows(call, <double> 0)
+        run(call, run_maxout64, 0, 1, <double> 0)
+
+
+cdef void maxout_backward32(const Rows* call) noexcept nogil:
+    maxout_gradients(call, <float> 0)
+
+
+cdef void maxout_backward64(const Rows* call) noexcept nogil:
+    maxout_gradients(call, <double> 0)
 
 
 cdef void maxout_backward(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        maxout_gradients(call, <float> 0)
+        run(call, maxout_backward32, 1, 0, <float> 0)
     else:
-        maxout_gradients(call, <double> 0)
+        run(call, maxout_backward64, 1, 0, <double> 0)
+
+
+cdef void run_sparsemax32(const Rows* call) noexcept nogil:
+    sparse_rows(call, SPARSEMAX, <float> 0)
+
+
+cdef void run_sparsemax64(const Rows* call) noexcept nogil:
+    sparse_rows(call, SPARSEMAX, <double> 0)
 
 
 cdef void run_sparsemax(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        sparse_rows(call, SPARSEMAX, <float> 0)
+        run(call, run_sparsemax32, 0, 0, <float> 0)
     else:
-        sparse_rows(call, SPARSEMAX, <double> 0)
+        run(call, run_sparsemax64, 0, 0, <double> 0)
+
+
+cdef void sparsemax_backward32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, SPARSEMAX, False, <float> 0)
+
+
+cdef void sparsemax_backward64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, SPARSEMAX, False, <double> 0)
+
+
+cdef void sparsemax_backward(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        run(call, sparsemax_backward32, 0, 0, <float> 0)
+    else:
+        run(call, sparsemax_backward64, 0, 0, <double> 0)
+
+
+cdef void sparsemax_from_output32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, SPARSEMAX, True, <float> 0)
+
+
+cdef void sparsemax_from_output64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, SPARSEMAX, True, <double> 0)
+
+
+cdef void sparsemax_from_output(const Rows* call) noexcept nogil:
+    if call.dtype == FLOAT32:
+        run(call, sparsemax_from_output32, 0, 0, <float> 0)
+    else:
+        run(call, sparsemax_from_output64, 0, 0, <double> 0)
+
+
+cdef void run_entmax1532(const Rows* call) noexcept nogil:
+    sparse_rows(call, ENTMAX15, <float> 0)
+
+
+cdef void run_entmax1564(const Rows* call) noexcept nogil:
+    sparse_rows(call, ENTMAX15, <double> 0)
 
 
 cdef void run_entmax15(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        sparse_rows(call, ENTMAX15, <float> 0)
+        run(call, run_entmax1532, 0, 0, <float> 0)
     else:
-        sparse_rows(call, ENTMAX15, <double> 0)
+        run(call, run_entmax1564, 0, 0, <double> 0)
 
 
-cdef void run_sparse_backward(const Rows* call, int op, bint output) noexcept nogil:
-    if call.dtype == FLOAT32:
-        sparse_gradients(call, op, output, <float> 0)
-    else:
-        sparse_gradients(call, op, output, <double> 0)
+cdef void entmax15_backward32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX15, False, <float> 0)
 
 
-cdef void sparsemax_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, SPARSEMAX, False)
-
-
-cdef void sparsemax_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, SPARSEMAX, True)
+cdef void entmax15_backward64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX15, False, <double> 0)
 
 
 cdef void entmax15_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX15, False)
+    if call.dtype == FLOAT32:
+        run(call, entmax15_backward32, 0, 0, <float> 0)
+    else:
+        run(call, entmax15_backward64, 0, 0, <double> 0)
+
+
+cdef void entmax15_from_output32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX15, True, <float> 0)
+
+
+cdef void entmax15_from_output64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX15, True, <double> 0)
 
 
 cdef void entmax15_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX15, True)
+    if call.dtype == FLOAT32:
+        run(call, entmax15_from_output32, 0, 0, <float> 0)
+    else:
+        run(call, entmax15_from_output64, 0, 0, <double> 0)
+
+
+cdef void run_entmax32(const Rows* call) noexcept nogil:
+    entmax_rows(call, <float> 0)
+
+
+cdef void run_entmax64(const Rows* call) noexcept nogil:
+    entmax_rows(call, <double> 0)
 
 
 cdef void run_entmax(const Rows* call) noexcept nogil:
     if call.dtype == FLOAT32:
-        entmax_rows(call, <float> 0)
+        run(call, run_entmax32, 0, 0, <float> 0)
     else:
-        entmax_rows(call, <double> 0)
+        run(call, run_entmax64, 0, 0, <double> 0)
+
+
+cdef void entmax_backward32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX, False, <float> 0)
+
+
+cdef void entmax_backward64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX, False, <double> 0)
 
 
 cdef void entmax_backward(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX, False)
+    if call.dtype == FLOAT32:
+        run(call, entmax_backward32, 0, 0, <float> 0)
+    else:
+        run(call, entmax_backward64, 0, 0, <double> 0)
+
+
+cdef void entmax_from_output32(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX, True, <float> 0)
+
+
+cdef void entmax_from_output64(const Rows* call) noexcept nogil:
+    sparse_gradients(call, ENTMAX, True, <double> 0)
 
 
 cdef void entmax_from_output(const Rows* call) noexcept nogil:
-    run_sparse_backward(call, ENTMAX, True)
+    if call.dtype == FLOAT32:
+        run(call, entmax_from_output32, 0, 0, <float> 0)
+    else:
+        run(call, entmax_from_output64, 0, 0, <double> 0)
 
 
 # Two arrays, the second in the gradient's place
@@ -1467,8 +1651,17 @@ cdef void weighted_softmax(const Rows* call) noexcept nogil:
         weighted_rows(call, True, <double> 0)
 
 
+cdef Py_ssize_t scratch_of(const Rows* call) noexcept nogil:
+    cdef Panel p
+    cdef Rows rows = call[0]
+    rows.scratch = NULL
+    if packs_nothing(call):
+        return sizeof(StripWork)
+    return (open_rows(&p, &rows) - <char*> NULL) + sizeof(StripWork)
+
+
 cdef RowOp SPARSE_OPS[7]
-cdef RowOps SPARSE
+cdef RowKernels SPARSE
 
 SPARSE_OPS[0] = RowOp(name=b"hardmax", cost=0.5, value=run_hardmax, backward=hardmax_backward,
                       from_output=NULL)
@@ -1486,5 +1679,6 @@ SPARSE_OPS[6] = RowOp(name=b"weighted_softmax", cost=6, value=NULL, backward=wei
                       from_output=NULL)
 SPARSE.abi = ABI
 SPARSE.count = 7
-SPARSE.at = SPARSE_OPS
-table = PyCapsule_New(&SPARSE, b"cyact.RowOps", NULL)
+SPARSE.ops = SPARSE_OPS
+SPARSE.scratch = scratch_of
+table = PyCapsule_New(&SPARSE, b"cyact.RowKernels", NULL)
