@@ -10,8 +10,11 @@ examples:
   python -m benchmarks                          a sensible subset, under 5 minutes
   python -m benchmarks --check                  the bars a release must clear; exit status 1
                                                 if one does not
-  python -m benchmarks --functions gelu silu --sizes 16K 1M --threads 1
+  python -m benchmarks mish                     one function
+  python -m benchmarks gelu silu --sizes 16K 1M --threads 1
+  python -m benchmarks --every                  every function against PyTorch, 15 minutes
   python -m benchmarks --full                   everything, hours
+  python -m benchmarks.report                   what these wrote, into README.md and docs/
   CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks --check
                                                 both held to AVX2 (PyTorch's gelu of large arrays
                                                 is oneDNN's, which heeds its own variable)
@@ -27,6 +30,10 @@ def use_installed_cyact():
     root = str(Path(__file__).resolve().parent.parent)
     here = [entry for entry in sys.path if entry in ("", root)]
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)] + here[:1]
+    try:
+        import cyact  # noqa: F401
+    except ImportError as error:
+        sys.exit(f"cyact is not installed here, `python -m pip install .` first: {error}")
 
 
 def progress_bar():
@@ -48,7 +55,7 @@ def size(text):
 
 
 def thread_count(text):
-    from .contenders import cores
+    from .timing import cores
 
     if text == "all":
         return cores()
@@ -60,13 +67,15 @@ def thread_count(text):
 def arguments(argv):
     from . import catalog, contenders
 
-    functions = [*(f.name for f in catalog.ELEMENTWISE), *catalog.ROWS]
     sections = ["elementwise", "backward", "rows", "calls"]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=
         "Compare cyact with whichever of NumPy expressions, SciPy, PyTorch, numexpr, ONNX "
         "Runtime and JAX are installed: time and error, in one interleaved run.",
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION",
+                        help="only these, as gelu or 'gelu(tanh)' (default: the commonest; all "
+                        "with --check, --every or --full)")
     which = parser.add_argument_group("what is measured (giving any of these replaces the subset)")
     which.add_argument("--what", nargs="+", choices=sections, metavar="SECTION",
                        help=f"sections: {', '.join(sections)}")
@@ -77,11 +86,10 @@ def arguments(argv):
     which.add_argument("--modes", nargs="+", choices=["out", "fresh"],
                        help="into out=, or a fresh result each time")
     which.add_argument("--full", action="store_true", help="all sections, sizes, dtypes, modes")
+    which.add_argument("--every", action="store_true", help="values and backward passes of every "
+                       "function against PyTorch, in float32 and the half types")
     which.add_argument("--check", action="store_true",
                        help="measure what the bars need and exit with 1 if one is missed")
-    parser.add_argument("--functions", nargs="+", choices=functions, metavar="NAME",
-                        help="only these (default: all with --full or --check, the commonest "
-                        f"without) of: {', '.join(functions)}")
     parser.add_argument("--contenders", nargs="+", choices=list(contenders.CONTENDERS),
                         metavar="NAME", help="cyact and only these of: "
                         + ", ".join(contenders.CONTENDERS))
@@ -91,14 +99,20 @@ def arguments(argv):
                         help="time after which a case gets no further rounds (default 0.25)")
     parser.add_argument("--no-errors", action="store_true", help="do not measure errors")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR",
-                        help="folder of results.json and chart.png (default benchmarks/results)")
+                        help="folder of the figures as JSON (default benchmarks/results)")
     options = parser.parse_args(argv)
+    try:
+        options.functions = catalog.named(options.functions)
+    except KeyError as error:
+        parser.error(error.args[0])
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: the spread needs two")
     if options.check and options.no_errors:
         parser.error("--check needs the errors: leave --no-errors away")
     if options.check and options.contenders and "torch" not in options.contenders:
         parser.error("--check compares with torch: put it among --contenders")
+    if (options.check or options.every) and not options.contenders:
+        options.contenders = ["torch"]      # they name nobody else
     return options
 
 
@@ -106,11 +120,12 @@ def cases_of(options):
     from . import catalog, measure
 
     full = options.full
-    functions = options.functions or [
-        *(f.name for f in catalog.ELEMENTWISE if full or options.check or f.name in catalog.COMMON),
-        *catalog.ROWS]
+    usual = catalog.ELEMENTWISE if full or options.check or options.every else catalog.COMMON
+    functions = options.functions or [*usual, *catalog.COMMON_ROWS]
     if options.check:
         return measure.check_plan(functions)
+    if options.every:
+        return measure.every_plan(functions)
     given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
     if not full and not any(given):
         return measure.default_plan(functions)
@@ -128,14 +143,10 @@ def main(argv=None):
     use_installed_cyact()
     options = arguments(argv)
     tqdm = progress_bar()
-    from . import contenders, measure, report
+    from . import bars, contenders, measure, tables
 
-    if options.check and not options.contenders:
-        options.contenders = ["torch"]      # the bars name nobody else
     names = options.contenders and ["cyact", *(n for n in options.contenders if n != "cyact")]
     found, missing = contenders.installed(names)
-    if "cyact" in missing:
-        sys.exit("cyact is not installed here: `python -m pip install .` first")
     if options.check and "torch" in missing:
         sys.exit("--check compares with torch, which is not installed")
     cases = cases_of(options)
@@ -144,8 +155,8 @@ def main(argv=None):
     lacking = {case.dtype for case in cases} - set(found[0].dtypes)
     if lacking:
         sys.exit(f"this cyact, or its environment, has no {', '.join(sorted(lacking))}")
-    facts = report.environment(found)
-    print(report.head(facts))
+    facts = contenders.facts(found)
+    print(tables.head(facts))
     if missing:
         print(f"not installed, left out: {', '.join(missing)}")
 
@@ -156,20 +167,13 @@ def main(argv=None):
         cases, found, contenders.yardsticks(), rounds=rounds, seconds=options.seconds,
         errors=not options.no_errors, progress=lambda c: tqdm(c, desc="measuring", unit="case")))
 
-    print("\n" + report.full_text(results))
-    options.output.mkdir(parents=True, exist_ok=True)
-    data, picture = options.output / "results.json", options.output / "chart.png"
-    report.write_json(data, facts, results)
-    written = [str(data)]
-    try:
-        report.chart(picture, facts, results)
-        written.append(str(picture))
-    except ImportError:
-        print("\nno chart: matplotlib is not installed")
-    print(f"\nwritten: {', '.join(written)}")
+    print("\n" + tables.full_text(results))
+    path = options.output / ("every.json" if options.every else "results.json")
+    tables.write_json(path, facts, results=measure.as_records(results))
+    print(f"\nwritten: {path}")
     if not options.check:
         return 0
-    lines, good = report.check(results)
+    lines, good = bars.check(results)
     print("\nThe bars:", *lines, sep="\n")
     return 0 if good else 1
 
