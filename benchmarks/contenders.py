@@ -117,7 +117,10 @@ class Contender:
     def value(self, function):
         """A function of an array, or None where it has none."""
         def run(x):
-            return self.bind(function, Arrays(x, x), True, 1).result()
+            bound = self.bind(function, Arrays(x, x), True, 1)
+            if bound is None:
+                raise TypeError(f"{self.name} has no {function} of {x.dtype}")
+            return bound.result()
         return run if known(function, self.name) is not None else None
 
     def derivative(self, function):
