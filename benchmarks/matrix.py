@@ -7,8 +7,9 @@
 A cell is an operation on rows of one length along one axis, in one dtype and one thread. It is
 timed in turns with the NumPy expression a user would write, and, unless its rows lie along the
 last axis already, with its twin: the same operation on as many rows along the last axis. What
-counts is the minimum of many short rounds. With `--check` a cell that looks a little too slow is
-measured again, longer, before it is listed.
+counts is the minimum of many short rounds, in seconds of the thread: while another process has the
+core, none pass. With `--check` a cell that looks too slow is measured again, longer, before it is
+listed.
 
 The module calls public functions only, so that one version of it can measure several builds:
 `PYTHONPATH=/path/to/build CYACT_ISA=v3 python -m benchmarks.rows --matrix`.
@@ -18,6 +19,7 @@ import argparse
 import json
 import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +41,8 @@ FEWEST, MOST = 1 << 16, 1 << 20     # entries of a cell
 
 # How many times as long as the other a cell may take
 LIMITS = {"twin": 2.0, "numpy": 1.1, "before": 1.1}
-AGAIN = 6           # times the seconds, for a cell that looks a little too slow
+AGAIN = 4           # times the seconds, for a cell that looks too slow, and
+TRIES = 3           # so often
 BATCH = 5e-4        # seconds of a statement's share of a round
 
 
@@ -167,7 +170,8 @@ def statements(cyact, cell):
 def best(cyact, cell, seconds):
     """{"cyact", "numpy", "twin": ns an entry}, the minimum of the rounds that time allows."""
     with np.errstate(all="ignore"):
-        timings = timing.take_turns(statements(cyact, cell), (3, 200), seconds, batch=BATCH)
+        timings = timing.take_turns(statements(cyact, cell), (3, 200), seconds, batch=BATCH,
+                                    clock=time.thread_time)
     return {name: min(timing.seconds) / cell.size * 1e9 for name, timing in timings.items()}
 
 
@@ -185,8 +189,8 @@ def ratios(found, before=None):
 
 
 def is_doubtful(found, before=None):
-    """Whether more rounds may decide."""
-    return any(LIMITS[name] < ratio < 2 * LIMITS[name]
+    """Whether more rounds may decide: times of another run differ by more than those in turns."""
+    return any(ratio > LIMITS[name] and (name == "before" or ratio < 2 * LIMITS[name])
                for name, ratio in ratios(found, before).items())
 
 
@@ -197,9 +201,10 @@ def measured(cyact, wanted, seconds, before=None, passes=1, progress=lambda thin
         for cell in progress(wanted, f"pass {number + 1} of {passes}"):
             found[cell] = lower(found.get(cell, {}), best(cyact, cell, seconds))
     if before is not None:
-        doubtful = [cell for cell in wanted if is_doubtful(found[cell], before.get(str(cell)))]
-        for cell in progress(doubtful, "again"):
-            found[cell] = lower(found[cell], best(cyact, cell, AGAIN * seconds))
+        for _ in range(TRIES):
+            doubtful = [cell for cell in wanted if is_doubtful(found[cell], before.get(str(cell)))]
+            for cell in progress(doubtful, "again"):
+                found[cell] = lower(found[cell], best(cyact, cell, AGAIN * seconds))
     return found
 
 

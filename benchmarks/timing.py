@@ -85,21 +85,21 @@ def batch_size(timer, batch):
     return max(1, round(number * batch / seconds))
 
 
-def take_turns(bound, rounds, seconds, threads=1, batch=BATCH_SECONDS):
+def take_turns(bound, rounds, seconds, threads=1, batch=BATCH_SECONDS, clock=time.perf_counter):
     """Time the statements of {name: Bound}, in a batch each in every round: {name: Timing}.
 
     `rounds` is the smallest and the largest number of rounds, `seconds` the time after which
     no round above the smallest number is begun; after PATIENCE times as long, none at all.
     """
-    timers = {name: timeit.Timer(entry.statement, globals=entry.names)
+    timers = {name: timeit.Timer(entry.statement, globals=entry.names, timer=clock)
               for name, entry in bound.items()}
     numbers = {name: batch_size(timer, batch) for name, timer in timers.items()}
     taken = {name: [] for name in timers}
     order = list(timers)
     shuffle = random.Random(0).shuffle
-    begin = time.perf_counter()
+    begin = clock()
     for done in range(rounds[1]):
-        spent = time.perf_counter() - begin
+        spent = clock() - begin
         if spent > (seconds if done >= rounds[0] else PATIENCE * seconds) and done >= 3:
             break
         shuffle(order)      # so that nobody always runs in the same one's wake
