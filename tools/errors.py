@@ -1,4 +1,4 @@
-"""Measure the error of every elementwise function, and write what is told of it.
+"""Measure the error of every elementwise function, and write the files that state it.
 
     python -P tools/errors.py                                     what is missing, or out of date
     python -P tools/errors.py --every 1 --functions gelu          all 2^32 float32 inputs
