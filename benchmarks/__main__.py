@@ -13,7 +13,6 @@ examples:
   python -m benchmarks mish                     one function
   python -m benchmarks gelu silu --sizes 16K 1M --threads 1
   python -m benchmarks --every                  every function against PyTorch, 15 minutes
-  python -m benchmarks --full                   everything, hours
   python -m benchmarks.report                   what these wrote, into README.md and docs/
   CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks --check
                                                 both held to AVX2 (PyTorch's gelu of large arrays
@@ -75,7 +74,7 @@ def arguments(argv):
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="*", metavar="FUNCTION",
                         help="only these, as gelu or 'gelu(tanh)' (default: the commonest; all "
-                        "with --check, --every or --full)")
+                        "with --check or --every)")
     which = parser.add_argument_group("what is measured (giving any of these replaces the subset)")
     which.add_argument("--what", nargs="+", choices=sections, metavar="SECTION",
                        help=f"sections: {', '.join(sections)}")
@@ -85,7 +84,6 @@ def arguments(argv):
                        help="numbers of threads; 'all': every core")
     which.add_argument("--modes", nargs="+", choices=["out", "fresh"],
                        help="into out=, or a fresh result each time")
-    which.add_argument("--full", action="store_true", help="all sections, sizes, dtypes, modes")
     which.add_argument("--every", action="store_true", help="values and backward passes of every "
                        "function against PyTorch, in float32 and the half types")
     which.add_argument("--check", action="store_true",
@@ -119,24 +117,18 @@ def arguments(argv):
 def cases_of(options):
     from . import catalog, measure
 
-    full = options.full
-    usual = catalog.ELEMENTWISE if full or options.check or options.every else catalog.COMMON
-    functions = options.functions or [*usual, *catalog.COMMON_ROWS]
-    if options.check:
-        return measure.check_plan(functions)
-    if options.every:
-        return measure.every_plan(functions)
+    every = options.check or options.every
+    functions = options.functions or [
+        *(catalog.ELEMENTWISE if every else catalog.COMMON), *catalog.COMMON_ROWS]
+    if every:
+        return (measure.check_plan if options.check else measure.every_plan)(functions)
     given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
-    if not full and not any(given):
+    if not any(given):
         return measure.default_plan(functions)
-    modes = options.modes or (["out", "fresh"] if full else ["out"])
     return measure.plan(
-        options.what or (["elementwise", "backward", "rows"] if full else ["elementwise"]),
-        functions, catalog.ROW_SHAPES,
-        options.sizes or (measure.FULL_SIZES if full else [16 << 10, 1 << 20]),
-        options.dtypes or (["float32", "float64"] if full else ["float32"]),
-        options.threads or ([1, thread_count("all")] if full else [1]),
-        [mode == "fresh" for mode in modes])
+        options.what or ["elementwise"], functions, catalog.ROW_SHAPES,
+        options.sizes or [16 << 10, 1 << 20], options.dtypes or ["float32"],
+        options.threads or [1], [mode == "fresh" for mode in options.modes or ["out"]])
 
 
 def main(argv=None):

@@ -9,8 +9,6 @@ from . import accuracy, catalog
 from .contenders import Arrays
 from .timing import Timing, array, cores, summarize, take_turns
 
-FULL_SIZES = [1, 16, 128, 1024, 16 << 10, 128 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20]
-
 
 @dataclass(frozen=True)
 class Case:

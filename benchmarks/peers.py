@@ -82,11 +82,11 @@ EXPRESSIONS = {
         "jax": "nn.celu(x)",
     },
     "selu": {
-        "NumPy": ("1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * "
-                  "np.expm1(np.minimum(x, 0)))",),
+        "NumPy": ("1.0507009873554805 * np.where("
+                  "x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))",),
         "torch": ("torch.selu(x)", "nn.elu(x, 1.6732632423543772, 1.0507009873554805, 1, out=y)"),
-        "torch backward": "aten.elu_backward(g, 1.6732632423543772, 1.0507009873554805, 1, False, "
-                          "x)",
+        "torch backward": "aten.elu_backward("
+                          "g, 1.6732632423543772, 1.0507009873554805, 1, False, x)",
         "numexpr": "where(x > 0, lam * x, lam_alpha * expm1(x))",
         "ORT": ("Selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
         "jax": "nn.selu(x)",
@@ -313,21 +313,21 @@ EXPRESSIONS = {
     },
     "focal_loss": {
         "NumPy": ("rows.focal_loss_grad(x, target, axis)",),
-        "jax": "-((1 - jnp.exp(l := picked(nn.log_softmax(x, axis), target, axis))) ** 2 * "
-               "l).mean()",
+        "jax": "-((1 - jnp.exp(l := picked(nn.log_softmax(x, axis), target, axis))) ** 2"
+               " * l).mean()",
     },
     "binary_cross_entropy": {
-        "NumPy": ("-(q * np.log(s) + (1 - q) * np.log1p(-s)).mean(), (s - q) / (s * (1 - s) * "
-                  "s.size)",),
+        "NumPy": ("-(q * np.log(s) + (1 - q) * np.log1p(-s)).mean(), "
+                  "(s - q) / (s * (1 - s) * s.size)",),
         "torch": ("aten.binary_cross_entropy(s, q), "
                   "aten.binary_cross_entropy_backward(one, s, q)",),
         "jax": "-(q * jnp.log(s) + (1 - q) * jnp.log1p(-s)).mean()",
     },
     "binary_cross_entropy_with_logits": {
-        "NumPy": ("(np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))).mean(), (1 / (1 + "
-                  "np.exp(-x)) - q) / x.size",),
-        "torch": ("aten.binary_cross_entropy_with_logits(x, q), torch.sigmoid(x).sub_(q).mul_(1 / "
-                  "x.numel())",),
+        "NumPy": ("(np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))).mean(), "
+                  "(1 / (1 + np.exp(-x)) - q) / x.size",),
+        "torch": ("aten.binary_cross_entropy_with_logits(x, q), "
+                  "torch.sigmoid(x).sub_(q).mul_(1 / x.numel())",),
         "jax": "-(q * nn.log_sigmoid(x) + (1 - q) * nn.log_sigmoid(-x)).mean()",
     },
     "kl_div": {
