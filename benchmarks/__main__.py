@@ -10,8 +10,10 @@ examples:
   python -m benchmarks                          a sensible subset, under 5 minutes
   python -m benchmarks --check                  the bars a release must clear; exit status 1
                                                 if one does not
-  python -m benchmarks --functions gelu silu --sizes 16K 1M --threads 1
-  python -m benchmarks --full                   everything, hours
+  python -m benchmarks mish                     one function
+  python -m benchmarks gelu silu --sizes 16K 1M --threads 1
+  python -m benchmarks --every                  every function against PyTorch, 15 minutes
+  python -m benchmarks.report                   what these wrote, into README.md and docs/
   CYACT_ISA=v3 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks --check
                                                 both held to AVX2 (PyTorch's gelu of large arrays
                                                 is oneDNN's, which heeds its own variable)
@@ -27,6 +29,10 @@ def use_installed_cyact():
     root = str(Path(__file__).resolve().parent.parent)
     here = [entry for entry in sys.path if entry in ("", root)]
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)] + here[:1]
+    try:
+        import cyact  # noqa: F401
+    except ImportError as error:
+        sys.exit(f"cyact is not installed here, `python -m pip install .` first: {error}")
 
 
 def progress_bar():
@@ -48,7 +54,7 @@ def size(text):
 
 
 def thread_count(text):
-    from .contenders import cores
+    from .timing import cores
 
     if text == "all":
         return cores()
@@ -60,13 +66,15 @@ def thread_count(text):
 def arguments(argv):
     from . import catalog, contenders
 
-    functions = [*(f.name for f in catalog.ELEMENTWISE), *catalog.ROWS]
     sections = ["elementwise", "backward", "rows", "calls"]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=
         "Compare cyact with whichever of NumPy expressions, SciPy, PyTorch, numexpr, ONNX "
         "Runtime and JAX are installed: time and error, in one interleaved run.",
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION",
+                        help="only these, as gelu or 'gelu(tanh)' (default: the commonest; all "
+                        "with --check or --every)")
     which = parser.add_argument_group("what is measured (giving any of these replaces the subset)")
     which.add_argument("--what", nargs="+", choices=sections, metavar="SECTION",
                        help=f"sections: {', '.join(sections)}")
@@ -76,12 +84,10 @@ def arguments(argv):
                        help="numbers of threads; 'all': every core")
     which.add_argument("--modes", nargs="+", choices=["out", "fresh"],
                        help="into out=, or a fresh result each time")
-    which.add_argument("--full", action="store_true", help="all sections, sizes, dtypes, modes")
+    which.add_argument("--every", action="store_true", help="values and backward passes of every "
+                       "function against PyTorch, in float32 and the half types")
     which.add_argument("--check", action="store_true",
                        help="measure what the bars need and exit with 1 if one is missed")
-    parser.add_argument("--functions", nargs="+", choices=functions, metavar="NAME",
-                        help="only these (default: all with --full or --check, the commonest "
-                        f"without) of: {', '.join(functions)}")
     parser.add_argument("--contenders", nargs="+", choices=list(contenders.CONTENDERS),
                         metavar="NAME", help="cyact and only these of: "
                         + ", ".join(contenders.CONTENDERS))
@@ -91,51 +97,48 @@ def arguments(argv):
                         help="time after which a case gets no further rounds (default 0.25)")
     parser.add_argument("--no-errors", action="store_true", help="do not measure errors")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR",
-                        help="folder of results.json and chart.png (default benchmarks/results)")
+                        help="folder of the figures as JSON (default benchmarks/results)")
     options = parser.parse_args(argv)
+    try:
+        options.functions = catalog.named(options.functions)
+    except KeyError as error:
+        parser.error(error.args[0])
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: the spread needs two")
     if options.check and options.no_errors:
         parser.error("--check needs the errors: leave --no-errors away")
     if options.check and options.contenders and "torch" not in options.contenders:
         parser.error("--check compares with torch: put it among --contenders")
+    if (options.check or options.every) and not options.contenders:
+        options.contenders = ["torch"]      # they name nobody else
     return options
 
 
 def cases_of(options):
     from . import catalog, measure
 
-    full = options.full
+    every = options.check or options.every
     functions = options.functions or [
-        *(f.name for f in catalog.ELEMENTWISE if full or options.check or f.name in catalog.COMMON),
-        *catalog.ROWS]
-    if options.check:
-        return measure.check_plan(functions)
+        *(catalog.ELEMENTWISE if every else catalog.COMMON), *catalog.COMMON_ROWS]
+    if every:
+        return (measure.check_plan if options.check else measure.every_plan)(functions)
     given = (options.what, options.sizes, options.dtypes, options.threads, options.modes)
-    if not full and not any(given):
+    if not any(given):
         return measure.default_plan(functions)
-    modes = options.modes or (["out", "fresh"] if full else ["out"])
     return measure.plan(
-        options.what or (["elementwise", "backward", "rows"] if full else ["elementwise"]),
-        functions, catalog.ROW_SHAPES,
-        options.sizes or (measure.FULL_SIZES if full else [16 << 10, 1 << 20]),
-        options.dtypes or (["float32", "float64"] if full else ["float32"]),
-        options.threads or ([1, thread_count("all")] if full else [1]),
-        [mode == "fresh" for mode in modes])
+        options.what or ["elementwise"], functions, catalog.ROW_SHAPES,
+        options.sizes or [16 << 10, 1 << 20], options.dtypes or ["float32"],
+        options.threads or [1], [mode == "fresh" for mode in options.modes or ["out"]])
 
 
 def main(argv=None):
     use_installed_cyact()
     options = arguments(argv)
     tqdm = progress_bar()
-    from . import contenders, measure, report
+    from . import bars, contenders, measure, tables
 
-    if options.check and not options.contenders:
-        options.contenders = ["torch"]      # the bars name nobody else
     names = options.contenders and ["cyact", *(n for n in options.contenders if n != "cyact")]
     found, missing = contenders.installed(names)
-    if "cyact" in missing:
-        sys.exit("cyact is not installed here: `python -m pip install .` first")
     if options.check and "torch" in missing:
         sys.exit("--check compares with torch, which is not installed")
     cases = cases_of(options)
@@ -144,8 +147,8 @@ def main(argv=None):
     lacking = {case.dtype for case in cases} - set(found[0].dtypes)
     if lacking:
         sys.exit(f"this cyact, or its environment, has no {', '.join(sorted(lacking))}")
-    facts = report.environment(found)
-    print(report.head(facts))
+    facts = contenders.facts(found)
+    print(tables.head(facts))
     if missing:
         print(f"not installed, left out: {', '.join(missing)}")
 
@@ -156,20 +159,13 @@ def main(argv=None):
         cases, found, contenders.yardsticks(), rounds=rounds, seconds=options.seconds,
         errors=not options.no_errors, progress=lambda c: tqdm(c, desc="measuring", unit="case")))
 
-    print("\n" + report.full_text(results))
-    options.output.mkdir(parents=True, exist_ok=True)
-    data, picture = options.output / "results.json", options.output / "chart.png"
-    report.write_json(data, facts, results)
-    written = [str(data)]
-    try:
-        report.chart(picture, facts, results)
-        written.append(str(picture))
-    except ImportError:
-        print("\nno chart: matplotlib is not installed")
-    print(f"\nwritten: {', '.join(written)}")
+    print("\n" + tables.full_text(results))
+    path = options.output / ("every.json" if options.every else "results.json")
+    tables.write_json(path, facts, results=measure.as_records(results))
+    print(f"\nwritten: {path}")
     if not options.check:
         return 0
-    lines, good = report.check(results)
+    lines, good = bars.check(results)
     print("\nThe bars:", *lines, sep="\n")
     return 0 if good else 1
 

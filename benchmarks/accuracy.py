@@ -1,23 +1,12 @@
-"""Errors in units in the last place (ULP), against references of higher precision."""
-
-from typing import NamedTuple
+"""Where errors are looked for, and true values: those of tests/reference.py."""
 
 import numpy as np
+import reference
+from cases import inputs
 
-from .catalog import WIDE
-
-# An odd stride through the bit patterns: a power of two would leave the low bits of every
-# significand zero, where products happen to be exact. 4093 gives a million float32 values.
-FLOAT32_STRIDE = 4093
-MULTIPRECISION_POINTS = 1500
-
-
-class Reference(NamedTuple):
-    """A true value as its rounding, the unit there, and what the rounding left, in units."""
-
-    rounded: np.ndarray
-    unit: np.ndarray
-    rest: np.ndarray
+# Of a dtype of so many bytes; those of float64 take mpmath
+POINTS = {4: 1 << 20, 8: 4500}
+ROW_POINTS = 1 << 20
 
 
 def dtype_of(name):
@@ -27,110 +16,55 @@ def dtype_of(name):
     return np.dtype(name)
 
 
-def finfo(dtype):
-    """`numpy.finfo`, for bfloat16 too."""
-    if np.dtype(dtype).kind == "f":
-        return np.finfo(dtype)
-    import ml_dtypes
-
-    return ml_dtypes.finfo(dtype)
-
-
-def unit_in_last_place(values, dtype, floor=0.0):
-    """The spacing of `dtype` in the binade of each value, at least the smallest subnormal."""
-    info = finfo(dtype)
-    _, exponent = np.frexp(np.maximum(np.abs(values).astype(np.float64), floor))
-    exponent = np.where(np.abs(values) > 0, exponent, info.minexp + 1)
-    if floor:
-        exponent = np.maximum(exponent, np.frexp(floor)[1])
-    return np.ldexp(1.0, np.maximum(exponent - 1, info.minexp) - info.nmant)
+def sample(function, dtype):
+    """Inputs of every magnitude, and next to where the function bends; of 16 bits all."""
+    if dtype.itemsize == 2:
+        x = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+        x = x[np.isfinite(x)]
+    else:
+        points = function.case.reference.interesting(*function.case.numbers)
+        x = inputs(dtype.type, POINTS[dtype.itemsize], points)
+    return function.inside(x)
 
 
-def reference(exact, dtype, floor=0.0):
-    """Split wide values (an array of float64 or longdouble, or a list of mpf) for `ulp_error`."""
-    dtype = np.dtype(dtype)
+def truth(function, what, x, output=None):
+    """True values of a function or derivative, and where errors are absolute.
+
+    Of an output that is given, the derivative there.
+    """
+    case = function.case
+    single = np.float64 if x.dtype == np.float64 else np.float32
+    least = reference.least(case, what, single) if output is None else 0.0
+    at = x if output is None else np.asarray(output)
+    if x.dtype == np.float64:
+        exact = getattr(case.reference, what if output is None else "from_output")
+        return reference.true_values(exact, at, case.numbers), least
+    if output is None:
+        exact = case.reference.wide if what == "value" else case.reference.wide_derivative
+    else:
+        exact = case.reference.from_output
     with np.errstate(all="ignore"):
-        if isinstance(exact, np.ndarray):
-            rounded = exact.astype(dtype).astype(np.float64)
-            unit = unit_in_last_place(exact, dtype, floor)
-            rest = ((exact - rounded) / unit).astype(np.float64)
-        else:
-            rounded = np.array([float(value) for value in exact])
-            unit = unit_in_last_place(rounded, dtype, floor)
-            rest = np.array([float((value - r.item()) / u.item()) if np.isfinite(r) else 0.0
-                             for value, r, u in zip(exact, rounded, unit, strict=True)])
-    return Reference(rounded, unit, np.where(np.isfinite(rounded), rest, 0.0))
+        return exact(at.astype(np.float64), *case.numbers), least
 
 
-def ulp_error(result, ref):
-    """Error of each entry in ULP; a NaN or infinity the truth does not have counts as inf."""
-    got = np.asarray(result).astype(np.float64)
-    with np.errstate(all="ignore"):
-        error = np.abs((got - ref.rounded) / ref.unit - ref.rest)
-    same = (got == ref.rounded) & ~np.isfinite(got) | np.isnan(got) & np.isnan(ref.rounded)
-    return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+def largest(y, true, least, dtype):
+    """The largest error in ULP of a dtype."""
+    measure = reference.mp_ulps if isinstance(true, list) else reference.ulps
+    return float(measure(y, true, least, dtype).max(initial=0))
 
 
-class Multiprecision:
-    """mpmath with the names `catalog` uses."""
-
-    def __init__(self, bits=200):
-        import mpmath
-
-        m = mpmath.mp.clone()
-        m.prec = bits
-        self.mpf = self.number = m.mpf
-        self.exp, self.expm1, self.log, self.log1p = m.exp, m.expm1, m.log, m.log1p
-        self.tanh, self.atan, self.erf, self.sqrt = m.tanh, m.atan, m.erf, m.sqrt
-        self.abs, self.pi, self.far, self.terms = abs, m.pi(), 100, 16
-        # Beyond 200 erfc is 0 in float64, and mpmath refuses very large arguments.
-        self.erfc = lambda x: m.erfc(min(x, m.mpf(200)))
-
-    # Both sides are computed, as of arrays: 0 * x stands in for the one that is not wanted.
-    @staticmethod
-    def where(condition, yes, no):
-        return yes if condition else no
+ROWS = {
+    "softmax": lambda x, axis, target: reference.wide_softmax(x, axis),
+    "log_softmax": lambda x, axis, target: reference.wide_log_softmax(x, axis),
+    "logsumexp": lambda x, axis, target: reference.wide_logsumexp(x, axis),
+    "cross_entropy": lambda x, axis, target: reference.wide_cross_entropy_gradient(
+        x, target, axis),
+}
 
 
-def bit_patterns(dtype, count=None):
-    """Finite values of every magnitude: evenly spaced bit patterns; of 16 bits, all."""
-    bits = np.dtype(dtype).itemsize * 8
-    stride = 1 if bits == 16 else FLOAT32_STRIDE if count is None else (2**bits // count) | 1
-    patterns = np.arange(0, 2**bits, stride, dtype=np.uint64).astype(f"u{bits // 8}")
-    values = patterns.view(dtype)
-    with np.errstate(invalid="ignore"):         # bfloat16's signalling NaNs
-        return values[np.isfinite(values)]
-
-
-def sample(dtype, data):
-    """Data and tails: `data`, then bit patterns over the whole range of the dtype."""
-    if np.dtype(dtype).itemsize <= 4:
-        return np.concatenate([data, bit_patterns(dtype)])
-    # Patterns of float64 are mostly far outside; the second set is where functions bend.
-    tails = np.random.default_rng(1).uniform(-750, 750, MULTIPRECISION_POINTS)
-    return np.concatenate([data[:MULTIPRECISION_POINTS], tails,
-                           bit_patterns(dtype, MULTIPRECISION_POINTS)]).astype(dtype)
-
-
-def elementwise_reference(function, x, derivative=False):
-    """The reference of a catalogue function for the sample x, or None without mpmath."""
-    formula = function.derivative if derivative else function.value
-    if x.dtype.itemsize <= 4:
-        floor = 2.0**-10 if derivative and function.floor and x.dtype.itemsize == 4 else 0.0
-        with np.errstate(all="ignore"):
-            return reference(formula(WIDE, x.astype(np.float64)), x.dtype, floor)
-    try:
-        m = Multiprecision()
-    except ImportError:
-        return None
-    floor = 2.0**-2 if derivative and function.floor else 0.0
-    return reference([m.mpf(formula(m, m.mpf(v))) for v in x.tolist()], x.dtype, floor)
-
-
-def rows_reference(formula, x, axis, target):
-    """The same along an axis; None where no wider NumPy type exists."""
-    wide = np.float64 if x.dtype == np.float32 else np.longdouble
-    if np.finfo(wide).nmant <= np.finfo(x.dtype).nmant:
+def rows_truth(function, x, axis, target=None):
+    """The same along an axis; None where nothing is known or longdouble is no wider than x."""
+    if function not in ROWS or np.finfo(np.longdouble).nmant <= np.finfo(x.dtype).nmant:
         return None
     with np.errstate(all="ignore"):
-        return reference(formula(x.astype(wide), axis, target), x.dtype)
+        return ROWS[function](x, axis, target)

@@ -1,32 +1,24 @@
-"""Who takes part, and what each of them writes for a function.
+"""Who takes part: how each library runs what its users write for a function (peers.py).
 
-A contender is a class with a table of statements: for each function what its user writes for
-a fresh result, and its best form into the array `y` (None where it has none). Statements are
-text, as for `timeit`: nothing of ours is called between the clock and the contender, and the
-JSON says what was timed. `x` is the input, `y` the output, `t` scratch, `g` an incoming
-gradient, `axis` and `target` what functions along an axis need; every contender gets them as
-its own kind of array over the same memory.
-
-To add a contender, add a class to `CONTENDERS`; to add a function, add it to `catalog` and
-a line to the tables of those who have it.
+Statements are text, as for `timeit`: nothing of ours is called between the clock and the
+contender, and the JSON says what was timed. Every contender gets the names in them as its own kind
+of array over the same memory. To add a contender, add a class to `CONTENDERS`.
 """
 
 import contextlib
 import importlib
 import importlib.metadata
-import os
 import re
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from . import numpy_rows, tables
 from .accuracy import dtype_of
-from .catalog import ELEMENTWISE, EVERY_ROW, LOSSES, ROWS
-
-
-def cores():
-    """The number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+from .catalog import ELEMENTWISE, LOSSES, ROWS
+from .peers import EXPRESSIONS
+from .timing import Bound, array, cores
 
 
 class Arrays(NamedTuple):
@@ -38,34 +30,32 @@ class Arrays(NamedTuple):
     target: np.ndarray | None = None
 
 
-class Bound(NamedTuple):
-    """A statement ready to run, and the names in it."""
+def known(function, library):
+    """A library's entry for a function; for "backward.gelu" its operator."""
+    if function not in EXPRESSIONS and function.startswith("backward."):
+        function, library = function.removeprefix("backward."), f"{library} backward"
+    return EXPRESSIONS.get(function, {}).get(library)
 
-    statement: str
-    names: dict
-    returns: str    # expression for the result once the statement has run; "" is its own value
 
-    def result(self):
-        """Run once and return the result as an array; of (loss, gradient), the gradient."""
-        if self.returns:
-            exec(self.statement, dict(self.names))
-            value = eval(self.returns, dict(self.names))
-        else:
-            value = eval(self.statement, dict(self.names))
-        if isinstance(value, tuple | list):
-            value = value[-1]
-        if str(getattr(value, "dtype", "")) == "torch.bfloat16":
-            value = value.float()       # NumPy has no view of it
-        return np.array(value)
+def statements(entry):
+    """(fresh, into y) of an entry of NumPy, SciPy or torch; None where there is none."""
+    if isinstance(entry, str):
+        operator = re.fullmatch(r"(aten\.\w+)\((.*)\)", entry)
+        return entry, (f"{operator[1]}.grad_input({operator[2]}, grad_input=y)" if operator
+                       else f"{entry[:-1]}, out=y)")
+    fresh, into = *entry, *[None] * (2 - len(entry))
+    if into:
+        into = "; ".join(re.sub(r"^(\w+)\((.*)\)$", r"np.\1(\2, out=y)", step)
+                         for step in into.split("; "))
+    return fresh, into
 
 
 class Contender:
-    """What all have in common; subclasses fill the table and import their package."""
+    """What all have in common: statements of peers.py in NumPy's arrays."""
 
     name = ""
     package = ""
     dtypes = ("float32", "float64")
-    statements: ClassVar[dict] = {}
 
     def __init__(self):
         self.module = importlib.import_module(self.package)
@@ -85,28 +75,33 @@ class Contender:
         """Context in which it runs with that many threads."""
         return contextlib.nullcontext()
 
+    def statements(self, function):
+        """(fresh, into y), None where it has none."""
+        entry = known(function, self.name)
+        return (None, None) if entry is None else statements(entry)
+
     def names(self, function, arrays):
-        """Names for the statements, or None if it cannot do this function on these arrays."""
-        scratch = np.empty_like(arrays.x)
-        gradient = np.ones_like(arrays.x) if function.startswith("backward.") else None
-        saved = None
-        inputs = {key: np.ascontiguousarray(make(arrays.x, arrays.axis), arrays.x.dtype)
-                  for key, make in LOSSES.get(function, {}).items()}
-        if function in EVERY_ROW and gradient is not None:
-            gradient = np.ascontiguousarray(np.flip(arrays.x, arrays.axis))
-            saved = ROWS[function.removeprefix("backward.")](arrays.x, arrays.axis, None)
-        numbers = {"one": np.ones(1, arrays.x.dtype), "weight": np.full(1, 0.25, arrays.x.dtype)}
-        return {"np": np, "t": scratch, "g": gradient, "s": saved, **numbers,
-                **arrays._asdict(), **inputs}
+        """Names for the statements."""
+        names = {"np": np, "rows": numpy_rows, "t": np.empty_like(arrays.x), "g": None, "s": None,
+                 "one": np.ones(1, arrays.x.dtype), "weight": np.full(1, 0.25, arrays.x.dtype),
+                 **arrays._asdict()}
+        for key, make in LOSSES.get(function, {}).items():
+            names[key] = np.ascontiguousarray(make(arrays.x, arrays.axis), arrays.x.dtype)
+        if function in ROWS and function.startswith("backward."):
+            names["g"] = np.ascontiguousarray(np.flip(arrays.x, arrays.axis))
+            output = getattr(numpy_rows, function.removeprefix("backward."))
+            names["s"] = output(arrays.x, arrays.axis)
+        elif function.startswith("backward."):
+            names["g"] = np.ones_like(arrays.x)
+        return names
 
     def bind(self, function, arrays, fresh, threads):
         """Return a `Bound`, or None where it has nothing to offer."""
         del threads
-        entry = self.statements.get(function)
-        statement = entry and entry[0 if fresh else 1]
-        names = statement and self.names(function, arrays)
-        return Bound(statement, names, "" if fresh else "y") if names else None
-
+        statement = self.statements(function)[0 if fresh else 1]
+        if statement is None:
+            return None
+        return Bound(statement, self.names(function, arrays), "" if fresh else "y")
 
     def offer(self, function, arrays, fresh, threads):
         """What `bind` returns if it runs: of half types not every operator exists."""
@@ -119,38 +114,46 @@ class Contender:
             return None
         return bound
 
+    def value(self, function):
+        """A function of an array, or None where it has none."""
+        def run(x):
+            bound = self.bind(function, Arrays(x, x), True, 1)
+            if bound is None:
+                raise TypeError(f"{self.name} has no {function} of {x.dtype}")
+            return bound.result()
+        return run if known(function, self.name) is not None else None
+
+    def derivative(self, function):
+        """Its derivative by automatic differentiation, or None."""
+        del function
+
 
 class Cyact(Contender):
     name = package = "cyact"
+    # {function: (operands, whether it takes out=)}
+    rows: ClassVar[dict] = {
+        "softmax": ("x", True), "log_softmax": ("x", True), "logsumexp": ("x", False),
+        "backward.softmax": ("g, output=s", True), "backward.log_softmax": ("g, output=s", True),
+        "cross_entropy": ("x, target", False), "nll_loss": ("s, target", False),
+        "focal_loss": ("x, target", False), "binary_cross_entropy": ("s, q", False),
+        "binary_cross_entropy_with_logits": ("x, q", False), "kl_div": ("s, q", False),
+    }
 
-    def __init__(self):
-        super().__init__()
-        self.statements = {
-            "softmax": ("cyact.softmax(x, axis=axis)", "cyact.softmax(x, axis=axis, out=y)"),
-            "log_softmax": ("cyact.log_softmax(x, axis=axis)",
-                            "cyact.log_softmax(x, axis=axis, out=y)"),
-            "cross_entropy": ("cyact.cross_entropy(x, target, axis=axis, return_grad=True)", None),
-            "nll_loss": ("cyact.nll_loss(s, target, axis=axis, return_grad=True)", None),
-            "focal_loss": ("cyact.focal_loss(x, target, axis=axis, return_grad=True)", None),
-            "binary_cross_entropy": (
-                "cyact.binary_cross_entropy(s, q, return_grad=True)", None),
-            "binary_cross_entropy_with_logits": (
-                "cyact.binary_cross_entropy_with_logits(x, q, return_grad=True)", None),
-            "kl_div": ("cyact.kl_div(s, q, return_grad=True)", None),
-            "logsumexp": ("cyact.logsumexp(x, axis=axis)", None),
-            "backward.softmax": ("cyact.backward.softmax(g, axis=axis, output=s)",
-                                 "cyact.backward.softmax(g, axis=axis, output=s, out=y)"),
-            "backward.log_softmax": (
-                "cyact.backward.log_softmax(g, axis=axis, output=s)",
-                "cyact.backward.log_softmax(g, axis=axis, output=s, out=y)"),
-        }
-        for function in ELEMENTWISE:
-            name, _, parameters = (function.call or f"{function.name}()").partition("(")
-            rest = f", {parameters}" if parameters != ")" else parameters
-            into = rest[:-1] + ", out=y)"
-            self.statements[function.name] = (f"cyact.{name}(x{rest}", f"cyact.{name}(x{into}")
-            self.statements[f"backward.{function.name}"] = (
-                f"cyact.backward.{name}(g, x{rest}", f"cyact.backward.{name}(g, x{into}")
+    def statements(self, function):
+        if function in self.rows:
+            operands, into = self.rows[function]
+            # losses that are not along an axis take two arrays of the same shape
+            end = "" if operands.endswith("q") else ", axis=axis"
+            call = f"cyact.{function}({operands}{end}"
+            return (f"{call}{', return_grad=True' if function in LOSSES else ''})",
+                    f"{call}, out=y)" if into else None)
+        entry = ELEMENTWISE[function.removeprefix("backward.")]
+        if function.startswith("backward."):
+            operands = "g, output=s" if entry.given_output else "g, x"
+            call = f"cyact.backward.{entry.case.name}({operands}{entry.parameters}"
+        else:
+            call = f"cyact.{entry.case.name}(x{entry.parameters}"
+        return f"{call})", f"{call}, out=y)"
 
     @property
     def version(self):
@@ -171,7 +174,11 @@ class Cyact(Contender):
         return self.module.num_threads(count)
 
     def names(self, function, arrays):
-        return super().names(function, arrays) | {"cyact": self.module}
+        names = super().names(function, arrays) | {"cyact": self.module}
+        entry = ELEMENTWISE.get(function.removeprefix("backward."))
+        if entry is not None and function.startswith("backward.") and entry.given_output:
+            names["s"] = entry.case.value(arrays.x)
+        return names
 
 
 class NumPy(Contender):
@@ -179,180 +186,12 @@ class NumPy(Contender):
 
     name, package = "NumPy", "numpy"
     dtypes = ("float16", "float32", "float64")
-    sigmoid = "np.negative(x, out=y); np.exp(y, out=y); np.add(y, 1, out=y)"
-    root = "np.multiply(x, x, out=y); np.add(y, 1, out=y); np.sqrt(y, out=y); "
-    softmax = ("np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=y); "
-               "np.divide(y, y.sum(axis, keepdims=True), out=y)")
-    statements: ClassVar[dict] = {
-        "identity": ("x.copy()", "np.copyto(y, x)"),
-        "relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
-        "step": ("np.heaviside(x, one)", "np.heaviside(x, one, out=y)"),
-        "relu6": ("np.clip(x, 0, 6)", "np.clip(x, 0, 6, out=y)"),
-        "relu_k": ("np.clip(x, 0, 4)", "np.clip(x, 0, 4, out=y)"),
-        "squared_relu": ("np.square(np.maximum(x, 0))",
-                         "np.maximum(x, 0, out=y); np.square(y, out=y)"),
-        "leaky_relu": ("np.maximum(x, 0.01 * x)",
-                       "np.multiply(x, 0.01, out=y); np.maximum(x, y, out=y)"),
-        "prelu": ("np.maximum(x, 0.25 * x)",
-                  "np.multiply(x, 0.25, out=y); np.maximum(x, y, out=y)"),
-        "rrelu": ("np.maximum(x, 11 / 48 * x)",
-                  "np.multiply(x, 11 / 48, out=y); np.maximum(x, y, out=y)"),
-        "noisy_relu": ("np.maximum(x, 0)", "np.maximum(x, 0, out=y)"),
-        "threshold": ("np.where(x > 0.5, x, x.dtype.type(-1))", None),
-        "thresholded_relu": ("x * (x > 1)", "np.greater(x, 1, out=y); np.multiply(x, y, out=y)"),
-        "celu": ("np.maximum(x, 0) + np.minimum(0, 2 * np.expm1(x / 2))", None),
-        "selu": ("1.0507009873554805 * np.where("
-                 "x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))", None),
-        "mish": ("x * np.tanh(np.log1p(np.exp(x)))",
-                 "np.exp(x, out=y); np.log1p(y, out=y); np.tanh(y, out=y); "
-                 "np.multiply(x, y, out=y)"),
-        "gelu_sigmoid": ("x / (1 + np.exp(-1.702 * x))",
-                         "np.multiply(x, -1.702, out=y); np.exp(y, out=y); np.add(y, 1, out=y); "
-                         "np.divide(x, y, out=y)"),
-        "generalized_logistic": ("3 / (1 + np.exp(1 - 2 * x)) ** 2 - 1", None),
-        "log_sigmoid": ("np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))",
-                        "np.abs(x, out=y); np.negative(y, out=y); np.exp(y, out=y); "
-                        "np.log1p(y, out=y); np.minimum(x, 0, out=t); np.subtract(t, y, out=y)"),
-        "logit": ("np.log(x / (1 - x))",
-                  "np.subtract(1, x, out=y); np.divide(x, y, out=y); np.log(y, out=y)"),
-        "hard_sigmoid": ("np.clip(x / 6 + 0.5, 0, 1)",
-                         "np.divide(x, 6, out=y); np.add(y, 0.5, out=y); np.clip(y, 0, 1, out=y)"),
-        "hard_swish": ("x * np.clip(x / 6 + 0.5, 0, 1)",
-                       "np.divide(x, 6, out=y); np.add(y, 0.5, out=y); np.clip(y, 0, 1, out=y); "
-                       "np.multiply(x, y, out=y)"),
-        "hard_tanh": ("np.clip(x, -1, 1)", "np.clip(x, -1, 1, out=y)"),
-        "squareplus": ("(x + np.sqrt(x * x + 4)) / 2",
-                       "np.multiply(x, x, out=y); np.add(y, 4, out=y); np.sqrt(y, out=y); "
-                       "np.add(x, y, out=y); np.divide(y, 2, out=y)"),
-        "algebraic_sigmoid": ("x / np.sqrt(1 + x * x)", root + "np.divide(x, y, out=y)"),
-        "isrlu": ("np.where(x < 0, x / np.sqrt(1 + x * x), x)",
-                  root + "np.divide(x, y, out=y); np.maximum(x, y, out=y)"),
-        "arctan": ("np.arctan(x)", "np.arctan(x, out=y)"),
-        "gudermannian": ("2 * np.arctan(np.tanh(x / 2))",
-                         "np.divide(x, 2, out=y); np.tanh(y, out=y); np.arctan(y, out=y); "
-                         "np.multiply(y, 2, out=y)"),
-        "exp": ("np.exp(x)", "np.exp(x, out=y)"),
-        "expm1": ("np.expm1(x)", "np.expm1(x, out=y)"),
-        "log1p": ("np.log1p(x)", "np.log1p(x, out=y)"),
-        "log1mexp": ("np.log(-np.expm1(-x))",
-                     "np.negative(x, out=y); np.expm1(y, out=y); np.negative(y, out=y); "
-                     "np.log(y, out=y)"),
-        "gaussian": ("np.exp(-x * x)",
-                     "np.multiply(x, x, out=y); np.negative(y, out=y); np.exp(y, out=y)"),
-        "bent_identity": ("(np.sqrt(x * x + 1) - 1) / 2 + x",
-                          root + "np.subtract(y, 1, out=y); np.divide(y, 2, out=y); "
-                          "np.add(x, y, out=y)"),
-        "hard_shrink": ("x * (np.abs(x) > 0.5)",
-                        "np.abs(x, out=y); np.greater(y, 0.5, out=y); np.multiply(x, y, out=y)"),
-        "soft_shrink": ("x - np.clip(x, -0.5, 0.5)",
-                        "np.clip(x, -0.5, 0.5, out=y); np.subtract(x, y, out=y)"),
-        "tanh_shrink": ("x - np.tanh(x)", "np.tanh(x, out=y); np.subtract(x, y, out=y)"),
-        "sparse_plus": ("np.where(x < 1, np.square(np.maximum(x + 1, 0)) / 4, x)", None),
-        "sparse_sigmoid": ("np.clip((x + 1) / 2, 0, 1)",
-                           "np.add(x, 1, out=y); np.divide(y, 2, out=y); np.clip(y, 0, 1, out=y)"),
-        "dish": ("x / 2 * (1 + x / np.sqrt(1 + x * x))",
-                 root + "np.divide(x, y, out=y); np.add(y, 1, out=y); np.multiply(x, y, out=y); "
-                 "np.divide(y, 2, out=y)"),
-        "elu": ("np.maximum(x, np.expm1(np.minimum(x, 0)))",
-                "np.minimum(x, 0, out=y); np.expm1(y, out=y); np.maximum(x, y, out=y)"),
-        "sigmoid": ("1 / (1 + np.exp(-x))", sigmoid + "; np.divide(1, y, out=y)"),
-        "tanh": ("np.tanh(x)", "np.tanh(x, out=y)"),
-        "softplus": ("np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))",
-                     "np.abs(x, out=y); np.negative(y, out=y); np.exp(y, out=y); "
-                     "np.log1p(y, out=y); np.maximum(x, 0, out=t); np.add(y, t, out=y)"),
-        "softsign": ("x / (1 + np.abs(x))",
-                     "np.abs(x, out=y); np.add(y, 1, out=y); np.divide(x, y, out=y)"),
-        "silu": ("x / (1 + np.exp(-x))", sigmoid + "; np.divide(x, y, out=y)"),
-        "gelu_tanh": ("0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))",
-                      "np.multiply(x, x, out=y); np.multiply(y, 0.044715, out=y); "
-                      "np.add(y, 1, out=y); np.multiply(y, x, out=y); "
-                      "np.multiply(y, 0.7978845608028654, out=y); np.tanh(y, out=y); "
-                      "np.add(y, 1, out=y); np.multiply(y, x, out=y); "
-                      "np.multiply(y, 0.5, out=y)"),
-        "softmax": ("(e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)",
-                    softmax),
-        "log_softmax": (
-            "(s := x - x.max(axis, keepdims=True)) - np.log(np.exp(s).sum(axis, keepdims=True))",
-            "np.subtract(x, x.max(axis, keepdims=True), out=y); np.exp(y, out=t); "
-            "np.subtract(y, np.log(t.sum(axis, keepdims=True)), out=y)"),
-        "logsumexp": ("(m := x.max(axis, keepdims=True)).squeeze(axis) "
-                      "+ np.log(np.exp(x - m).sum(axis))", None),
-        "backward.softmax": ("s * (g - (g * s).sum(axis, keepdims=True))", None),
-        "backward.log_softmax": ("g - np.exp(s) * g.sum(axis, keepdims=True)", None),
-        "cross_entropy": ("cross_entropy(x, target, axis)", None),
-        "nll_loss": ("nll_loss(s, target, axis)", None),
-        "focal_loss": ("focal_loss(x, target, axis)", None),
-        "binary_cross_entropy": (
-            "-(q * np.log(s) + (1 - q) * np.log1p(-s)).mean(), (s - q) / (s * (1 - s) * s.size)",
-            None),
-        "binary_cross_entropy_with_logits": (
-            "(np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))).mean(), "
-            "(1 / (1 + np.exp(-x)) - q) / x.size", None),
-        "kl_div": ("(q * (np.log(q) - s)).mean(), q / -q.size", None),
-    }
-
-    def names(self, function, arrays):
-        return super().names(function, arrays) | {
-            "cross_entropy": _numpy_cross_entropy, "nll_loss": _numpy_nll_loss,
-            "focal_loss": _numpy_focal_loss}
-
-
-def _numpy_cross_entropy(x, target, axis):
-    at = np.expand_dims(target, axis)
-    shifted = x - x.max(axis, keepdims=True)
-    grad = np.exp(shifted)
-    total = grad.sum(axis, keepdims=True)
-    loss = (np.log(total) - np.take_along_axis(shifted, at, axis)).mean()
-    grad /= total
-    np.put_along_axis(grad, at, np.take_along_axis(grad, at, axis) - 1, axis)
-    grad /= target.size
-    return loss, grad
-
-
-def _numpy_nll_loss(x, target, axis):
-    at = np.expand_dims(target, axis)
-    grad = np.zeros_like(x)
-    np.put_along_axis(grad, at, -1 / target.size, axis)
-    return -np.take_along_axis(x, at, axis).mean(), grad
-
-
-def _numpy_focal_loss(x, target, axis):
-    at = np.expand_dims(target, axis)
-    grad = np.exp(x - x.max(axis, keepdims=True))
-    grad /= grad.sum(axis, keepdims=True)
-    p = np.take_along_axis(grad, at, axis)
-    loss = -np.log(p)
-    factor = (1 - p) ** 2 + 2 * (1 - p) * p * loss
-    np.put_along_axis(grad, at, p - 1, axis)
-    grad *= factor / target.size
-    return ((1 - p) ** 2 * loss).mean(), grad
 
 
 class SciPy(Contender):
     """scipy.special, with NumPy around it."""
 
     name, package = "SciPy", "scipy"
-    statements: ClassVar[dict] = {
-        "sigmoid": ("special.expit(x)", "special.expit(x, out=y)"),
-        "silu": ("x * special.expit(x)", "special.expit(x, out=y); np.multiply(x, y, out=y)"),
-        "softplus": ("-special.log_expit(-x)", "np.negative(x, out=y); "
-                     "special.log_expit(y, out=y); np.negative(y, out=y)"),
-        "gelu": ("x * special.ndtr(x)", "special.ndtr(x, out=y); np.multiply(x, y, out=y)"),
-        "gelu_sigmoid": ("x * special.expit(1.702 * x)",
-                         "np.multiply(x, 1.702, out=y); special.expit(y, out=y); "
-                         "np.multiply(x, y, out=y)"),
-        "log_sigmoid": ("special.log_expit(x)", "special.log_expit(x, out=y)"),
-        "logit": ("special.logit(x)", "special.logit(x, out=y)"),
-        "erf": ("special.erf(x)", "special.erf(x, out=y)"),
-        "erfc": ("special.erfc(x)", "special.erfc(x, out=y)"),
-        "ndtr": ("special.ndtr(x)", "special.ndtr(x, out=y)"),
-        "log_ndtr": ("special.log_ndtr(x)", "special.log_ndtr(x, out=y)"),
-        "expm1": ("special.expm1(x)", "special.expm1(x, out=y)"),
-        "log1p": ("special.log1p(x)", "special.log1p(x, out=y)"),
-        "softmax": ("special.softmax(x, axis)", None),
-        "log_softmax": ("special.log_softmax(x, axis)", None),
-        "logsumexp": ("special.logsumexp(x, axis)", None),
-    }
 
     def names(self, function, arrays):
         special = importlib.import_module("scipy.special")
@@ -363,107 +202,12 @@ class Torch(Contender):
     """PyTorch in inference mode.
 
     `nn` is the module torch.nn.functional itself calls, where functions take `out`; backward
-    passes are the operators autograd calls. Of these sigmoid's, tanh's and log_sigmoid's are
-    given what the forward pass saved (`s`: f(x), exponentials), cyact computes it from x.
+    passes are the operators autograd calls. What the forward pass saved for them (`s`: f(x), or
+    log_sigmoid's exponentials) is computed beforehand.
     """
 
     name, package = "torch", "torch"
     dtypes = ("float16", "bfloat16", "float32", "float64")
-    statements: ClassVar[dict] = {
-        "identity": ("torch.clone(x)", "y.copy_(x)"),
-        "relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
-        "step": ("torch.heaviside(x, one)", "torch.heaviside(x, one, out=y)"),
-        "relu6": ("nn.relu6(x)", "nn.hardtanh(x, 0, 6, out=y)"),
-        "relu_k": ("nn.hardtanh(x, 0, 4)", "nn.hardtanh(x, 0, 4, out=y)"),
-        "squared_relu": ("torch.relu(x).square_()", "torch.clamp_min(x, 0, out=y); y.square_()"),
-        "leaky_relu": ("nn.leaky_relu(x, 0.01)", "nn.leaky_relu(x, 0.01, out=y)"),
-        "prelu": ("torch.prelu(x, weight)", None),
-        "rrelu": ("torch.rrelu(x)", None),
-        "noisy_relu": ("torch.relu(x)", "torch.clamp_min(x, 0, out=y)"),
-        "threshold": ("torch.threshold(x, 0.5, -1)", "torch.threshold(x, 0.5, -1, out=y)"),
-        "thresholded_relu": ("torch.threshold(x, 1, 0)", "torch.threshold(x, 1, 0, out=y)"),
-        "elu": ("nn.elu(x)", "nn.elu(x, out=y)"),
-        "celu": ("torch.celu(x, 2)", "nn.elu(x, 2, 1, 0.5, out=y)"),
-        "selu": ("torch.selu(x)",
-                 "nn.elu(x, 1.6732632423543772, 1.0507009873554805, 1, out=y)"),
-        "mish": ("nn.mish(x)", "nn.mish(x, out=y)"),
-        "log_sigmoid": ("nn.log_sigmoid(x)", "nn.log_sigmoid(x, out=y)"),
-        "logit": ("torch.logit(x)", "torch.logit(x, out=y)"),
-        "hard_sigmoid": ("nn.hardsigmoid(x)", "nn.hardsigmoid(x, out=y)"),
-        "hard_swish": ("nn.hardswish(x)", "nn.hardswish(x, out=y)"),
-        "hard_tanh": ("nn.hardtanh(x)", "nn.hardtanh(x, out=y)"),
-        "arctan": ("torch.atan(x)", "torch.atan(x, out=y)"),
-        "erf": ("torch.erf(x)", "torch.erf(x, out=y)"),
-        "erfc": ("torch.erfc(x)", "torch.erfc(x, out=y)"),
-        "ndtr": ("torch.special.ndtr(x)", "torch.special.ndtr(x, out=y)"),
-        "log_ndtr": ("torch.special.log_ndtr(x)", "torch.special.log_ndtr(x, out=y)"),
-        "exp": ("torch.exp(x)", "torch.exp(x, out=y)"),
-        "expm1": ("torch.expm1(x)", "torch.expm1(x, out=y)"),
-        "log1p": ("torch.log1p(x)", "torch.log1p(x, out=y)"),
-        "hard_shrink": ("torch.hardshrink(x, 0.5)", "torch.hardshrink(x, 0.5, out=y)"),
-        "soft_shrink": ("nn.softshrink(x, 0.5)", "nn.softshrink(x, 0.5, out=y)"),
-        "tanh_shrink": ("torch.sub(x, torch.tanh(x))",
-                        "torch.tanh(x, out=y); torch.sub(x, y, out=y)"),
-        "gelu_sigmoid": ("torch.sigmoid(1.702 * x).mul_(x)",
-                         "torch.mul(x, 1.702, out=y); y.sigmoid_(); y.mul_(x)"),
-        "sigmoid": ("torch.sigmoid(x)", "torch.sigmoid(x, out=y)"),
-        "tanh": ("torch.tanh(x)", "torch.tanh(x, out=y)"),
-        "softplus": ("nn.softplus(x)", "nn.softplus(x, out=y)"),
-        "softsign": ("torch.div(x, torch.abs(x).add_(1))",
-                     "torch.abs(x, out=y); y.add_(1); torch.div(x, y, out=y)"),
-        "silu": ("nn.silu(x)", "nn.silu(x, out=y)"),
-        "gelu": ("nn.gelu(x)", "nn.gelu(x, out=y)"),
-        "gelu_tanh": ("nn.gelu(x, approximate='tanh')", "nn.gelu(x, approximate='tanh', out=y)"),
-        "softmax": ("torch.softmax(x, axis)", "torch.softmax(x, axis, out=y)"),
-        "log_softmax": ("torch.log_softmax(x, axis)", "torch.log_softmax(x, axis, out=y)"),
-        "logsumexp": ("torch.logsumexp(x, axis)", None),
-        "backward.softmax": (
-            "aten._softmax_backward_data(g, s, axis, x.dtype)",
-            "aten._softmax_backward_data.out(g, s, axis, x.dtype, grad_input=y)"),
-        "backward.log_softmax": (
-            "aten._log_softmax_backward_data(g, s, axis, x.dtype)",
-            "aten._log_softmax_backward_data.out(g, s, axis, x.dtype, out=y)"),
-        "cross_entropy": ("cross_entropy(x, target, axis)", None),
-        "nll_loss": ("nll_loss(s, target)", None),
-        "binary_cross_entropy": (
-            "aten.binary_cross_entropy(s, q), aten.binary_cross_entropy_backward(one, s, q)", None),
-        "binary_cross_entropy_with_logits": (
-            "aten.binary_cross_entropy_with_logits(x, q), "
-            "torch.sigmoid(x).sub_(q).mul_(1 / x.numel())", None),
-        "kl_div": ("aten.kl_div(s, q), torch.mul(q, -1 / q.numel())", None),
-    } | {
-        f"backward.{name}": (f"aten.{call})", f"aten.{operator}.grad_input({rest}, grad_input=y)")
-        for name, call in {
-            "relu": "threshold_backward(g, x, 0",
-            "leaky_relu": "leaky_relu_backward(g, x, 0.01, False",
-            "elu": "elu_backward(g, 1, 1, 1, False, x",
-            "sigmoid": "sigmoid_backward(g, s",
-            "tanh": "tanh_backward(g, s",
-            "softplus": "softplus_backward(g, x, 1, 20",
-            "silu": "silu_backward(g, x",
-            "gelu": "gelu_backward(g, x",
-            "relu6": "hardtanh_backward(g, x, 0, 6",
-            "relu_k": "hardtanh_backward(g, x, 0, 4",
-            "threshold": "threshold_backward(g, x, 0.5",
-            "thresholded_relu": "threshold_backward(g, x, 1",
-            "celu": "elu_backward(g, 2, 1, 0.5, False, x",
-            "selu": "elu_backward(g, 1.6732632423543772, 1.0507009873554805, 1, False, x",
-            "log_sigmoid": "log_sigmoid_backward(g, x, s",
-            "logit": "logit_backward(g, x",
-            "hard_sigmoid": "hardsigmoid_backward(g, x",
-            "hard_tanh": "hardtanh_backward(g, x, -1, 1",
-            "hard_shrink": "hardshrink_backward(g, x, 0.5",
-            "soft_shrink": "softshrink_backward(g, x, 0.5",
-        }.items()
-        for operator, rest in [call.split("(")]
-    } | {
-        "backward.gelu_tanh": (
-            "aten.gelu_backward(g, x, approximate='tanh')",
-            "aten.gelu_backward.grad_input(g, x, approximate='tanh', grad_input=y)"),
-        "backward.hard_swish": ("aten.hardswish_backward(g, x)",
-                                "aten.hardswish_backward.out(g, x, out=y)"),
-        "backward.mish": ("aten.mish_backward(g, x)", None),
-    }
 
     def note(self):
         level = self.module.backends.cpu.get_cpu_capability()
@@ -481,20 +225,20 @@ class Torch(Contender):
 
     def names(self, function, arrays):
         torch = self.module
+        names = {key: self._tensor(value) if isinstance(value, np.ndarray) else value
+                 for key, value in super().names(function, arrays).items()}
         with torch.inference_mode():
-            names = {key: self._tensor(value) if isinstance(value, np.ndarray) else value
-                     for key, value in super().names(function, arrays).items()}
-            saved = {"backward.sigmoid": torch.sigmoid, "backward.tanh": torch.tanh,
-                     "backward.log_sigmoid": lambda x: torch.ops.aten.log_sigmoid_forward(x)[1]}
-            if function in saved:
-                names["s"] = saved[function](names["x"])
+            if function == "backward.log_sigmoid":
+                names["s"] = torch.ops.aten.log_sigmoid_forward(names["x"])[1]
+            elif function in ("backward.sigmoid", "backward.tanh"):
+                names["s"] = getattr(torch, function.removeprefix("backward."))(names["x"])
         return names | {"torch": torch, "nn": torch._C._nn, "aten": torch.ops.aten,
                         "cross_entropy": self._cross_entropy, "nll_loss": self._nll_loss}
 
-    def _tensor(self, array):
-        if array.dtype.kind != "V":
-            return self.module.from_numpy(array)
-        return self.module.from_numpy(array.view(np.int16)).view(self.module.bfloat16)
+    def _tensor(self, values):
+        if values.dtype.kind != "V":
+            return self.module.from_numpy(values)
+        return self.module.from_numpy(values.view(np.int16)).view(self.module.bfloat16)
 
     def _cross_entropy(self, x, target, axis):
         """Loss and gradient by the operators autograd runs, without its bookkeeping."""
@@ -509,41 +253,22 @@ class Torch(Contender):
         loss, total = forward(log_p, target, None, 1, -100)
         return loss, backward(self.module.ones_like(loss), log_p, target, None, 1, -100, total)
 
+    def derivative(self, function):
+        if known(function, self.name) is None:
+            return None
+
+        def run(x):
+            names = self.names(function, Arrays(x, x))
+            names["x"] = t = self._tensor(x.copy()).requires_grad_()
+            eval(self.statements(function)[0], names).backward(self.module.ones_like(t))
+            return array(t.grad)
+        return run
+
 
 class NumExpr(Contender):
     """numexpr, compiled beforehand; constants in the dtype of x, or it computes in float64."""
 
     name = package = "numexpr"
-    expressions: ClassVar[dict] = {
-        "identity": "x",
-        "relu": "where(x > 0, x, zero)",
-        "leaky_relu": "where(x > 0, x, slope * x)",
-        "elu": "where(x > 0, x, expm1(x))",
-        "sigmoid": "1 / (1 + exp(-x))",
-        "tanh": "tanh(x)",
-        "softplus": "where(x > 0, x, zero) + log1p(exp(-abs(x)))",
-        "softsign": "x / (1 + abs(x))",
-        "silu": "x / (1 + exp(-x))",
-        "gelu_tanh": "x / (1 + exp(scale * (x + cubic * x * x * x)))",
-        "relu6": "where(x < zero, zero, where(x > six, six, x))",
-        "squared_relu": "where(x > 0, x * x, zero)",
-        "selu": "where(x > 0, lam * x, lam_alpha * expm1(x))",
-        "log_sigmoid": "where(x < 0, x, zero) - log1p(exp(-abs(x)))",
-        "logit": "log(x / (1 - x))",
-        "hard_tanh": "where(x < -1, -one, where(x > 1, one, x))",
-        "squareplus": "(x + sqrt(x * x + 4)) / 2",
-        "algebraic_sigmoid": "x / sqrt(1 + x * x)",
-        "isrlu": "where(x < 0, x / sqrt(1 + x * x), x)",
-        "arctan": "arctan(x)",
-        "gudermannian": "2 * arctan(tanh(x / 2))",
-        "exp": "exp(x)",
-        "expm1": "expm1(x)",
-        "log1p": "log1p(x)",
-        "gaussian": "exp(-x * x)",
-        "bent_identity": "(sqrt(x * x + 1) - 1) / 2 + x",
-        "tanh_shrink": "x - tanh(x)",
-        "dish": "x / 2 * (1 + x / sqrt(1 + x * x))",
-    }
     constants: ClassVar[dict] = {"zero": 0.0, "one": 1.0, "six": 6.0, "slope": 0.01,
                                  "cubic": 0.044715, "scale": -2 * (2 / np.pi) ** 0.5,
                                  "lam": 1.0507009873554805, "lam_alpha": 1.7580993408473768}
@@ -560,7 +285,7 @@ class NumExpr(Contender):
             self.module.set_num_threads(before)
 
     def bind(self, function, arrays, fresh, threads):
-        expression = self.expressions.get(function)
+        expression = known(function, self.name)
         if expression is None:
             return None
         # numexpr calls float32 `float` and float64 `np.double`.
@@ -578,46 +303,18 @@ class OnnxRuntime(Contender):
     """ONNX Runtime: one session a function; into y through an IO binding."""
 
     name, package = "ORT", "onnxruntime"
-    # Nodes as (operator, inputs, attributes); the last one's output is the result.
-    graphs: ClassVar[dict] = {
-        "identity": [("Identity", "x", {})],
-        "relu": [("Relu", "x", {})],
-        "leaky_relu": [("LeakyRelu", "x", {"alpha": 0.01})],
-        "elu": [("Elu", "x", {})],
-        "sigmoid": [("Sigmoid", "x", {})],
-        "tanh": [("Tanh", "x", {})],
-        "softplus": [("Softplus", "x", {})],
-        "softsign": [("Softsign", "x", {})],
-        "silu": [("Sigmoid", "x", {}), ("Mul", "x n0", {})],
-        "gelu": [("Gelu", "x", {})],
-        "gelu_tanh": [("Gelu", "x", {"approximate": "tanh"})],
-        "thresholded_relu": [("ThresholdedRelu", "x", {"alpha": 1.0})],
-        "celu": [("Celu", "x", {"alpha": 2.0})],
-        "selu": [("Selu", "x", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805})],
-        "mish": [("Mish", "x", {})],
-        "hard_sigmoid": [("HardSigmoid", "x", {"alpha": 1 / 6, "beta": 0.5})],
-        "hard_swish": [("HardSwish", "x", {})],
-        "log_sigmoid": [("Sigmoid", "x", {}), ("Log", "n0", {})],
-        "arctan": [("Atan", "x", {})],
-        "erf": [("Erf", "x", {})],
-        "exp": [("Exp", "x", {})],
-        "hard_shrink": [("Shrink", "x", {"lambd": 0.5})],
-        "soft_shrink": [("Shrink", "x", {"lambd": 0.5, "bias": 0.5})],
-        "tanh_shrink": [("Tanh", "x", {}), ("Sub", "x n0", {})],
-        "softmax": [("Softmax", "x", {"axis": None})],
-        "log_softmax": [("LogSoftmax", "x", {"axis": None})],
-    }
 
     def __init__(self):
         super().__init__()
         self.onnx = importlib.import_module("onnx")
         self.module.set_default_logger_severity(4)
+        self._session = cache(self._new_session)
 
     def bind(self, function, arrays, fresh, threads):
-        if function not in self.graphs:
+        if known(function, self.name) is None:
             return None
         try:
-            session = self._session(function, arrays, threads)
+            session = self._session(function, arrays.x.shape, arrays.x.dtype, arrays.axis, threads)
         except Exception:  # it has no common base class: no kernel for this operator and dtype
             return None
         if fresh:
@@ -628,17 +325,19 @@ class OnnxRuntime(Contender):
         names = {"run": session.run_with_iobinding, "binding": binding, "y": arrays.y}
         return Bound("run(binding)", names, "y")
 
-    def _session(self, function, arrays, threads):
+    def _new_session(self, function, shape, dtype, axis, threads):
         helper = self.onnx.helper
-        kind = helper.np_dtype_to_tensor_dtype(arrays.x.dtype)
+        kind = helper.np_dtype_to_tensor_dtype(dtype)
+        entry = known(function, self.name)
+        if isinstance(entry, str):
+            entry = entry, {}
+        steps = entry if isinstance(entry, list) else [(entry[0], "x", entry[1])]
         nodes = []
-        for i, (operator, inputs, attributes) in enumerate(self.graphs[function]):
-            last = i == len(self.graphs[function]) - 1
-            given = {key: arrays.axis if value is None else value
-                     for key, value in attributes.items()}
-            nodes.append(helper.make_node(operator, inputs.split(), ["y" if last else f"n{i}"],
-                                          **given))
-        ends = [helper.make_tensor_value_info(name, kind, arrays.x.shape) for name in "xy"]
+        for i, (operator, operands, attributes) in enumerate(steps):
+            given = {key: axis if value is None else value for key, value in attributes.items()}
+            nodes.append(helper.make_node(operator, operands.split(),
+                                          ["y" if i == len(steps) - 1 else f"n{i}"], **given))
+        ends = [helper.make_tensor_value_info(name, kind, shape) for name in "xy"]
         graph = helper.make_graph(nodes, function, ends[:1], ends[1:])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)],
                                   ir_version=9)
@@ -661,6 +360,7 @@ class Jax(Contender):
         super().__init__()
         self.module.config.update("jax_platforms", "cpu")
         self.module.config.update("jax_enable_x64", True)
+        self._compiled = cache(self._compile)
 
     def note(self):
         return "JAX always uses all cores and has no out=: it appears only where both are so"
@@ -669,60 +369,42 @@ class Jax(Contender):
         return threads == cores()
 
     def bind(self, function, arrays, fresh, threads):
-        compute = self._functions(arrays).get(function)
-        if compute is None or not fresh:
+        if known(function, self.name) is None or not fresh:
             return None
-        names = {"f": self.module.jit(compute), "wait": self.module.block_until_ready,
-                 "x": self.module.device_put(arrays.x)}
-        if function not in LOSSES:
-            return Bound("wait(f(x))", names, "")
         given = self.names(function, arrays)
-        first = "s" if "s" in LOSSES[function] else "x"
-        second = "q" if "q" in LOSSES[function] else "target"
-        names |= {key: self.module.device_put(given[key]) for key in (first, second)}
-        return Bound(f"wait(f({first}, {second}))", names, "")
+        operands = self._operands(function)
+        names = {"f": self._compiled(function, arrays.axis, "value"),
+                 "wait": self.module.block_until_ready}
+        names |= {key: self.module.device_put(given[key]) for key in operands}
+        return Bound(f"wait(f({', '.join(operands)}))", names, "")
 
-    def _functions(self, arrays):
-        jnp, nn, special = self.module.numpy, self.module.nn, self.module.scipy.special
+    def derivative(self, function):
+        if known(function, self.name) is None:
+            return None
+        compiled = self._compiled(function, -1, "derivative")
+        return lambda x: np.asarray(compiled(x))
 
-        def picked(s, target):
-            return jnp.take_along_axis(s, jnp.expand_dims(target, arrays.axis), arrays.axis)
+    @staticmethod
+    def _operands(function):
+        if function not in LOSSES:
+            return ["x"]
+        given = LOSSES[function]
+        return ["s" if "s" in given else "x", "q" if "q" in given else "target"]
 
-        def cross_entropy(x, target):
-            return -picked(nn.log_softmax(x, arrays.axis), target).mean()
+    def _compile(self, function, axis, what):
+        jax, jnp = self.module, self.module.numpy
 
-        def focal_loss(x, target):
-            log_p = picked(nn.log_softmax(x, arrays.axis), target)
-            return -((1 - jnp.exp(log_p)) ** 2 * log_p).mean()
+        def picked(s, target, axis):
+            return jnp.take_along_axis(s, jnp.expand_dims(target, axis), axis)
 
-        losses = {
-            "cross_entropy": cross_entropy,
-            "nll_loss": lambda s, target: -picked(s, target).mean(),
-            "focal_loss": focal_loss,
-            "binary_cross_entropy":
-                lambda s, q: -(q * jnp.log(s) + (1 - q) * jnp.log1p(-s)).mean(),
-            "binary_cross_entropy_with_logits":
-                lambda x, q: -(q * nn.log_sigmoid(x) + (1 - q) * nn.log_sigmoid(-x)).mean(),
-            "kl_div": lambda s, q: (q * (jnp.log(q) - s)).mean(),
-        }
-
-        return {
-            "identity": lambda x: x.copy(), "relu": nn.relu, "leaky_relu": nn.leaky_relu,
-            "elu": nn.elu, "sigmoid": nn.sigmoid, "tanh": jnp.tanh, "softplus": nn.softplus,
-            "softsign": nn.soft_sign, "silu": nn.silu,
-            "gelu": lambda x: nn.gelu(x, approximate=False),
-            "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
-            "relu6": nn.relu6, "celu": lambda x: nn.celu(x, 2.0), "selu": nn.selu,
-            "mish": nn.mish, "log_sigmoid": nn.log_sigmoid, "hard_sigmoid": nn.hard_sigmoid,
-            "hard_swish": nn.hard_swish, "hard_tanh": nn.hard_tanh, "squareplus": nn.squareplus,
-            "sparse_plus": nn.sparse_plus, "sparse_sigmoid": nn.sparse_sigmoid,
-            "log1mexp": nn.log1mexp, "arctan": jnp.arctan, "exp": jnp.exp, "expm1": jnp.expm1,
-            "log1p": jnp.log1p, "erf": special.erf, "erfc": special.erfc, "ndtr": special.ndtr,
-            "log_ndtr": special.log_ndtr, "logit": special.logit,
-            "softmax": lambda x: nn.softmax(x, arrays.axis),
-            "log_softmax": lambda x: nn.log_softmax(x, arrays.axis),
-            "logsumexp": lambda x: nn.logsumexp(x, arrays.axis),
-        } | {name: self.module.value_and_grad(loss) for name, loss in losses.items()}
+        f = eval(f"lambda {', '.join(self._operands(function))}: {known(function, self.name)}",
+                 {"nn": jax.nn, "jnp": jnp, "special": jax.scipy.special, "axis": axis,
+                  "picked": picked})
+        if function in LOSSES:
+            return jax.jit(jax.value_and_grad(f))
+        if what == "derivative":
+            return jax.jit(lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1])
+        return jax.jit(f)
 
 
 class Yardstick(Contender):
@@ -739,6 +421,13 @@ class Yardstick(Contender):
 
 CONTENDERS = {c.name: c for c in [Cyact, Torch, NumPy, SciPy, NumExpr, OnnxRuntime, Jax]}
 YARDSTICKS = [("np.exp", "numpy", "np.exp"), ("expit", "scipy.special", "m.expit")]
+
+
+def facts(found):
+    """Machine, versions and settings that the numbers of these contenders depend on."""
+    ours = next(c for c in found if c.name == "cyact")
+    return tables.environment(ours.module, {c.name: c.version for c in found},
+                              [note for c in found if (note := c.note())])
 
 
 def installed(names=None):

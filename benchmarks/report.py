@@ -1,203 +1,294 @@
-"""Tables, JSON, the chart, and the bars of `--check`."""
+"""Write what was measured into README.md and docs/benchmarks.md: `python -m benchmarks.report`.
 
-import contextlib
+Nothing is measured here. Each part of the pages that stands between two marks comes from one file
+in benchmarks/results, and stays as it is where that file is missing:
+
+    python -m benchmarks                                        results.json: README.md, chart,
+                                                                "At a glance"
+    python -m benchmarks --every                                every.json: "Every function"
+    python -m benchmarks.rows                                   rows.json: "Along an axis"
+    python -m benchmarks.rows --matrix --save benchmarks/results/matrix.json   "Every shape"
+"""
+
+import argparse
 import json
 import math
-import os
-import platform
-import statistics
-import subprocess
+import re
 import sys
+import textwrap
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from . import catalog, measure
-from .contenders import cores
+if __name__ == "__main__":
+    from .__main__ import use_installed_cyact
 
-LOSS = 0.97     # below this ratio cyact is called slower; nearer to 1 is noise
-MOST_LOSSES = 40
+    use_installed_cyact()
 
+from . import matrix, measure, tables
+from .tables import LOSS, geometric_mean, short
 
-def size_name(size):
-    for unit, name in ((1 << 20, "M"), (1 << 10, "K")):
-        if size >= unit and size % unit == 0:
-            return f"{size // unit}{name}"
-    return str(size)
-
-
-def case_name(case):
-    if case.section != "rows":
-        return case.function
-    return f"{case.function} {'x'.join(map(str, case.shape))}" + (
-        f" axis {case.axis}" if case.axis != -1 else "")
-
-
-def group_title(case):
-    what = {"elementwise": "Values", "backward": "Backward", "rows": "Along an axis",
-            "calls": "A call"}[case.section]
-    size = "" if case.section == "rows" else f" · {size_name(case.size)} elements"
-    threads = "1 thread" if case.threads == 1 else f"{case.threads} threads"
-    mode = "fresh result" if case.fresh else "into out="
-    return f"{what} · {case.dtype}{size} · {threads} · {mode}"
-
-
-def per_unit(case, seconds):
-    """Nanoseconds: of an element, or of the whole call where that is what counts."""
-    return seconds * 1e9 / (1 if case.section == "calls" or case.size <= 16 else case.size)
-
-
-def short(number):
-    """Three significant digits in at most six characters."""
-    if number is None:
-        return "-"
-    if not math.isfinite(number):
-        return "inf"
-    if number >= 9999.5:
-        return f"{number:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{number:.0f}" if number >= 999.5 else f"{number:#.3g}".rstrip(".")
+BEGIN, END = "<!-- begin: {}, written by python -m benchmarks.report -->", "<!-- end: {} -->"
+NAMES = {"cyact": "cyact", "torch": "PyTorch", "NumPy": "NumPy", "SciPy": "SciPy",
+         "numexpr": "numexpr", "ORT": "ONNX Runtime", "jax": "JAX"}
+# (section, dtype, size, threads, fresh) of the README's rows of means
+MEANS = {
+    "a call on 1 element, `out=`": ("elementwise", "float32", 1, 1, False),
+    "16K elements, one thread, `out=`": ("elementwise", "float32", 16 << 10, 1, False),
+    "1M elements, one thread, `out=`": ("elementwise", "float32", 1 << 20, 1, False),
+    "16M elements, two threads, fresh result": ("elementwise", "float32", 16 << 20, 2, True),
+    "16K elements, one thread, `out=`, float64": ("elementwise", "float64", 16 << 10, 1, False),
+}
+LISTED = 15         # losses at a glance
+# Of "Along an axis"
+SHAPES = [(1024, 10), (4096, 1000), (8, 21, 256, 256)]
+THREADED = [(4096, 1000)]
+WHAT = {"softmax": "softmax, ULP", "log_softmax": "log_softmax, ULP", "sum": "sum of softmax - 1"}
+# Why PyTorch is faster
+CHEAP = "both mostly wait for memory"
+REASONS = {
+    ("backward", "gelu"): "PyTorch's is oneDNN's, generated at run time",
+    ("backward", "log_sigmoid"): "PyTorch's forward pass has stored e^-\\|x\\| in an array",
+    ("backward", "logit"): "carries the rounding error of x (1 - x)",
+    ("elementwise", "hard_swish"): "rounded once; PyTorch's overflows",
+    **{("backward", name): CHEAP for name in ("relu6", "relu_k", "thresholded_relu", "tanh",
+                                              "hard_sigmoid")},
+    ("elementwise", "hard_shrink"): CHEAP,
+}
 
 
-def times(ratio):
-    """A ratio in at most five characters and its x."""
-    digits = 2 if ratio < 9.995 else 1 if ratio < 99.95 else 0
-    return f"{ratio:.{digits}f}x"
+# Pieces
+
+def row(cells):
+    return f"| {' | '.join(cells)} |"
 
 
-def percent(spread):
-    return f"±{spread:.0%}" if spread < 9.995 else "±>999%"
+def table(head, rows):
+    return [row(head), "|" + "---|" * len(head), *map(row, rows)]
 
 
-def geometric_mean(ratios):
-    return statistics.geometric_mean(ratios) if ratios else math.nan
+def ulp(error):
+    return short(error).replace("inf", "∞")
 
 
-def table(results):
-    """The text of one group of results: time and ratio above, error and spread below."""
-    first = results[0][0]
-    names = list(dict.fromkeys(name for _, timings in results for name in timings))
-    others = [name for name in names if name != "cyact"]
-    wide = max(len("geometric mean"), *(len(case_name(case)) for case, _ in results))
-    unit = "ns a call" if first.section == "calls" or first.size <= 16 else "ns an element"
-    lines = [group_title(first),
-             f"{unit}, and as a multiple of cyact's; below: max ULP, ± spread of the ratio",
-             " " * wide + "  cyact" + "".join(f"{name:>13}" for name in others)]
-    for case, timings in results:
-        above = f"{case_name(case):{wide}}{short(per_unit(case, timings['cyact'].median)):>7}"
-        below = f"{'':{wide}}{short(timings['cyact'].ulp):>7}"
-        for name in others:
-            timing = timings.get(name)
-            if timing is None:
-                above, below = above + f"{'-':>13}", below + " " * 13
-                continue
-            time = short(per_unit(case, timing.median))
-            above += f"{time:>7}{times(timing.ratio):>6}"
-            error = short(timing.ulp) if name not in {"np.exp", "expit"} else ""
-            below += f"{error:>7}{percent(timing.spread):>6}"
-        lines += [above, below]
-    means = [geometric_mean([t[name].ratio for _, t in results if name in t]) for name in others]
-    lines.append(f"{'geometric mean':{wide}}{'':7}"
-                 + "".join(f"{times(mean):>13}" for mean in means))
-    return "\n".join(lines)
+def cross(ratio):
+    return tables.times(ratio)[:-1] + "×"
 
 
-def losses(results):
-    """Where a contender was faster, as lines of text, the worst first."""
-    found = []
-    for case, timings in results:
-        for name, timing in timings.items():
-            if name != "cyact" and timing.ratio < LOSS:
-                error = ("" if timing.ulp is None or name in {"np.exp", "expit"} else
-                         f" (max ULP {short(timing.ulp)}, ours {short(timings['cyact'].ulp)})")
-                found.append((timing.ratio, f"{times(timing.ratio)} {percent(timing.spread)}  "
-                              f"{name}: {case_name(case)}, {group_title(case)}{error}"))
-    return [line for _, line in sorted(found)]
+def bold(text, condition):
+    return f"**{text}**" if condition else text
 
 
-def full_text(results):
-    """All tables, then where cyact loses."""
-    parts = [table(list(group)) for _, group in
-             groupby(results, key=lambda result: result[0].group)]
-    lost = losses(results)
+def about(facts, before=""):
+    """Machine, versions and date, in lines of at most 100 columns."""
+    versions = ", ".join(f"{NAMES[name]} {version.partition('+')[0]}"
+                         for name, version in facts["versions"].items()
+                         if name in NAMES and name != "cyact")
+    notes = "".join(f" {note}." for note in facts["notes"])
+    return textwrap.wrap(f"{before}{facts['machine']}, {facts['cores']} cores, level "
+                         f"{facts['cyact']['level']}, Python {facts['python']}, {versions}; "
+                         f"{facts['date']}, commit {facts['commit']}.{notes}", 100)
+
+
+def group(results, section, dtype, size, threads, fresh):
+    return [(case, timings) for case, timings in results
+            if (case.section, case.dtype, case.threads, case.fresh)
+            == (section, dtype, threads, fresh) and size in (None, case.size)]
+
+
+def mean(ratios):
+    """Geometric mean (smallest–largest)."""
+    if not ratios:
+        return "–"
+    return f"{cross(geometric_mean(ratios))} ({cross(min(ratios))[:-1]}–{cross(max(ratios))[:-1]})"
+
+
+# README.md
+
+def speed_and_error(results):
+    """Nanoseconds an element and ULP, a function a row; the fastest in bold."""
+    names = [name for name in NAMES if name not in ("jax", "numexpr")]
+    chosen = group(results, *MEANS["16K elements, one thread, `out=`"])
+    chosen += sorted(group(results, "rows", "float32", None, 1, True), key=lambda r: r[0].shape)
+    rows = []
+    for case, timings in chosen:
+        here = [name for name in names if name in timings]
+        fastest = min(here, key=lambda name: timings[name].median)
+        size = ("16K elements" if case.section == "elementwise"
+                else " × ".join(map(str, case.shape)))
+        both = case.function.replace("cross_entropy", "cross_entropy and gradient")
+        rows.append([f"{both}, {size}", *(
+            bold(f"{short(tables.per_unit(case, timings[name].median))} · "
+                 f"{ulp(timings[name].ulp)}", name == fastest) if name in here else "–"
+            for name in names)])
+    return table(["float32, one thread", *(NAMES[name] for name in names)], rows)
+
+
+def means(results):
+    names = [name for name in NAMES if name not in ("cyact", "numexpr")]
+    return table(["time of the other as a multiple of cyact's", *(NAMES[n] for n in names)], [
+        [title, *(mean([t[name].ratio for _, t in group(results, *which) if name in t])
+                  for name in names)] for title, which in MEANS.items()])
+
+
+def readme(facts, results):
+    return [*speed_and_error(results), "",
+            "Over these elementwise functions, geometric mean (smallest–largest):", "",
+            *means(results), "", *about(facts, "Medians of one interleaved run: ")]
+
+
+# docs/benchmarks.md
+
+def glance(facts, results):
+    """Means of every group, calls, and where cyact is slower."""
+    names = [name for name in NAMES if name != "cyact"]
+    groups = [list(each) for _, each in groupby(results, key=lambda r: r[0].group)]
+    rows = [[tables.group_title(each[0][0]),
+             *(mean([t[name].ratio for _, t in each if name in t]) for name in names)]
+            for each in groups if each[0][0].section != "calls"]
+    lines = [*about(facts), "", *table(["", *(NAMES[name] for name in names)], rows), ""]
+    lines += call_times(group(results, "calls", "float32", 16, 1, True))
+    lost = tables.losses(results)
     compared = sum(len(timings) - 1 for _, timings in results)
-    lines = [f"cyact loses {len(lost)} of {compared} comparisons (ratio below {LOSS}):",
-             *(f"  {line}" for line in lost[:MOST_LOSSES])]
-    if len(lost) > MOST_LOSSES:
-        lines.append(f"  … and {len(lost) - MOST_LOSSES} more, in the JSON")
-    parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    lines += [f"cyact is slower in {len(lost)} of {compared} comparisons (a ratio below {LOSS}); "
+              f"{'the worst' if len(lost) > LISTED else 'these'}:", "",
+              *(f"- {line.replace('  ', ' ')}" for line in lost[:LISTED])]
+    return lines
 
 
-def environment(contenders):
-    """Machine, versions and settings that the numbers depend on."""
-    ours = next(c for c in contenders if c.name == "cyact")
-    return {
-        "command": "python -m benchmarks " + " ".join(sys.argv[1:]),
-        "commit": git_commit(),
-        "machine": cpu_name(),
-        "cores": cores(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {"NumPy": np.__version__} | {c.name: c.version for c in contenders},
-        "cyact": ours.module.show_config(mode="dict"),
-        "environment": {name: os.environ.get(name) for name in (
-            "CYACT_ISA", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS",
-            "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "NPY_DISABLE_CPU_FEATURES")},
-        "notes": [note for c in contenders if (note := c.note())],
-    }
+def call_times(calls):
+    """The range of each contender's times of small calls, as a sentence."""
+    if not calls:
+        return []
+    said = []
+    for name in dict.fromkeys(name for _, timings in calls for name in timings):
+        times = [t[name].median * 1e9 for _, t in calls if name in t]
+        said.append(f"{NAMES.get(name, f'`{name}`')} {min(times):.0f} to {max(times):.0f} ns")
+    return [*textwrap.wrap("A call on 16 elements, with a fresh result, takes " + ", ".join(said)
+                           + ".", 100), ""]
 
 
-def git_commit():
-    root = Path(__file__).resolve().parent.parent
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, check=True,
-                              capture_output=True, text=True).stdout.strip()
-    return None
+def every(facts, results):
+    """Every function against PyTorch: float32 in full, the half types by their means."""
+    cases = {(c.section, c.dtype, c.size, c.function): (c, t) for c, t in results}
+    columns = [(section, size) for section in ("elementwise", "backward")
+               for size in (16 << 10, 1 << 20)]
+    rows = []
+    for name in dict.fromkeys(c.function for c, _ in results if c.section == "elementwise"):
+        found = [cases.get((section, "float32", size, name)) for section, size in columns]
+        rows.append([name, *map(against_torch, found), errors(found[0]), errors(found[2])])
+    titles = [f"{'values' if section == 'elementwise' else 'backward'}, {tables.size_name(size)}"
+              for section, size in columns]
+    lines = [*about(facts), "", *table(["float32", *titles, "ULP", "ULP, backward"], rows), "",
+             "PyTorch's time as a multiple of cyact's, geometric mean (smallest–largest):", ""]
+    lines += table(["", *titles], [
+        [dtype, *(mean([best(t) for (section, kind, size, _), (_, t) in cases.items()
+                        if (section, kind, size) == (*column[:1], dtype, *column[1:])
+                        and "torch" in t]) for column in columns)]
+        for dtype in dict.fromkeys(c.dtype for c, _ in results)])
+    slower = [(c, t) for c, t in results if "torch" in t and best(t) < LOSS
+              and c.section != "calls"]
+    compared = sum("torch" in t for c, t in results if c.section != "calls")
+    lines += ["", "### Where PyTorch is faster, and why", "",
+              f"{len(slower)} of {compared} comparisons have a ratio below {LOSS}:", ""]
+    lines += table(["", "cyact, ns", "PyTorch, ns", "ratio", "ULP", ""], [
+        [f"{'backward of ' * (c.section == 'backward')}{c.function}, {c.dtype}, "
+         f"{tables.size_name(c.size)}", fastest(c, t, "cyact"), fastest(c, t, "torch"),
+         cross(best(t)), errors((c, t)), REASONS.get((c.section, c.function), "")]
+        for c, t in slower])
+    calls = group(results, "calls", "float32", 16, 1, True)
+    shares = sorted(((1 / best(t, "np.exp"), c.function) for c, t in calls if "np.exp" in t),
+                    reverse=True)
+    if shares:
+        dear = ", ".join(f"{name} {share:.2f}" for share, name in shares if share > 0.8)
+        lines += ["", *textwrap.wrap(
+            f"A call on 16 elements with a fresh result takes {shares[-1][0]:.2f} to "
+            f"{shares[0][0]:.2f} of `np.exp`'s time; more than 0.8 take: {dear or 'none'}.", 100)]
+    return lines
 
 
-def cpu_name():
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def best(timings, other="torch"):
+    """Ratio of the shortest times: whatever else the machine did made them only longer."""
+    return min(timings[other].seconds) / min(timings["cyact"].seconds)
 
 
-def load_average():
-    """How busy the machine is."""
-    with contextlib.suppress(AttributeError, OSError):
-        one, _, fifteen = os.getloadavg()
-        return f"load average {one:.1f} in the minute before, {fifteen:.1f} in 15 minutes"
-    return "load average unknown"
+def fastest(case, timings, name):
+    return short(min(timings[name].seconds) * 1e9 / case.size)
 
 
-def head(facts):
-    """The environment as a few lines of text."""
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    settings = ", ".join(f"{name}={value or '(unset)'}" for name, value in
-                         facts["environment"].items() if value or name.endswith(("ISA", "TY")))
-    level = facts["cyact"].get("level", facts["cyact"])
-    return "\n".join([f"{facts['machine']}, {facts['cores']} cores, {facts['system']}",
-                      f"Python {facts['python']}, {versions}",
-                      f"cyact level {level}, commit {facts['commit']}; {settings}",
-                      *facts["notes"]])
+def against_torch(found):
+    if found is None:
+        return "–"
+    case, timings = found
+    ours = fastest(case, timings, "cyact")
+    if "torch" not in timings:
+        return ours
+    return f"{ours}, {bold(cross(best(timings)), best(timings) < LOSS)}"
 
 
-def write_whole(path, write):
-    """Call write(partial path), then rename: nobody sees half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def errors(found):
+    if found is None:
+        return "–"
+    timings = found[1]
+    return ulp(timings["cyact"].ulp) + (
+        f", {ulp(timings['torch'].ulp)}" if "torch" in timings else "")
 
 
-def write_json(path, facts, results):
-    records = [measure.as_record(case, timings) for case, timings in results]
-    text = json.dumps({**facts, "results": records}, indent=1, default=str) + "\n"
-    write_whole(path, lambda partial: partial.write_text(text))
+def along_an_axis(facts, results, worst):
+    """Speed and error of functions on a few shapes, and the largest errors of all rows."""
+    names = [name for name in NAMES if any(name in t for _, t in results)]
+    chosen = {}
+    for case, timings in results:       # JAX takes part with all cores alone
+        if case.shape in (SHAPES if case.threads == 1 else THREADED if "jax" in timings else ()):
+            chosen.setdefault((case.function, case.shape, case.threads), (case, timings))
+    rows = []
+    for (function, shape, threads), (case, timings) in chosen.items():
+        cells = [cell_of(case, timings, name) for name in names]
+        title = f"{function}, {' × '.join(map(str, shape))}" + (
+            f", axis {case.axis}" if case.axis != -1 else "")
+        rows.append([title + (f", {threads} threads" if threads > 1 else ""), *cells])
+    head = ["ns an entry · ULP", *(NAMES[name] for name in names)]
+    lines = [*about(facts), "", *table(head, rows), "",
+             "The largest errors over rows that are flat, normal, peaked or sorted, of 2 to 2^20 "
+             "entries:", ""]
+    names = list(dict.fromkeys(name for found in worst.values() for name in found))
+    return lines + table(["", *(NAMES[name] for name in names)], [
+        [f"{dtype}: {title}", *(number(found.get(name, {}).get(what), what) for name in names)]
+        for dtype, found in worst.items() for what, title in WHAT.items()])
+
+
+def cell_of(case, timings, name):
+    if name not in timings:
+        return "–"
+    timing = timings[name]
+    time = short(tables.per_unit(case, timing.median))
+    time = time if timing.ulp is None else f"{time} · {ulp(timing.ulp)}"
+    return bold(time, timing.median == min(t.median for t in timings.values()))
+
+
+def number(value, what):
+    return "–" if value is None else f"{value:.1e}" if what == "sum" else ulp(value)
+
+
+def every_shape(facts, cells):
+    """The matrix: an operation a row, with how many cells are how slow."""
+    rows = []
+    for name in matrix.OPERATIONS:
+        found = [each for key, each in cells.items() if key.split(" ")[0] == name]
+        if found:
+            rows.append([f"`{name}`", str(len(found)),
+                         *(share(found, other) for other in ("numpy", "twin"))])
+    limits = matrix.LIMITS
+    return [*about(facts), "", *table(
+        ["", "cells", f"over {limits['numpy']:g}× NumPy's time; median, worst",
+         f"over {limits['twin']:g}× the last axis's time; median, worst"], rows)]
+
+
+def share(found, other):
+    ratios = sorted(each["cyact"] / each[other] for each in found if other in each)
+    slow = sum(ratio > matrix.LIMITS[other] for ratio in ratios)
+    return f"{bold(str(slow), slow)}; {cross(ratios[len(ratios) // 2])}, {cross(ratios[-1])}"
 
 
 def chart(path, facts, results, most=6):
@@ -239,8 +330,8 @@ def chart(path, facts, results, most=6):
         axis.axvspan(min(ratios) / 1.6, 1, color="tab:red", alpha=0.07)
         axis.set_xscale("log")
         axis.set(xlim=(min(ratios) / 1.6, max(ratios) * 1.6), ylim=(len(group) - 0.4, -0.6),
-                 yticks=range(len(group)), yticklabels=[case_name(c) for c, _ in group])
-        axis.set_title(group_title(group[0][0]), fontsize=10)
+                 yticks=range(len(group)), yticklabels=[tables.case_name(c) for c, _ in group])
+        axis.set_title(tables.group_title(group[0][0]), fontsize=10)
         steps = (1, 2, 5) if max(ratios) / min(ratios) < 200 else (1,)
         axis.xaxis.set_major_locator(LogLocator(subs=steps))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
@@ -256,49 +347,66 @@ def chart(path, facts, results, most=6):
                     f"(right of 1×: cyact is faster)\n{facts['machine']}, cyact level {level}",
                     fontsize=12)
     kind = path.suffix[1:] or "png"
-    write_whole(path, lambda partial: figure.savefig(partial, format=kind, dpi=110))
+    tables.write_whole(path, lambda partial: figure.savefig(partial, format=kind, dpi=110))
 
 
-def check(results):
-    """Compare with the bars of the first release; return (lines of text, whether all hold)."""
-    lines, good = [], True
+# The pages
 
-    def bar(text, value, holds):
-        nonlocal good
-        good &= bool(holds)
-        lines.append(f"{'ok  ' if holds else 'FAIL'}  {text}: {value}")
+def replaced(page, name, lines):
+    """The page with what lies between the marks of that name replaced."""
+    begin, end = BEGIN.format(name), END.format(name)
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    if not re.search(pattern, page, re.DOTALL):
+        sys.exit(f"the page has no place for this: {begin} … {end}")
+    text = "\n".join([begin, "", *lines, "", end])
+    return re.sub(pattern, lambda _: text, page, count=1, flags=re.DOTALL)
 
-    def torch(section, size=None):
-        return [(case, timings) for case, timings in results
-                if case.section == section and "torch" in timings
-                and (size is None or case.size == size)]
 
-    for size in (16 << 10, 1 << 20):
-        found = torch("elementwise", size)
-        name = f"float32, 1 thread, {size_name(size)}"
-        ulp, worst = max(((t["cyact"].ulp, c.function) for c, t in found), default=(math.inf, ""))
-        bar(f"{name}: error at most 1 ULP", f"{short(ulp)} ({worst})", ulp <= 1)
-        mean = geometric_mean([t["torch"].ratio for _, t in found])
-        bar(f"{name}: geometric mean of torch/cyact at least 2", f"{mean:.2f}", mean >= 2)
-        low, worst = min(((t["torch"].ratio, c.function) for c, t in found), default=(0, ""))
-        bar(f"{name}: none below 0.85", f"{low:.2f} ({worst})", low >= 0.85)
-    first = {size_name(size): [t["torch"].ratio for c, t in torch("elementwise", size)
-                               if c.function in catalog.COMMON] for size in (16 << 10, 1 << 20)}
-    mean = geometric_mean([ratio for ratios in first.values() for ratio in ratios])
-    each = ", ".join(f"{name} {geometric_mean(ratios):.2f}" for name, ratios in first.items())
-    bar(f"the same of the {len(catalog.COMMON)} commonest alone, both sizes at once",
-        f"{mean:.2f} ({each})", mean >= 2)
-    found = [(c, t) for c, t in torch("rows") if c.function == "softmax"]
-    ratio = min((t["torch"].ratio for _, t in found), default=0)
-    bar("softmax over rows of 10: torch/cyact at least 6", f"{ratio:.2f}", ratio >= 6)
-    found = torch("elementwise", 16 << 20)
-    low, worst = min(((t["torch"].ratio, c.function) for c, t in found), default=(0, ""))
-    bar("fresh 16M on two threads: torch/cyact above 1 for each", f"{low:.2f} ({worst})", low > 1)
-    calls = [(1 / t["np.exp"].ratio, c.function) for c, t in results if c.section == "calls"]
-    high, worst = max((call for call in calls if call[1] in catalog.COMMON),
-                      default=(math.inf, ""))
-    bar("a call on 16 elements: cyact/np.exp at most 0.8", f"{high:.2f} ({worst})", high <= 0.8)
-    others = [f"{name} {share:.2f}" for share, name in sorted(calls, reverse=True)
-              if share > 0.8 and name not in catalog.COMMON]
-    lines.append(f"      of the later functions these are above it: {', '.join(others) or 'none'}")
-    return lines, good
+def load(path):
+    """(environment, what was measured) of a file, or None without it."""
+    if not path.exists():
+        return None
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if "results" in facts:
+        facts["results"] = measure.from_records(facts["results"])
+    return facts
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, nargs="?", default=Path("benchmarks/results"),
+                        help="folder of the JSON files (default %(default)s)")
+    folder = parser.parse_args(argv).results
+    paths = {"README.md": Path("README.md"), "page": Path("docs/benchmarks.md")}
+    pages = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+    files = {name: load(folder / f"{name}.json")
+             for name in ("results", "every", "rows", "matrix")}
+    parts = {
+        "results": [("README.md", "speed", lambda f: readme(f, f["results"])),
+                    ("page", "glance", lambda f: glance(f, f["results"]))],
+        "every": [("page", "every", lambda f: every(f, f["results"]))],
+        "rows": [("page", "rows", lambda f: along_an_axis(f, f["results"], f["worst"]))],
+        "matrix": [("page", "matrix", lambda f: every_shape(f, f["cells"]))],
+    }
+    found = [name for name, facts in files.items() if facts]
+    if not found:
+        sys.exit(f"{folder} has none of {', '.join(f'{name}.json' for name in files)}")
+    for name in found:
+        for page, mark, lines in parts[name]:
+            pages[page] = replaced(pages[page], mark, lines(files[name]))
+    for name, path in paths.items():
+        tables.write_whole(path, lambda p, text=pages[name]: p.write_text(text, "utf-8"))
+    print("written:", *paths.values(), "from", *(f"{name}.json" for name in found))
+    if files["results"]:
+        try:
+            picture = paths["page"].with_suffix(".png")
+            chart(picture, files["results"], files["results"]["results"])
+            print("written:", picture)
+        except ImportError:
+            print("no chart: matplotlib is not installed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,11 +17,14 @@ if __name__ == "__main__":
     from .__main__ import use_installed_cyact
 
     use_installed_cyact()
+    if "--matrix" in sys.argv:
+        from . import matrix  # needs nothing of what follows, so that it measures other builds
 
-from . import accuracy, catalog, contenders, matrix, measure, report
-from .__main__ import progress_bar
+        sys.exit(matrix.main())
 
-FUNCTIONS = list(catalog.EVERY_ROW)
+from . import accuracy, catalog, contenders, measure, tables, timing
+
+FUNCTIONS = catalog.ROWS
 SHAPES = [((1024, 2), -1), ((1024, 10), -1), ((1024, 48), -1), ((1024, 128), -1),
           ((32, 12, 128, 128), -1), ((1024, 1000), -1), ((4096, 1000), -1), ((256, 32000), -1),
           ((8, 21, 256, 256), 1)]
@@ -45,6 +48,7 @@ DISTRIBUTIONS = {
     "peaked": lambda rng, shape: peaked(rng, shape),
     "sorted": lambda rng, shape: np.sort(10 * rng.standard_normal(shape), axis=-1),
 }
+OUTPUT = Path("benchmarks/results/rows.json")
 LENGTHS = [2, 10, 128, 1000, 32000, 1 << 20]
 MOST_ULP = {"softmax": 2, "log_softmax": 2}
 
@@ -100,12 +104,12 @@ def accuracy_inputs(dtype, longest):
 def errors_of(function, x, axis, rivals):
     """{contender: (largest error in ULP, largest distance of a row's sum from 1)}."""
     arrays = contenders.Arrays(x, np.empty_like(x), axis)
-    reference = accuracy.rows_reference(catalog.ROWS[function], x, axis, None)
+    true = accuracy.rows_truth(function, x, axis)
     found = {}
     for rival in rivals:
         if x.dtype.name not in rival.dtypes:
             continue
-        count = contenders.cores()
+        count = timing.cores()
         with rival.threads(count), np.errstate(all="ignore"):
             bound = rival.supports(count) and rival.bind(function, arrays, True, count)
             if not bound:
@@ -114,7 +118,7 @@ def errors_of(function, x, axis, rivals):
         # pairwise: along axis 0 NumPy would add one after the other
         last = np.ascontiguousarray(np.moveaxis(result, axis, -1), np.longdouble)
         off = float(np.abs(last.sum(-1) - 1).max())
-        ulp = float(accuracy.ulp_error(result, reference).max()) if reference else None
+        ulp = None if true is None else accuracy.largest(result, true, 0.0, x.dtype)
         found[rival.name] = ulp, off
     return found
 
@@ -125,7 +129,7 @@ def accuracy_table(rivals, dtype, longest):
     lines = [f"Accuracy · {dtype} · softmax: max ULP, and |sum - 1| in units of "
              f"2^{round(np.log2(sum_bound(dtype)))}; log_softmax: max ULP",
              f"{'':30}" + "".join(f"{name:>22}" for name in names)]
-    worst = {}
+    worst = {name: {} for name in names}
     for name, x, axis in accuracy_inputs(dtype, longest):
         line = f"{name:30}"
         soft = errors_of("softmax", x, axis, rivals)
@@ -135,11 +139,11 @@ def accuracy_table(rivals, dtype, longest):
             if rival in soft:
                 ulp, off = soft[rival]
                 of_log = log[rival][0] if rival in log else None
-                cell = (f"{report.short(ulp)} {report.short(off / sum_bound(dtype))} "
-                        f"{report.short(of_log)}")
+                cell = (f"{tables.short(ulp)} {tables.short(off / sum_bound(dtype))} "
+                        f"{tables.short(of_log)}")
                 for key, value in (("softmax", ulp), ("sum", off), ("log_softmax", of_log)):
                     if value is not None:
-                        worst[rival, key] = max(worst.get((rival, key), 0.0), value)
+                        worst[rival][key] = max(worst[rival].get(key, 0.0), value)
             line += f"{cell:>22}"
         lines.append(line)
     return "\n".join(lines), worst
@@ -148,19 +152,19 @@ def accuracy_table(rivals, dtype, longest):
 def check(timed, worst):
     """Compare with the bars: lines of text, and whether all hold.
 
-    `timed`: (case, bar, ratio of PyTorch's time to cyact's); `worst`: {dtype: {(name, what):
-    largest}}.
+    `timed`: (case, bar, ratio of PyTorch's time to cyact's); `worst`: {dtype: {name: {what:
+    largest}}}.
     """
     lines, good = [], bool(timed)
     for case, bar, ratio in timed:
         holds = ratio >= bar
         good &= holds
-        lines.append(f"{'ok  ' if holds else 'FAIL'}  {report.case_name(case)}: torch/cyact at "
+        lines.append(f"{'ok  ' if holds else 'FAIL'}  {tables.case_name(case)}: torch/cyact at "
                      f"least {bar:g}: {ratio:.2f} (aim: {1.5 * bar:g})")
     for dtype, found in worst.items():
         bounds = {**MOST_ULP, "sum": sum_bound(dtype)}
         for what, bound in bounds.items():
-            value = found.get(("cyact", what), np.inf)
+            value = found.get("cyact", {}).get(what, np.inf)
             holds = value <= bound
             good &= holds
             unit = "" if what == "sum" else " ULP"
@@ -177,19 +181,18 @@ def arguments(argv):
                         help="only what the bars need; exit with 1 where one is missed")
     parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS,
                         metavar="NAME", help=f"only these of: {', '.join(FUNCTIONS)}")
-    parser.add_argument("--threads", type=int, default=contenders.cores(), metavar="N",
+    parser.add_argument("--threads", type=int, default=timing.cores(), metavar="N",
                         help="also this many threads on large arrays (default: every core)")
     parser.add_argument("--rounds", type=int, default=15, metavar="N",
                         help="rounds of each case at least (default 15)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="time after which a case gets "
-                        "no further rounds (default 0.5, of the matrix 0.05)")
+    parser.add_argument("--seconds", type=float, default=0.5, metavar="S",
+                        help="time after which a case gets no further rounds (default 0.5)")
     parser.add_argument("--longest", type=int, default=LENGTHS[-1], metavar="N",
                         help="longest rows of the accuracy tables (default 2^20)")
     parser.add_argument("--no-speed", action="store_true", help="only the accuracy")
-    matrix.add_arguments(parser)
+    parser.add_argument("--matrix", action="store_true", help="functions over every length, axis "
+                        "and dtype instead: see `--matrix --help`")
     options = parser.parse_args(argv)
-    if options.seconds is None:
-        options.seconds = 0.05 if options.matrix else 0.5
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: the spread needs two")
     if options.threads < 1 or options.longest < 2:
@@ -199,43 +202,15 @@ def arguments(argv):
     return options
 
 
-def go_through_matrix(options):
-    """What `--matrix` prints; 1 if a cell is too slow and that was asked."""
-    found, missing = contenders.installed(["cyact", "NumPy"])
-    if missing:
-        sys.exit("cyact is not installed here: `python -m pip install .` first")
-    facts = report.environment(found)
-    print(report.head(facts))
-    before = matrix.read(Path(options.before)) if options.before else {}
-    tqdm = progress_bar()
-    with found[0].threads(1):
-        known = matrix.measured(
-            found[0].module, matrix.cells(options.operations, options.dtypes, options.lengths),
-            options.seconds, before if options.check else None, options.passes,
-            lambda cells, text: tqdm(cells, desc=text, unit="cell"))
-    if options.save:
-        matrix.write(Path(options.save), facts, known)
-    if not options.check:
-        print(matrix.table(known))
-        return 0
-    lines, good = matrix.verdict(known, before)
-    print("", *lines, sep="\n")
-    return 0 if good else 1
-
-
 def main(argv=None):
     options = arguments(argv)
-    if options.matrix:
-        return go_through_matrix(options)
     found, missing = contenders.installed(["cyact", "torch", "NumPy", "SciPy", "ORT", "jax"])
-    if "cyact" in missing:
-        sys.exit("cyact is not installed here: `python -m pip install .` first")
     if options.check and "torch" in missing:
         sys.exit("--check compares with torch, which is not installed")
     rounds = options.rounds, 5 * options.rounds
-    facts = report.environment(found)
+    facts = contenders.facts(found)
     facts["command"] = "python -m benchmarks.rows " + " ".join(sys.argv[1:])
-    print(report.head(facts))
+    print(tables.head(facts))
     if options.check:
         rivals = [c for c in found if c.name in ("cyact", "torch")]
         timed = []
@@ -246,7 +221,7 @@ def main(argv=None):
         results = list(measure.run(speed_cases(options.functions, options.threads), found, [],
                                    rounds=rounds, seconds=options.seconds))
         for _, group in groupby(results, key=lambda r: (r[0].function, *r[0].group)):
-            print("\n" + report.table(list(group)))
+            print("\n" + tables.table(list(group)))
     worst = {}
     for dtype in ("float32", "float64"):
         # Against float64 references float32 takes a moment, against longdouble float64 longer
@@ -255,6 +230,9 @@ def main(argv=None):
             [c for c in found if not options.check or c.name in ("cyact", "torch")], dtype, longest)
         print("\n" + text)
     if not options.check:
+        if not options.no_speed:
+            tables.write_json(OUTPUT, facts, results=measure.as_records(results), worst=worst)
+            print(f"\nwritten: {OUTPUT}")
         return 0
     lines, good = check(timed, worst)
     print("\nThe bars:", *lines, sep="\n")

@@ -777,6 +777,7 @@ REFERENCES = {
         lambda x: max(x, ZERO), lambda x: ONE if x > 0 else ZERO,
         lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype)),
 }
+REFERENCES[("prelu",)] = REFERENCES[("leaky_relu",)]      # of one weight
 
 
 # Functions along an axis: one row, in mpmath
@@ -865,6 +866,14 @@ def wide_logsumexp(x, axis=-1):
     z = _shifted(x, axis, 1.0)
     top = np.asarray(x, np.longdouble).max(axis, keepdims=True)
     return (top + np.log1p(_others(z, axis))).squeeze(axis)
+
+
+def wide_cross_entropy_gradient(x, target, axis=-1):
+    """Gradient of the mean loss by classes; that of the target's entry is minus all others'."""
+    at, p = np.expand_dims(target, axis), wide_softmax(x, axis)
+    np.put_along_axis(p, at, 0, axis)
+    np.put_along_axis(p, at, -p.sum(axis, keepdims=True), axis)
+    return p / target.size
 
 
 def _shifted(x, axis, temperature):

@@ -116,6 +116,23 @@ def test_a_digest_tells_one_bit_and_no_nan_from_another(tool):
     assert tool.canonical(y).tolist() != tool.canonical(other).tolist()
 
 
+def test_libraries_are_those_of_the_benchmarks(tool):
+    assert set(tool.LIBRARIES) == set(tool.accuracy_page.PEERS)
+    assert set(tool.LIBRARIES.values()) <= set(tool.contenders.CONTENDERS)
+    assert tool.COMPARED["gelu(tanh)"] == "gelu(tanh)"
+    assert tool.COMPARED["elu(1.0)"] == "elu"
+    assert "elu(0.1)" not in tool.COMPARED         # others' functions have the usual parameters
+
+
+def test_another_library_s_functions_are_called(tool):
+    special = pytest.importorskip("scipy.special")
+    erf, x = ELEMENTWISE[index_of("erf")], np.linspace(-3, 3, 10)
+    np.testing.assert_array_equal(tool.called("scipy", erf, "value")(x), special.erf(x))
+    assert tool.called("scipy", erf, "derivative") is None
+    assert tool.called("scipy", ELEMENTWISE[RELU], "value") is None
+    assert tool.supported("scipy", erf, "value", "float32")
+
+
 @pytest.mark.parametrize("case", [c for c in ELEMENTWISE if not c.reference.in_longdouble(
     *c.numbers)], ids=str)
 def test_quad_precision_agrees_with_mpmath(tool, case):

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 import reference
-from cases import ELEMENTWISE
+from cases import ELEMENTWISE, INFERENCE, Case
 from mpmath import mp, mpf
 from reference import in_wider, least, mp_ulps, precisely, ulps
 from test_accuracy import (
     assert_within,
-    by_case,
     by_dtype,
     points,
     skip_unless_wide,
     true_values,
 )
+
+by_case = pytest.mark.parametrize(
+    "case", [*ELEMENTWISE, *INFERENCE, Case("prelu", (0.25,))], ids=str)
 
 
 class TestTheReferencesThemselves:
@@ -90,3 +92,10 @@ class TestTheMeasure:
         assert measure(-one, 1.0) > 1e6
         assert measure(one, np.nan) == np.inf
         assert measure(np.float32(np.nan), np.nan) == 0
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32])
+    def test_a_correctly_rounded_result_is_within_half_a_unit(self, dtype):
+        exact = np.random.default_rng(0).normal(size=1000)
+        assert ulps(exact.astype(dtype), exact).max() <= 0.5
+        above = np.nextafter(exact.astype(dtype), dtype(np.inf))
+        assert 0.5 <= ulps(above, exact).max() <= 1.5

@@ -1,4 +1,4 @@
-"""Measure the error of every elementwise function, and write what is told of it.
+"""Measure the error of every elementwise function, and write the files that state it.
 
     python -P tools/errors.py                                     what is missing, or out of date
     python -P tools/errors.py --every 1 --functions gelu          all 2^32 float32 inputs
@@ -46,17 +46,19 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path += [str(ROOT / "tests"), str(ROOT / "tools")]
+sys.path += [str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT)]
 
 import accuracy_page  # noqa: E402
-import peers  # noqa: E402
 import reference  # noqa: E402
 from cases import ELEMENTWISE, KERNELS, inputs, neighbours  # noqa: E402
 
 import cyact  # noqa: E402
+from benchmarks import catalog, contenders  # noqa: E402
 
 RESULTS = ROOT / "docs" / "accuracy" / "results.jsonl"
 WORST = ROOT / "tests" / "worst_inputs.jsonl"
+LIBRARIES = {"torch": "torch", "scipy": "SciPy", "jax": "jax", "onnxruntime": "ORT"}
+COMPARED = {str(f.case): name for name, f in catalog.ELEMENTWISE.items()}   # in benchmarks/peers.py
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 WHATS = ("value", "derivative")
 SOURCES = [f"cyact/_level/{name}" for name in (
@@ -143,8 +145,21 @@ def all_finite(x):
     return np.isfinite(x).all()
 
 
+@cache
 def called(library, case, what):
-    return getattr(case, what) if library == "cyact" else peers.function(library, str(case), what)
+    """A library's function of an array, or None where it has none that means the same."""
+    if library == "cyact":
+        return getattr(case, what)
+    name = COMPARED.get(str(case))
+    return name and getattr(contender(library), what)(name)
+
+
+@cache
+def contender(library):
+    found = contenders.CONTENDERS[LIBRARIES[library]]()
+    if library == "torch":
+        found.module.set_num_threads(1)     # the processes share the cores
+    return found
 
 
 def canonical(y):
@@ -453,7 +468,7 @@ def load(path):
 
 def order_of_rows():
     names = {str(case): i for i, case in enumerate(ELEMENTWISE)}
-    libraries = ["cyact", *peers.PEERS]
+    libraries = ["cyact", *LIBRARIES]
     return lambda r: (libraries.index(r["library"]), names.get(r["case"], -1),
                       DTYPES.index(r["dtype"]), WHATS.index(r["what"]))
 
@@ -548,7 +563,7 @@ def main():
                         help="only these (default: all)")
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--whats", nargs="+", choices=WHATS, default=list(WHATS))
-    parser.add_argument("--libraries", nargs="+", choices=["cyact", *peers.PEERS],
+    parser.add_argument("--libraries", nargs="+", choices=["cyact", *LIBRARIES],
                         default=["cyact"])
     parser.add_argument("--every", type=int, default=OTHERS, metavar="N",
                         help=f"take every Nth float32 (default {OTHERS}; 1: all of them)")
