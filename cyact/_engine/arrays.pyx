@@ -108,7 +108,8 @@ cdef object any_operand(str function, x, bint to_numpy):
 
 cdef object parameter_array(str function, str name, a, x, dtype):
     """A bias or weight as an array of the dtype that x is computed in."""
-    a = as_array(function, a)
+    if type(a) is not cnp.ndarray:
+        a = as_array(function, a)
     if (dtype is None and type(x) is cnp.ndarray and plain(x) >= 0
             and plain(a) == computed(plain(x)) and (name != "bias" or along_last(a, x))):
         return a

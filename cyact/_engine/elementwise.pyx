@@ -322,11 +322,9 @@ cdef class Function:
         if operands[FACTOR] is not None:
             operands[FACTOR] = operand(function, operands[FACTOR], out is not None)
             check_shape(function, "value", operands[FACTOR], x)
-        if out is not None:
-            inputs = [a for a in operands[:WEIGHT] if a is not None]
-            if dtype is not None or not all([takes(out, a) for a in inputs]):
-                check_out(function, out, x.shape, dtype or np.result_type(
-                    *[result_dtype(function, a.dtype) for a in inputs]))
+        if out is not None and (dtype is not None or not fits(out, operands)):
+            check_out(function, out, x.shape, dtype or np.result_type(
+                *[result_dtype(function, a.dtype) for a in operands[:WEIGHT] if a is not None]))
         if operands[BIAS] is not None:
             operands[BIAS] = parameter_array(function, added, operands[BIAS], x, dtype)
         if operands[WEIGHT] is not None:
@@ -398,6 +396,13 @@ cdef class Function:
             dtypes = [getattr(x, "dtype", type(x).__name__) for x in arguments]
             raise TypeError(f"{function}: input of dtype {dtypes[0]} is not supported; use "
                             f"{SUPPORTED}, or integers or bool") from error
+
+
+cdef bint fits(out, list operands) noexcept:
+    """Whether it is plain to see that `out` can take the result."""
+    return (takes(out, operands[X])
+            and (operands[GRAD] is None or takes(out, operands[GRAD]))
+            and (operands[FACTOR] is None or takes(out, operands[FACTOR])))
 
 
 cdef object checked_dtype(str function, dtype):

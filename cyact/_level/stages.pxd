@@ -389,27 +389,27 @@ cdef inline void repeat(const Operand* a, Py_ssize_t n, Py_ssize_t count, char* 
         n += n
 
 
-cdef inline Span as_one_row(const Span* s, Tiles* tiles) noexcept nogil:
-    cdef Span whole = s[0]
+cdef inline void join_rows(Span* s, Tiles* tiles) noexcept nogil:
     cdef Py_ssize_t size = itemsize(FLOAT64 if s.dtype == FLOAT64 else FLOAT32)
     cdef Py_ssize_t count = min(s.rows * s.n, s.n + TILE)
     repeat(&s.at[BIAS], s.n, count, tiles.of[BIAS][0].bytes, size)
     repeat(&s.at[WEIGHT], s.n, count, tiles.of[WEIGHT][0].bytes, size)
-    whole.n = s.rows * s.n
-    whole.rows = 1
-    return whole
+    s.n *= s.rows
+    s.rows = 1
 
 
-cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
+cdef inline void span_in_tiles(const Span* s) noexcept nogil:
     cdef Tiles tiles
     cdef Block b
-    cdef Span s = whole[0]
+    cdef Span whole
     cdef Py_ssize_t together = 1
     b.columns = s.n
-    b.joined = joins(&s)
-    if b.joined:
-        s = as_one_row(whole, &tiles)
-    b.packed = packs(&s)
+    b.joined = joins(s)
+    if b.joined:                  # copied only then: it takes as long as a short row
+        whole = s[0]
+        join_rows(&whole, &tiles)
+        s = &whole
+    b.packed = packs(s)
     if b.packed and s.rows > 1:
         together = rows_in_block(s.n)
     b.row = 0
@@ -420,7 +420,7 @@ cdef inline void span_in_tiles(const Span* whole) noexcept nogil:
             b.n = s.n if b.packed else next_piece(s.n - b.start)
             b.padded = (b.rows * b.n + LANES - 1) & -LANES
             b.column = b.start % b.columns if b.joined else b.start
-            run_block(&s, &b, &tiles)
+            run_block(s, &b, &tiles)
             b.start += b.n
         b.row += b.rows
 
