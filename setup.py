@@ -1,7 +1,8 @@
 """Build cyact's extension modules; everything declarative is in pyproject.toml.
 
-What lies in cyact/_level is compiled once for each instruction-set level, into separate modules:
-cyact._level.rows_baseline, cyact._level.rows_v3, … `cyact._engine.cpu` picks a level at import.
+What lies in cyact/_level is translated to C once and compiled for each instruction-set level, into
+separate modules: cyact._level.rows_baseline, cyact._level.rows_v3, … `cyact._engine.cpu` picks a
+level at import.
 They stay C (not C++), without link-time optimisation and without shared objects, so that no
 function compiled for a newer CPU can replace its namesake in the baseline.
 """
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -80,6 +82,7 @@ class BuildExt(build_ext):
     """Choose flags for each level, find OpenMP, translate and compile in parallel."""
 
     translating = threading.Lock()
+    translated: ClassVar = {}     # C by source
 
     def finalize_options(self):  # noqa: D102
         super().finalize_options()
@@ -106,6 +109,10 @@ class BuildExt(build_ext):
                 # as kernels are added.
                 inline = "__forceinline" if msvc else "inline __attribute__((always_inline))"
                 extension.define_macros.append(("CYTHON_INLINE", inline))
+                # The C is the same for all levels; what Python looks for has the module's name.
+                stem = Path(extension.sources[0]).stem
+                module = extension.name.rpartition(".")[2]
+                extension.define_macros.append((f"PyInit_{stem}", f"PyInit_{module}"))
                 if not msvc:
                     # Debian and Ubuntu guard the stack of functions with arrays: a check at the
                     # end of each kernel that works in blocks, whose lengths are constants.
@@ -119,8 +126,14 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def build_extension(self, ext):  # noqa: D102
+        [source] = ext.sources
         with self.translating:      # Cython translates one at a time, while others are compiled
-            translate(ext)
+            if source not in self.translated:
+                self.translated[source] = translate(source)
+        # A copy for each level: beside it lies what it is compiled to
+        copy = Path("build", "c", level_of(ext) or "shared", source).with_suffix(".c")
+        write_if_new(copy, self.translated[source])
+        ext.sources = [str(copy)]
         super().build_extension(ext)
 
     def openmp_flags(self, msvc):
@@ -150,24 +163,26 @@ def level_of(extension):
     return name.rpartition("_")[2] if package == "cyact._level" else None
 
 
-def translate(extension):
-    """Turn the .pyx into C, in a folder a level: the module's name is written into the file.
-
-    Every `pip install` brings a Cython of its own, newer than what was translated before, and
-    translates again. What comes out as it was stays as old as it is, and is not compiled again.
-    """
+def translate(source):
+    """Turn the .pyx into C, and return that."""
     from Cython.Build import cythonize
 
-    source = Path(extension.sources[0])
-    folder = Path("build", "cython", level_of(extension) or "shared")
-    translated = folder / source.with_suffix(".c")
-    before = translated.read_bytes() if translated.exists() else None
-    age = translated.stat() if before else None
-    cythonize([Extension(extension.name, [str(source)])], build_dir=str(folder), quiet=True,
+    source = Path(source)
+    name = ".".join(source.with_suffix("").parts)
+    cythonize([Extension(name, [str(source)])], build_dir="build/cython", quiet=True,
               compiler_directives=PYTHON_DIRECTIVES if source.suffix == ".py" else DIRECTIVES)
-    if before == translated.read_bytes():
-        os.utime(translated, ns=(age.st_atime_ns, age.st_mtime_ns))
-    extension.sources = [str(translated)]
+    return Path("build", "cython", source.with_suffix(".c")).read_bytes()
+
+
+def write_if_new(path, content):
+    """Write a file, unless it has this content: then it keeps its age, and is not compiled again.
+
+    Every `pip install` brings a Cython of its own, newer than what was translated before, and
+    translates again.
+    """
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 setup(ext_modules=placeholders(), cmdclass={"build_ext": BuildExt})

@@ -183,7 +183,8 @@ cdef inline void settle(const Span* s, const char* x, const char* w, const char*
     for i in range(count):
         if doubtful(s, <const float*> y + found[i]):
             compute_again(s, <const float*> x + found[i],
-                          NULL if w == NULL else <const float*> w + found[i], h + found[i])
+                          <const float*> NULL if w == NULL else <const float*> w + found[i],
+                          h + found[i])
 
 
 cdef inline bint doubtful(const Span* s, const float* y) noexcept nogil:
@@ -533,7 +534,8 @@ cdef inline void row_as_it_lies(const Span* s, const char* x, const char* grad, 
             multiply(grad + start * size, y + start * size, y + start * size, count, size == 8)
         start += count
     if rest and whole:
-        few(s, x + (n - LANES) * size, NULL if grad == NULL else grad + (n - LANES) * size,
+        few(s, x + (n - LANES) * size,
+            <const char*> NULL if grad == NULL else grad + (n - LANES) * size,
             y + whole * size, LANES - rest, rest, size)
     elif rest:
         memset(padded, 0, sizeof(padded))
@@ -563,7 +565,8 @@ cdef inline void rows_as_they_lie(const Span* s, Py_ssize_t size) noexcept nogil
             head = ((-<Py_ssize_t> y) & 63) // size
         if head:
             few(s, x, grad, y, 0, head, size)
-        row_as_it_lies(s, x + head * size, NULL if grad == NULL else grad + head * size,
+        row_as_it_lies(s, x + head * size,
+                       <const char*> NULL if grad == NULL else grad + head * size,
                        y + head * size, n - head, size)
         x += s.at[X].row
         y += s.at[Y].row
