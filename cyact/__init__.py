@@ -8,48 +8,21 @@ Values are `cyact.NAME(x)`, derivatives `cyact.derivative.NAME(x)`, backward pas
 `cyact.backward.NAME(grad, x)`; `cyact.catalog` lists the functions.
 """
 
-import os
 from importlib import import_module
 
-try:
-    from cyact._engine import cpu as _cpu
-    from cyact._engine import cross_entropy as _cross_entropy
-    from cyact._engine import losses as _losses
-    from cyact._engine import rows as _rows
-    from cyact._engine import run as _run
-except ImportError as error:
-    raise ImportError(
-        f"cyact's compiled modules cannot be imported from {__path__[0]}. If that is the source "
-        f"tree, run Python from another folder, or compile in place: "
-        f"python -m pip install -e .") from error
+from cyact._catalog import catalog
+from cyact._chosen_level import LEVEL as _LEVEL  # noqa: F401  before any function is defined
+from cyact._config import show_config
+from cyact._engine.threads import get_num_threads, num_threads, set_num_threads
+from cyact._version import __version__  # noqa: F401
 
-__version__ = "0.1.0"
+# Functions enter the catalogue when their module is imported, in the order of the documentation.
+for _name in ("elementwise", "prelu", "gated", "rows", "sparse", "maxima", "sampling", "losses",
+              "derivative", "backward"):
+    import_module("cyact." + _name)
 
-# The level is chosen before its modules are imported: they may use its instructions at once.
-_isa = _cpu.choose(os.environ.get("CYACT_ISA"))
-_kernels = {name: import_module(f"cyact._level.{name}_{_isa}")
-            for name in ("elementwise", "rows", "sparse", "losses")}
-_run.use_level(_kernels["elementwise"])
-_rows.use_level(_kernels["rows"], _kernels["sparse"])
-_losses.use_level(_kernels["losses"])
-_cross_entropy.use_level(_kernels["rows"], _kernels["losses"])
-
-from cyact import backward, derivative  # noqa: E402
-from cyact._catalog import catalog  # noqa: E402
-from cyact._config import show_config  # noqa: E402
-from cyact._engine.threads import get_num_threads, num_threads, set_num_threads  # noqa: E402
-from cyact.losses import (  # noqa: E402
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    focal_loss,
-    kl_div,
-    nll_loss,
-)
-
-__all__ = ["backward", "binary_cross_entropy", "binary_cross_entropy_with_logits", "catalog",
-           "cross_entropy", "derivative", "focal_loss", "get_num_threads", "kl_div", "nll_loss",
-           "num_threads", "set_num_threads", "show_config"]
+__all__ = ["backward", "catalog", "derivative", "get_num_threads", "num_threads",
+           "set_num_threads", "show_config"]
 
 # Every function of the catalogue, under its name and its importable aliases; __init__.pyi lists
 # them for type checkers and editors.

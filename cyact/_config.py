@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cyact._chosen_level import LEVEL
 from cyact._engine import cpu, threads
+from cyact._version import __version__
 
 
 def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
@@ -28,14 +30,12 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
     ValueError
         `mode` is something else.
     """
-    from cyact import __version__, _isa
-
     if mode not in ("stdout", "dict"):
         raise ValueError(f"show_config: mode must be 'stdout' or 'dict', got {mode!r}")
     date = threads.openmp()
     config = {
         "cyact": __version__,
-        "level": _isa,
+        "level": LEVEL,
         "levels available": ", ".join(cpu.supported()),
         "levels built": ", ".join(cpu.flags),
         "CYACT_ISA": os.environ.get("CYACT_ISA", "not set"),
@@ -46,7 +46,7 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> Any:
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
         "compiler": cpu.compiler,
-        "flags": cpu.flags[_isa],
+        "flags": cpu.flags[LEVEL],
     }
     if mode == "dict":
         return config

@@ -1,258 +1,359 @@
-"""The parts of a docstring that every elementwise function shares, written once.
+"""Docstrings: what functions share is written here, once.
 
-A docstring in elementwise.py holds ``{x}``, ``{keywords}``, ``{returns}`` and ``{raises}``
-where these belong, and ``{error}`` for the error bound, with what was measured of it.
+In the source a docstring holds what is particular to its function, a paragraph for each thing:
+
+- the summary;
+- parameters that are described nowhere else, or differently (a name, and indented lines);
+- sections that differ from the shared ones (a heading, underlined);
+- notes;
+- examples (from ``>>>`` on).
+
+`documented` adds formula and derivative under the summary, the other parameters in the order of
+the signature, Returns, Raises, the error bound and the reference.
 """
 
 import re
 import textwrap
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cyact._errors import ERRORS, INTERIOR_ZERO
 
 F = TypeVar("F")
 WIDTH = 96              # help() indents by 4
-BOUND = "Error at most 1 ULP in float32, 2 ULP in float64"
+SECTIONS = ("Parameters", "Returns", "Raises", "See Also", "Notes", "References", "Examples")
 
-PARTS = {
-    "x": """x : array_like of float16, bfloat16, float32, float64, integers or bool, any shape
-    Input; bfloat16 is that of ml_dtypes. Integers and bool become
-    ``np.result_type(x, np.float32)``.""",
-    "keywords": """bias : array_like, optional
+
+class Skeleton(NamedTuple):
+    """What the functions of one kind share.
+
+    `parameters` has their descriptions by name; what it and the function lack is described by
+    `others`, where that is not empty. `{name}` becomes the function's name, `{x}` that of its
+    first parameter.
+    """
+
+    parameters: dict[str, str]
+    returns: str
+    raises: str
+    others: str = ""
+
+
+INPUT = """float16, bfloat16 (of ml_dtypes), float32 or float64; integers and bool
+    become ``np.result_type({x}, np.float32)``."""
+OUT = """out : ndarray, optional
+    Where to put the result; must have its shape. ``out=x`` works in place."""
+DTYPE = """dtype : {float16, bfloat16, float32, float64}, optional
+    Compute ``f(x.astype(dtype))``."""
+BIAS = """bias : array_like, optional
     Added to `x` first, in the same pass over memory: 1-D, an entry for each of the last axis
     of `x`. It and the sum are rounded to the dtype that `x` is computed in (float32 for the
-    half types).
-out : ndarray, optional
-    Where to put the result; must have its shape. ``out=x`` works in place.
-dtype : {float16, bfloat16, float32, float64}, optional
-    Compute ``f(x.astype(dtype))``.""",
-    "returns": """Returns
--------
-ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    half types)."""
+X = f"x : array_like\n    Input, of any shape: {INPUT}"
+RNG = """rng : numpy.random.Generator or seed, optional
+    What to draw from."""
+TYPE_ERROR = "TypeError\n    A dtype is not supported"
+NO_OUT = ", or `out` is not an ndarray that can hold the result's dtype."
+AXIS_ERROR = "numpy.exceptions.AxisError\n    `axis` is out of bounds (a ValueError)."
+DBIAS = """dbias : ndarray
+    Only with `bias`: dx summed over all axes but the last, in float64 or better, and rounded
+    to the dtype that `x` is computed in."""
+GRAD = "grad : array_like\n    Gradient with respect to the output; the shape of `x`."
+FORWARD_X = "x : array_like, optional\n    The input of the forward pass."
+FORWARD_BIAS = """bias : array_like, optional
+    The bias of the forward pass; then its gradient is returned, too."""
+
+ELEMENTWISE = Skeleton(
+    {"x": X, "bias": BIAS, "out": OUT, "dtype": DTYPE, "rng": RNG},
+    returns="""ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
     Shape and floating dtype of `x`; a NumPy scalar if `x` is one. float16 and bfloat16 are
     correctly rounded.""",
-    "raises": """Raises
-------
-TypeError
-    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    raises=f"""{TYPE_ERROR}{NO_OUT}
 ValueError
     A parameter is outside its domain, `bias` does not match the last axis of `x`, or `out` is
-    read-only or has another shape.""",
-    "row_x": """x : array_like of float16, bfloat16, float32, float64, integers or bool
-    Input; bfloat16 is that of ml_dtypes. Integers and bool become
-    ``np.result_type(x, np.float32)``.""",
-    "row_axis": """axis : int, tuple of ints or None, default -1
-    The axis along which a row lies; with a tuple, or None for all axes, these together make a
-    row. For xarray also dimension names.""",
-    "row_single_axis": """axis : int, default -1
-    The axis along which a row lies; for xarray also a dimension name.""",
-    "row_mask": """where : array_like of bool, optional
-    Must broadcast to the shape of `x`. False means "not in the row": such entries are {masked}
-    in the result, whatever they hold.
-{row_bias}
-out : ndarray, optional
-    Where to put the result; must have its shape. ``out=x`` works in place.
-dtype : {float16, bfloat16, float32, float64}, optional
-    Compute ``f(x.astype(dtype))``.
+    read-only or has another shape.""")
 
-Returns
--------
-ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-    Shape and floating dtype of `x`. Masked entries of a masked array are as if `where` were
-    False there, and stay masked.""",
-    "row_reduced": """keepdims : bool, default False
-    Keep the summed axes, with length 1.
-where : array_like of bool, optional
-    Must broadcast to the shape of `x`. False means "not in the row".
-{row_bias}
-out : ndarray, optional
-    Where to put the result; must have its shape.
-dtype : {float16, bfloat16, float32, float64}, optional
-    Compute ``f(x.astype(dtype))``.
+DERIVATIVE = Skeleton(
+    {"x": X},
+    returns="""ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape and floating dtype of `x`; float16 and bfloat16 are correctly rounded.""",
+    raises="As `cyact.{name}`.",
+    others="As in `cyact.{name}`.")
 
-Returns
--------
-ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
-    Shape of `x` without the summed axes, floating dtype of `x`; a NumPy scalar if none is
-    left. Masked entries of a masked array are as if `where` were False there.""",
-    "row_bias": """bias : array_like, optional
-    Added to `x` first, while that is in the cache: 1-D, an entry for each of the last axis of
-    `x`. It and the sum are rounded to the dtype that `x` is computed in (float32 for the half
-    types).""",
-    "row_raises": """Raises
-------
-TypeError
+BACKWARD = Skeleton(
+    {"grad": GRAD, "x": FORWARD_X,
+     "bias": "bias : array_like, optional\n    The bias of the forward pass; goes with `x`.",
+     "out": "out : ndarray, optional\n    Where to put the result; may be `grad` or `x`."},
+    returns=f"""dx : ndarray, or the type of `grad`
+    ``grad * f'(x)``, equal to the last bit to ``grad * cyact.derivative.{{name}}(x)`` when
+    computed from `x` (half types: that product in float32, rounded once).
+{DBIAS}""",
+    raises=f"""{TYPE_ERROR}, or both or neither of `x` and `output` are given.
+ValueError
+    Shapes differ, or a parameter is out of its domain.""",
+    others="As in `cyact.{name}`.")
+
+# Of functions that are not elementwise throughout: their Returns are their own
+PLAIN_BACKWARD = BACKWARD._replace(
+    parameters=BACKWARD.parameters | {
+        "x": "x : array_like\n    The input of the forward pass.", "bias": FORWARD_BIAS},
+    raises=f"""{TYPE_ERROR}.
+ValueError
+    Shapes do not match, `axis` is out of bounds, or a parameter is out of its domain.""")
+
+GATED = Skeleton(
+    {"gate": f"""gate : array_like
+    What the activation takes: {INPUT}
+    If `value` is omitted, gate and value in one array.""",
+     "value": """value : array_like, optional
+    What the activated gate multiplies; the shape of `gate`.""",
+     "axis": """axis : int, default -1
+    Without `value`: the axis whose halves are gate and value; of even length.""",
+     "gate_half": """gate_half : {"first", "second"}, default "first"
+    Without `value`: which half is the gate.""",
+     "out": "out : ndarray, optional\n    Where to put the result; must have its shape."},
+    returns="""ndarray, or the type of the input
+    The shape of `gate`, or of one half. If both are in one pandas or xarray object, an
+    ndarray.""",
+    raises=f"""{TYPE_ERROR}{NO_OUT}
+ValueError
+    Shapes differ, the axis has an odd length, a parameter is outside its domain, or `out` is
+    read-only or has another shape.
+{AXIS_ERROR}""")
+
+GATED_BACKWARD = Skeleton(
+    {"grad": "grad : array_like\n    Gradient with respect to the output.",
+     "out": """out : tuple of two ndarrays, or without `value` an ndarray, optional
+    Where to put the result; must not overlap the other arrays."""},
+    returns="""dgate, dvalue : ndarrays, or the types of the inputs
+    ``(grad * value) * f'(gate)`` and ``grad * f(gate)``; without `value` one array, whose
+    halves they are.""",
+    raises=f"""{TYPE_ERROR}, or `out` is not what it must be.
+ValueError
+    Shapes do not match, the axis has an odd length, a parameter is outside its domain, or
+    `out` overlaps an input.""",
+    others="As in the forward pass.")
+
+ROW_RAISES = f"""TypeError
     A dtype is not supported, `where` is not boolean, or `out` is not an ndarray that can hold
     the result's dtype.
 ValueError
     A parameter is outside its domain, `bias` or `where` does not fit `x`, or `out` is
     read-only or has another shape.
-numpy.exceptions.AxisError
-    `axis` is out of bounds (a ValueError).""",
-    "jacobian": """where : array_like of bool, optional
-    Must broadcast to the shape of `x`; masked entries have derivative 0.
-out : ndarray, optional
-    Where to put the result; must have its shape.
-dtype : {float16, bfloat16, float32, float64}, optional
-    The derivative at ``x.astype(dtype)``.
+{AXIS_ERROR}"""
+ROWS = Skeleton(
+    {"x": f"x : array_like\n    Input: {INPUT}",
+     "axis": """axis : int, tuple of ints or None, default -1
+    The axis along which a row lies; with a tuple, or None for all axes, these together make a
+    row. For xarray also dimension names.""",
+     "where": """where : array_like of bool, optional
+    Must broadcast to the shape of `x`. False means "not in the row": such entries are 0 in the
+    result, whatever they hold.""",
+     "bias": BIAS, "out": OUT, "dtype": DTYPE, "rng": RNG},
+    returns="""ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape and floating dtype of `x`. Masked entries of a masked array are as if `where` were
+    False there, and stay masked.""",
+    raises=ROW_RAISES)
 
-Returns
--------
-ndarray
-    Floating dtype of `x`; its shape without `axis`, followed by (n, n) for rows of n entries.
+# Of one axis
+SINGLE = """axis : int, default -1
+    The axis along which a row lies; for xarray also a dimension name."""
+ROWS_OF_ONE_AXIS = ROWS._replace(parameters=ROWS.parameters | {"axis": SINGLE})
 
-Raises
-------
-TypeError
-    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+REDUCED_ROWS = Skeleton(
+    ROWS.parameters | {
+        "keepdims": "keepdims : bool, default False\n    Keep the summed axes, with length 1.",
+        "where": """where : array_like of bool, optional
+    Must broadcast to the shape of `x`. False means "not in the row".""",
+        "out": "out : ndarray, optional\n    Where to put the result; must have its shape."},
+    returns="""ndarray, or the type of `x` if that is a pandas, xarray, Dask or masked array
+    Shape of `x` without the summed axes, floating dtype of `x`; a NumPy scalar if none is
+    left. Masked entries of a masked array are as if `where` were False there.""",
+    raises=ROW_RAISES)
+
+JACOBIAN = Skeleton(
+    {"x": ROWS.parameters["x"],
+     "where": """where : array_like of bool, optional
+    Must broadcast to the shape of `x`; masked entries have derivative 0.""",
+     "out": "out : ndarray, optional\n    Where to put the result; must have its shape.",
+     "dtype": """dtype : {float16, bfloat16, float32, float64}, optional
+    The derivative at ``x.astype(dtype)``."""},
+    returns="""ndarray
+    Floating dtype of `x`; its shape without `axis`, followed by (n, n) for rows of n entries.""",
+    raises=f"""{TYPE_ERROR}{NO_OUT}
 ValueError
     A parameter is outside its domain, or `out` is read-only or has another shape.
-numpy.exceptions.AxisError
-    `axis` is out of bounds (a ValueError).""",
-    "row_error": """Error at most 2 ULP in float32 and float64 for rows of up to 2**20
-entries, whichever axis they lie along, and 1 ULP in the half types. A row's result has the
-same bits whatever the batch, layout and number of threads.""",
-    "row_gradient": """Parameters
-----------
-grad : array_like
-    Gradient with respect to the output; the shape of `x`.
-x : array_like, optional
-    The input of the forward pass.
-{row_names}
-    As in the forward pass.
-output : array_like, optional
-    The output of the forward pass, instead of `x`: saves the exponentials.
-where : array_like of bool, optional
-    That of the forward pass: masked entries have gradient 0, whatever `grad` holds there.
-bias : array_like, optional
-    The bias of the forward pass; then its gradient is returned, too. With `output`, which
-    has it in it, only its shape and dtype matter.
-out : ndarray, optional
-    Where to put the result; may be `grad` or `x`.
+{AXIS_ERROR}""",
+    others="As in `cyact.{name}`.")
 
-Returns
--------
-dx : ndarray, or the type of `x`
+ROWS_DERIVATIVE = ROWS._replace(
+    parameters={name: text for name, text in ROWS.parameters.items() if name != "axis"},
+    others="As in `cyact.{name}`.")
+
+ROWS_BACKWARD = Skeleton(
+    {"grad": GRAD, "x": FORWARD_X,
+     "output": """output : array_like, optional
+    The output of the forward pass, instead of `x`: saves the exponentials.""",
+     "where": """where : array_like of bool, optional
+    That of the forward pass: masked entries have gradient 0, whatever `grad` holds there.""",
+     "bias": f"""{FORWARD_BIAS} With `output`, which
+    has it in it, only its shape and dtype matter.""",
+     "out": BACKWARD.parameters["out"]},
+    returns=f"""dx : ndarray, or the type of `x`
     Shape of `x`; the dtype is that of `grad` and `x` together.
-dbias : ndarray
-    Only with `bias`: dx summed over all axes but the last, in float64 or better; float64 for
-    float64, else float32.
-
-Raises
-------
-TypeError
-    Both or neither of `x` and `output` are given, or a dtype is not supported.
+{DBIAS}""",
+    raises=f"""{TYPE_ERROR}, or both or neither of `x` and `output` are given.
 ValueError
     Shapes differ, `axis` is out of bounds, or a parameter is outside its domain.""",
-    "row_reduced_gradient": """Parameters
-----------
-grad : array_like
+    others="As in the forward pass.")
+
+REDUCED_ROWS_BACKWARD = ROWS_BACKWARD._replace(
+    parameters={
+        "grad": """grad : array_like
     Gradient with respect to the output: the shape of `x` without the summed axes, or with
-    length 1 there.
-x : array_like
-    The input of the forward pass.
-axis, where
-    As in the forward pass; masked entries have gradient 0.
-bias : array_like, optional
-    The bias of the forward pass; then its gradient is returned, too.""",
-    "row_reduced_gradient_rest": """out : ndarray, optional
-    Where to put the result; may be `x`.
-
-Returns
--------
-dx : ndarray, or the type of `x`
-    Shape of `x`; the dtype is that of `grad` and `x` together.
-dbias : ndarray
-    Only with `bias`: dx summed over all axes but the last.
-
-Raises
-------
-TypeError
-    A dtype is not supported, or `where` is not boolean.
+    length 1 there.""",
+        "x": "x : array_like\n    The input of the forward pass.",
+        "where": """where : array_like of bool, optional
+    That of the forward pass: masked entries have gradient 0.""",
+        "bias": FORWARD_BIAS,
+        "out": "out : ndarray, optional\n    Where to put the result; may be `x`."},
+    raises=f"""{TYPE_ERROR}, or `where` is not boolean.
 ValueError
-    The shape of `grad` is not that of the output, or `axis` is out of bounds.""",
-    "gate": """gate : array_like of float16, bfloat16, float32, float64, integers or bool
-    What the activation takes; if `value` is omitted, gate and value in one array.
-value : array_like, optional
-    What the activated gate multiplies; the shape of `gate`.""",
-    "packing": """axis : int, default -1
-    Without `value`: the axis whose halves are gate and value; of even length.
-gate_half : {"first", "second"}, default "first"
-    Without `value`: which half is the gate.
-out : ndarray, optional
-    Where to put the result; must have its shape.""",
-    "gated_returns": """Returns
--------
-ndarray, or the type of the input
-    The shape of `gate`, or of one half. If both are in one pandas or xarray object, an
-    ndarray.""",
-    "gated_raises": """Raises
-------
-TypeError
-    A dtype is not supported, or `out` is not an ndarray that can hold the result's dtype.
+    The shape of `grad` is not that of the output, or `axis` is out of bounds.""")
+
+LOSS = Skeleton(
+    {"logits": f"logits : array_like, at least 1-D\n    Unnormalised log-probabilities: {INPUT}",
+     "axis": "axis : int, default -1\n    The axis of the classes.",
+     "ignore_index": """ignore_index : int, default -100
+    Rows with this class contribute exactly 0, gradient included, whatever they hold.""",
+     "weight": """weight : array_like, optional
+    Factors of the losses; broadcast to the shape of `{x}`.""",
+     "reduction": """reduction : {"mean", "sum", "none"}, default "mean"
+    "mean" divides by the number of entries.""",
+     "return_grad": """return_grad : bool, default False
+    Also return the gradient with respect to `{x}`, from the same pass; with
+    ``reduction="none"`` the gradient of the summed loss."""},
+    returns="""loss : scalar, or ndarray in the shape of `{x}` for "none"
+    In the dtype of `{x}`, summed in float64. A mean over nothing is NaN, a sum 0.
+d{x} : ndarray
+    Only with `return_grad`; shape, dtype and layout of `{x}`.""",
+    raises=f"""{TYPE_ERROR}.
 ValueError
-    Shapes differ, the axis has an odd length, a parameter is outside its domain, or `out` is
-    read-only or has another shape.
-numpy.exceptions.AxisError
-    `axis` is out of bounds (a ValueError).""",
-    "gated_backward": """Parameters
-----------
-grad : array_like
-    Gradient with respect to the output.
-{gated_names}
-    As in the forward pass.
-out : tuple of two ndarrays, or without `value` an ndarray, optional
-    Where to put the result; must not overlap the other arrays.
+    Shapes do not fit, an array has masked entries, or a parameter is outside its domain.""")
 
-Returns
--------
-dgate, dvalue : ndarrays, or the types of the inputs
-    ``(grad * value) * f'(gate)`` and ``grad * f(gate)``; without `value` one array, whose
-    halves they are.
-
-Raises
-------
-TypeError
-    A dtype is not supported, or `out` is not what it must be.
-ValueError
-    Shapes do not match, the axis has an odd length, a parameter is outside its domain, or
-    `out` overlaps an input.""",
-    "gated_error": """The activation is rounded as by itself, and the product
-once more; of half types, both are computed in float32 and the product is rounded once.""",
-}
+CLASS_LOSS = LOSS._replace(
+    parameters=LOSS.parameters | {
+        "target": """target : array_like of integers, of any dtype
+    Classes, in the shape of `{x}` without `axis`.""",
+        "weight": "weight : array_like, optional\n    A weight per class.",
+        "reduction": """reduction : {"mean", "sum", "none"}, default "mean"
+    "mean" divides by the summed weights of the rows' classes that are not ignored."""},
+    returns=LOSS.returns.replace("`{x}` for", "`{x}` without `axis` for"),
+    raises=f"{LOSS.raises}\nIndexError\n    A class is out of range; the message names the row.")
 
 
-def error_bound(name: str) -> str:
-    """The documented bound, and the largest errors measured: a clause without full stop."""
+def error_bound(name: str, exact: str = "") -> str:
+    """The documented bound of a value, and the largest errors measured."""
+    if exact:
+        return f"{exact}."
+    bound = "Error at most 1 ULP in float32 and 2 ULP in float64"
     if name not in ERRORS:
-        return BOUND
-    value, slope = zip(*(ERRORS[name][dtype] for dtype in ("float32", "float64")), strict=True)
+        return f"{bound}."
+    value, slope = _measured(name)
     away = " away from its zero" if name in INTERIOR_ZERO else ""
-    return (f"{BOUND}\n(measured: {value[0]:g} and {value[1]:g}; "
-            f"derivative{away}: {slope[0]:g} and {slope[1]:g})")
+    return f"{bound};\nmeasured: {value}, of the derivative{away}: {slope}."
 
 
 def slope_bound(name: str) -> str:
-    """The same of the derivative."""
-    bound = BOUND
+    """The same of a derivative."""
+    bound = "Error at most 1 ULP in float32 and 2 ULP in float64"
+    measured = f";\nmeasured: {_measured(name)[1]}." if name in ERRORS else "."
     if name in INTERIOR_ZERO or name not in ERRORS:
-        bound += ("; near a zero of f' inside its range in ulps of ``max(abs(f'), 2**-10)`` and "
-                  "of ``max(abs(f'), 2**-2)``")
-    if name not in ERRORS:
-        return bound
-    (_, single), (_, double) = (ERRORS[name][dtype] for dtype in ("float32", "float64"))
-    return f"{bound}\n(measured: {single:g} and {double:g})"
+        measured += (" Where f' passes through 0, errors are in ulps of ``max(abs(f'), 2**-10)`` "
+                     "in float32 and of ``max(abs(f'), 2**-2)`` in float64.")
+    return bound + measured
 
 
-def filled(doc: str) -> str:
-    """Fill the paragraphs in which a line has become too long, without breaking literals."""
+def _measured(name: str) -> list[str]:
+    """What value and derivative were measured to be off by."""
+    return [f"{single:g} and {double:g}"
+            for single, double in zip(*ERRORS[name].values(), strict=True)]
+
+
+def documented(skeleton: Skeleton, *, lead: str = "", error: str = "", reference: str = "") -> Any:
+    """A decorator that completes a function's docstring; it returns the function itself."""
+    def complete(function: F) -> F:
+        if function.__doc__:                    # python -OO drops it
+            function.__doc__ = _completed(function, skeleton, lead, error, reference)
+        return function
+    return complete
+
+
+def _completed(function, skeleton, lead, error, reference):
+    first, _, rest = function.__doc__.partition("\n")
+    doc = f"{first}\n{textwrap.dedent(rest)}"       # Python 3.13 has done so, Cython not
+    summary, *paragraphs = doc.strip().split("\n\n")
+    own, sections, notes, examples = {}, {}, [], []
+    for paragraph in paragraphs:
+        head, _, body = paragraph.partition("\n")
+        if body.startswith("---"):
+            sections[head] = body.partition("\n")[2]
+        elif paragraph.startswith(">>>"):
+            examples.append(paragraph)
+        elif body.startswith("    "):
+            for entry in re.split(r"\n(?! )", paragraph):
+                names = entry.partition("\n")[0].partition(" :")[0]
+                own |= dict.fromkeys(names.split(", "), entry)
+        else:
+            notes.append(paragraph)
+    names = parameters_of(function)
+    sections = {
+        "Parameters": "\n".join(_described(names, own, skeleton)),
+        "Returns": skeleton.returns,
+        "Raises": skeleton.raises,
+        "Notes": "\n\n".join([error, *notes] if error else notes),
+        "References": reference,
+        "Examples": "\n".join([">>> import cyact", *examples]) if examples else "",
+    } | sections
+    text = "\n\n".join([summary, *([lead] if lead else []), *(
+        f"{name}\n{'-' * len(name)}\n{sections[name]}" for name in SECTIONS if sections.get(name))])
+    return _filled(text.replace("{name}", function.__name__).replace("{x}", names[0])) + "\n"
+
+
+def parameters_of(function: Any) -> tuple[str, ...]:
+    """The names of a function's parameters."""
+    # inspect.signature would do, but importing inspect takes longer than all the rest of cyact
+    code = function.__code__
+    return code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+
+
+def _described(names, own, skeleton):
+    """A description for each parameter, in order; neighbours that have none share one."""
+    told, waiting = [], []
+    for name in names:
+        text = own.get(name) or skeleton.parameters.get(name)
+        if text is None and skeleton.others:
+            waiting.append(name)
+            continue
+        if text is None:
+            raise ValueError(f"the parameter {name} is not described")
+        if waiting:
+            yield f"{', '.join(waiting)}\n    {skeleton.others}"
+            waiting = []
+        if text not in told:
+            told.append(text)
+            yield text
+    if waiting:
+        yield f"{', '.join(waiting)}\n    {skeleton.others}"
+
+
+def _filled(doc):
+    """Fill the paragraphs in which a line is too long, without breaking literals."""
     if max(map(len, doc.split("\n"))) <= WIDTH:
         return doc
     done, block = [], []
     for line in [*doc.split("\n"), ""]:
-        if block and (not line.strip() or indentation(line) != indentation(block[0])
-                      or block[-1].endswith("---") or line.startswith("(measured")):
-            done += fill(block) if max(map(len, block)) > WIDTH else block
+        if block and (not line.strip() or _indentation(line) != _indentation(block[0])
+                      or block[-1].endswith("---") or line.startswith("``f'")):
+            done += _fill(block) if max(map(len, block)) > WIDTH else block
             block = []
         if line.strip():
             block.append(line)
@@ -261,31 +362,15 @@ def filled(doc: str) -> str:
     return "\n".join(done[:-1])
 
 
-def indentation(line: str) -> str:
+def _indentation(line):
     return line[:len(line) - len(line.lstrip())]
 
 
-def fill(block: list[str]) -> list[str]:
-    indent = indentation(block[0])
+def _fill(block):
+    indent = _indentation(block[0])
     lines = [indent]
     for word in re.findall(r"(?:``.*?``|\S)+", " ".join(line.strip() for line in block)):
         if len(lines[-1]) + len(word) > WIDTH and lines[-1] != indent:
             lines.append(indent)
         lines[-1] += word + " "
     return [line.rstrip() for line in lines]
-
-
-def documented(function: F) -> F:
-    """Put the shared parts into a function's docstring."""
-    if function.__doc__:                    # python -OO drops it
-        first, _, rest = function.__doc__.partition("\n")
-        doc = f"{first}\n{textwrap.dedent(rest)}"       # Python 3.13 has done so, Cython not
-        for name, text in PARTS.items():
-            doc = doc.replace(f"{{{name}}}", text)
-        code = function.__code__
-        doc = doc.replace("{row_names}", ", ".join(code.co_varnames[2:code.co_argcount]))
-        doc = doc.replace("{masked}", "-inf" if function.__name__.startswith("log") else "0")
-        doc = doc.replace("{gated_names}", ", ".join(
-            (*code.co_varnames[1:code.co_argcount], "axis", "gate_half")))
-        function.__doc__ = filled(doc.replace("{error}", error_bound(function.__name__)))
-    return function

@@ -4,68 +4,8 @@ They are compiled from source text, as namedtuple does, so that each has its fun
 signature and costs no more to call than a function written by hand.
 """
 
+from cyact import _docs
 from cyact._catalog import REQUIRED, catalog
-from cyact._docs import documented, slope_bound
-
-DERIVATIVE = '''
-def {name}(x, /, {signature}*, bias=None, out=None, dtype=None):
-    """Derivative of `{name}` with respect to x.
-
-    Parameters
-    ----------
-    x : array_like
-        Where to take it.
-    {parameters}bias, out, dtype
-        As in `cyact.{name}`, and so are the result and the errors raised.
-
-    Returns
-    -------
-    ndarray, or the type of `x`
-        ``f'(x)`` for ``f(x) = {formula}``.
-
-    Notes
-    -----
-    {error}.
-    """
-    return _function.derivative(x, bias, out, dtype{arguments})
-'''
-
-BACKWARD = '''
-def {name}(grad, x{default}, /, {signature}*, output=None, bias=None, out=None):
-    """Backward pass of `{name}`: the gradient with respect to x.
-
-    Parameters
-    ----------
-    grad : array_like
-        Gradient with respect to the output; the shape of `x`.
-    x : array_like, optional
-        The input of the forward pass.
-    {parameters}output : array_like, optional
-        {output}
-    bias : array_like, optional
-        The bias of the forward pass; goes with `x`.
-    out : ndarray, optional
-        Where to put the result; may be `grad` or `x`.
-
-    Returns
-    -------
-    dx : ndarray, or the type of `grad`
-        ``grad * f'(x)`` for ``f(x) = {formula}``, equal to the last bit to
-        ``grad * cyact.derivative.{name}(x)`` when computed from `x` (half types: that product
-        in float32, rounded once).
-    dbias : ndarray
-        Only with `bias`: dx summed over all axes but the last, in float64 or better, and rounded
-        to the dtype that `x` is computed in.
-
-    Raises
-    ------
-    TypeError
-        Both or neither of `x` and `output` are given, or a dtype is not supported.
-    ValueError
-        Shapes differ, or a parameter is out of its domain.
-    """
-    return _function.backward(grad, x, output, bias, out{arguments})
-'''
 
 
 def names():
@@ -74,35 +14,53 @@ def names():
             for name in (record.name, *record.importable)]
 
 
-def lookup(module, template, name):
+def lookup(module, make, name):
     """What ``module.__getattr__(name)`` returns: made once, then a plain attribute."""
     if name not in names():
         raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
     record = catalog[name]
     if record.name not in module:
-        module[record.name] = _make(template, record, module["__name__"])
+        module[record.name] = make(record, module["__name__"])
     module[name] = module[record.name]
     return module[name]
 
 
-def _make(template, record, module):
-    listed = [p.name for p in record.parameters]
-    source = template.format(
-        name=record.name,
-        formula=record.formula,
-        signature="".join(p.name + (", " if p.default is REQUIRED else f"={p.default!r}, ")
-                          for p in record.parameters),
-        # what precedes a parameter without a default can have none
-        default="" if REQUIRED in [p.default for p in record.parameters] else "=None",
-        arguments="".join(f", {p}" for p in listed),
-        parameters=(f"{', '.join(listed)}\n        As in `cyact.{record.name}`.\n    "
-                    if listed else ""),
-        output=_output(record.engine),
-        # indented as the rest, or Python 3.13 finds nothing to take off
-        error=slope_bound(record.name).replace("\n", "\n    "))
+def derivative(record, module):
+    """``cyact.derivative.NAME``."""
+    name = record.name
+    function = _compiled(
+        record, module, "x, /, {parameters}*, bias=None, out=None, dtype=None",
+        "derivative(x, bias, out, dtype{arguments})", f"Derivative of `{name}` with respect to x.")
+    return _docs.documented(
+        _docs.DERIVATIVE, error=_docs.slope_bound(name),
+        lead=f"``f(x) = {record.formula}``,\n``f'(x) = {record.derivative}``.")(function)
+
+
+def backward(record, module):
+    """``cyact.backward.NAME``."""
+    # what precedes a parameter without a default can have none
+    x = "x" if any(p.default is REQUIRED for p in record.parameters) else "x=None"
+    function = _compiled(
+        record, module, f"grad, {x}, /, {{parameters}}*, output=None, bias=None, out=None",
+        "backward(grad, x, output, bias, out{arguments})",
+        f"Backward pass of `{record.name}`: the gradient with respect to x.\n\n"
+        f"output : array_like, optional\n    {_output(record.engine)}")
+    return _docs.documented(
+        _docs.BACKWARD, lead=f"``dx = grad * f'(x)``,\n``f'(x) = {record.derivative}``.")(function)
+
+
+def _compiled(record, module, signature, call, doc):
+    """A function of this signature that makes a call to the engine."""
+    parameters = "".join(p.name + (", " if p.default is REQUIRED else f"={p.default!r}, ")
+                         for p in record.parameters)
+    arguments = "".join(f", {p.name}" for p in record.parameters)
+    source = (f"def {record.name}({signature.format(parameters=parameters)}):\n"
+              f"    return _function.{call.format(arguments=arguments)}\n")
     scope = {"__name__": module, "_function": record.engine}
     exec(compile(source, f"<{module}.{record.name}>", "exec"), scope)
-    return documented(scope[record.name])
+    function = scope[record.name]
+    function.__doc__ = doc
+    return function
 
 
 def _output(function):

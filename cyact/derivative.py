@@ -5,147 +5,77 @@
 ``cyact.derivative.softmax(x)[..., i, j]`` is the derivative of entry i with respect to x[..., j].
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from cyact import _fill, elementwise, rectifiers, rows, sparse
+from cyact import _docs, _fill, _row_functions, _weighted_sums, elementwise, rows, sampling
+from cyact._arrays import shaped
 from cyact._docs import documented
 from cyact._engine.arrays import check_out
 from cyact._engine.domains import POSITIVE
 from cyact._engine.rows import as_rows, without
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
-
-    from cyact.rows import Axis
+from cyact.prelu import _prelu, channels
 
 
-@documented
-def softmax(
-    x: ArrayLike, /, temperature: float = 1.0, axis: int = -1, *,
-    where: ArrayLike | None = None, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def softmax(x, /, temperature=1.0, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `softmax`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    temperature, axis, bias
-        As in `cyact.softmax`.
-    {jacobian}
-
-    Notes
-    -----
     ``y[i] * ((i == j) - y[j]) / T`` for the softmax y. 1 - y[i] is the sum of the others where
     y[i] is near 1. Error at most 4 ULP in float64, 1 ULP in float32.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.softmax([0.0, 0.0])
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
     name = "derivative.softmax"
     temperature = POSITIVE.checked(name, "temperature", temperature)
-    p, dtype = _probabilities(name, rows._softmax, x, axis, where, bias, dtype, temperature)
+    p, dtype = _probabilities(name, _row_functions.softmax, x, axis, where, bias, dtype,
+                              temperature)
     return _jacobian(name, p, 1 / temperature, dtype, out)
 
 
-@documented
-def log_softmax(
-    x: ArrayLike, /, temperature: float = 1.0, axis: int = -1, *,
-    where: ArrayLike | None = None, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def log_softmax(x, /, temperature=1.0, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `log_softmax`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    temperature, axis, bias
-        As in `cyact.log_softmax`.
-    {jacobian}
-
-    Notes
-    -----
     ``((i == j) - y[j]) / T`` for the softmax y. 1 - y[i] is the sum of the others where y[i] is
     near 1. Error at most 4 ULP in float64, 1 ULP in float32.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.log_softmax([0.0, 0.0])
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
     name = "derivative.log_softmax"
     temperature = POSITIVE.checked(name, "temperature", temperature)
-    p, dtype = _probabilities(name, rows._softmax, x, axis, where, bias, dtype, temperature)
+    p, dtype = _probabilities(name, _row_functions.softmax, x, axis, where, bias, dtype,
+                              temperature)
     y = _destination(name, p.shape, dtype, out)
     y[...] = (-p / temperature)[..., None, :]
     _diagonal(y)[...] = _others(p) / temperature
     return y
 
 
-@documented
-def softmin(
-    x: ArrayLike, /, axis: int = -1, *, where: ArrayLike | None = None,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def softmin(x, /, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `softmin`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    axis, bias
-        As in `cyact.softmin`.
-    {jacobian}
-
-    Notes
-    -----
     ``y[i] * (y[j] - (i == j))`` for the softmin y, with the error of `softmax`'s.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.softmin([0.0, 0.0])
     array([[-0.25,  0.25],
            [ 0.25, -0.25]])
     """
     name = "derivative.softmin"
-    p, dtype = _probabilities(name, rows._softmin, x, axis, where, bias, dtype)
+    p, dtype = _probabilities(name, _row_functions.softmin, x, axis, where, bias, dtype)
     return _jacobian(name, p, -1.0, dtype, out)
 
 
-@documented
-def logsumexp(
-    x: ArrayLike, /, axis: Axis = -1, *, b: ArrayLike | None = None,
-    where: ArrayLike | None = None, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.ROWS_DERIVATIVE)
+def logsumexp(x, /, axis=-1, *, b=None, where=None, bias=None, out=None, dtype=None):
     """Derivative of `logsumexp` with respect to every entry of x.
 
-    Parameters
-    ----------
-    {row_x}
-    axis, b
-        As in `cyact.logsumexp`.
-    {row_mask}
-
-    {row_raises}
-
-    Notes
-    -----
     The softmax of `x`; with weights ``b * exp(x) / sum(b * exp(x))``.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.logsumexp([0.0, 0.0])
     array([0.5, 0.5])
     """
@@ -156,56 +86,26 @@ def logsumexp(
         x, dtype = elementwise.identity(x, bias=bias, dtype=dtype), None
     x, axes = as_rows(name, x, axis, dtype)
     grad = np.ones(without(x.shape, axes, True), x.dtype)
-    return sparse._weighted_gradient(x, axes, grad, b, where, out)
+    return _weighted_sums.gradient(x, axes, grad, b, where, out)
 
 
-@documented
-def logmeanexp(
-    x: ArrayLike, /, axis: Axis = -1, *, where: ArrayLike | None = None,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.ROWS_DERIVATIVE)
+def logmeanexp(x, /, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `logmeanexp` with respect to every entry of x: its softmax.
 
-    Parameters
-    ----------
-    {row_x}
-    axis
-        As in `cyact.logmeanexp`.
-    {row_mask}
-
-    {row_raises}
-
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.logmeanexp([0.0, 0.0])
     array([0.5, 0.5])
     """
     return rows.softmax(x, 1.0, axis, where=where, bias=bias, out=out, dtype=dtype)
 
 
-@documented
-def sparsemax(
-    x: ArrayLike, /, axis: int = -1, *, where: ArrayLike | None = None,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def sparsemax(x, /, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `sparsemax`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    axis, bias
-        As in `cyact.sparsemax`.
-    {jacobian}
-
-    Notes
-    -----
     ``(i == j) - 1/k`` where y[i] and y[j] are two of the k positive entries of the sparsemax, 0
     elsewhere.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.sparsemax([1.0, 0.5, -1.0])
     array([[ 0.5, -0.5,  0. ],
            [-0.5,  0.5,  0. ],
@@ -214,27 +114,12 @@ def sparsemax(
     return _sparse_jacobian("derivative.sparsemax", x, 2.0, axis, where, bias, out, dtype)
 
 
-@documented
-def entmax15(
-    x: ArrayLike, /, axis: int = -1, *, where: ArrayLike | None = None,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def entmax15(x, /, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `entmax15`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    axis, bias
-        As in `cyact.entmax15`.
-    {jacobian}
-
-    Notes
-    -----
     ``s[i] * ((i == j) - s[j] / sum(s))``, ``s = sqrt(y)`` for the output y.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.entmax15([0.0, 0.0, -3.0]).round(4)
     array([[ 0.3536, -0.3536,  0.    ],
            [-0.3536,  0.3536,  0.    ],
@@ -243,28 +128,13 @@ def entmax15(
     return _sparse_jacobian("derivative.entmax15", x, 1.5, axis, where, bias, out, dtype)
 
 
-@documented
-def entmax(
-    x: ArrayLike, /, alpha: float = 1.5, axis: int = -1, *, where: ArrayLike | None = None,
-    bias: ArrayLike | None = None, out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.JACOBIAN)
+def entmax(x, /, alpha=1.5, axis=-1, *, where=None, bias=None, out=None, dtype=None):
     """Derivative of `entmax`: the Jacobian of every row.
 
-    Parameters
-    ----------
-    {row_x}
-    alpha, axis, bias
-        As in `cyact.entmax`.
-    {jacobian}
-
-    Notes
-    -----
     ``s[i] * ((i == j) - s[j] / sum(s))``, ``s = y**(2 - alpha)`` where the output y is positive,
     0 elsewhere.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.entmax([1.0, 0.5, -1.0], 2.0)
     array([[ 0.5, -0.5,  0. ],
            [-0.5,  0.5,  0. ],
@@ -325,9 +195,9 @@ def _jacobian(function, p, scale, dtype, out):
 
 
 def _sparse_jacobian(function, x, alpha, axis, where, bias, out, dtype):
-    (domain,) = sparse._entmax.domains
+    (domain,) = _row_functions.entmax.domains
     alpha = domain.checked(function, "alpha", alpha)
-    y, dtype = _probabilities(function, sparse._entmax, x, axis, where, bias, dtype, alpha)
+    y, dtype = _probabilities(function, _row_functions.entmax, x, axis, where, bias, dtype, alpha)
     with np.errstate(all="ignore"):
         s = np.where(y == 0, 0, y ** (2 - alpha))
         total = s.sum(-1, keepdims=True)
@@ -335,110 +205,75 @@ def _sparse_jacobian(function, x, alpha, axis, where, bias, out, dtype):
     return np.add(result, 0, out=result)          # no zero is negative
 
 
-def prelu(
-    x: ArrayLike, weight: ArrayLike, /, axis: int = 1, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.DERIVATIVE)
+def prelu(x, weight, /, axis=1, *, bias=None, out=None, dtype=None):
     """Derivative of `prelu` with respect to x.
-
-    Parameters
-    ----------
-    x : array_like
-        Where to take it.
-    weight, axis, bias, out, dtype
-        As in `cyact.prelu`, and so are the errors raised.
 
     Returns
     -------
     ndarray, or the type of `x`
         1 where ``x > 0``, `weight` elsewhere.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.prelu([[-2.0, -2.0], [1.0, 1.0]], [0.25, 0.5])
     array([[0.25, 0.5 ],
            [1.  , 1.  ]])
     """
     name = "derivative.prelu"
-    x = rectifiers.array(name, x)
-    return rectifiers._prelu.weighted(
-        name, x, rectifiers._channels(name, x, weight, axis), bias, out, dtype, True)
+    x = shaped(name, x)
+    return _prelu.weighted(
+        name, x, channels(name, x, weight, axis), bias, out, dtype, True)
 
 
-def rrelu(
-    x: ArrayLike, slope: ArrayLike | None = None, /, lower: float = 1 / 8, upper: float = 1 / 3,
-    *, bias: ArrayLike | None = None, out: np.ndarray | None = None,
-    dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.DERIVATIVE)
+def rrelu(x, slope=None, /, lower=1 / 8, upper=1 / 3, *, bias=None, out=None, dtype=None):
     """Derivative of `rrelu` with respect to x.
 
-    Parameters
-    ----------
-    x : array_like
-        Where to take it.
     slope : array_like, optional
         What ``cyact.rrelu(..., return_slope=True)`` returned; without it,
         ``(lower + upper) / 2``.
-    lower, upper, bias, out, dtype
-        As in `cyact.rrelu`, and so are the errors raised.
 
     Returns
     -------
     ndarray, or the type of `x`
         1 where ``x > 0``, the slope elsewhere.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.rrelu([-2.0, 3.0], [0.25, 0.25])
     array([0.25, 1.  ])
     """
     name = "derivative.rrelu"
     if slope is None:
-        slope = rectifiers._mean_slope(lower, upper)
-        return rectifiers._mean_rrelu.derivative(x, bias, out, dtype, slope)
-    x = rectifiers.array(name, x)
-    return rectifiers._prelu.weighted(
-        name, x, rectifiers._slopes(name, x, slope), bias, out, dtype, True)
+        slope = sampling.mean_slope(lower, upper)
+        return sampling._mean_rrelu.derivative(x, bias, out, dtype, slope)
+    x = shaped(name, x)
+    return _prelu.weighted(
+        name, x, sampling.slopes(name, x, slope), bias, out, dtype, True)
 
 
-def noisy_relu(
-    x: ArrayLike, noise: ArrayLike | None = None, /, *, bias: ArrayLike | None = None,
-    out: np.ndarray | None = None, dtype: DTypeLike | None = None
-) -> Any:
+@documented(_docs.DERIVATIVE)
+def noisy_relu(x, noise=None, /, *, bias=None, out=None, dtype=None):
     """Derivative of `noisy_relu` with respect to x, the noise given.
 
-    Parameters
-    ----------
-    x : array_like
-        Where to take it.
     noise : array_like, optional
         What ``cyact.noisy_relu(..., return_noise=True)`` returned; without it, none.
-    bias, out, dtype
-        As in `cyact.noisy_relu`, and so are the errors raised.
 
     Returns
     -------
     ndarray, or the type of `x`
         1 where ``x + noise > 0``, 0 elsewhere.
 
-    Examples
-    --------
-    >>> import cyact
     >>> cyact.derivative.noisy_relu([-2.0, 3.0], [2.5, -2.5])
     array([1., 1.])
     """
     name = "derivative.noisy_relu"
     if noise is None:
-        return rectifiers._relu.weighted(name, x, None, bias, out, dtype, True)
-    x = rectifiers.array(name, x)
-    return rectifiers._relu.shifted(
-        name, x, rectifiers._noise(name, x, noise, bias), out, dtype, True)
+        return elementwise._relu.weighted(name, x, None, bias, out, dtype, True)
+    x = shaped(name, x)
+    return elementwise._relu.shifted(
+        name, x, sampling.noise_and_bias(name, x, noise, bias), out, dtype, True)
 
 
 def __getattr__(name):
-    return _fill.lookup(globals(), _fill.DERIVATIVE, name)
+    return _fill.lookup(globals(), _fill.derivative, name)
 
 
 def __dir__():

@@ -95,12 +95,13 @@ KERNELS = [c for i, c in enumerate(ELEMENTWISE)
            if not any(o.name == c.name and o.numbers and c.numbers for o in ELEMENTWISE[:i])]
 # The form outside training of functions that are random in it
 INFERENCE = [Case(record.name, ()) for record in cyact.catalog.values()
-             if record.kind == "rectifiers" and record.range is not None]
+             if record.kind == "sampling" and record.range is not None]
 FAMILY = [record.name for record in cyact.catalog.values() if record.kind == "rows"]
 # Those along an axis that need no parameter; maxout has its tests in test_sparse.py
 ROWS = FAMILY + [
     record.name for record in cyact.catalog.values()
-    if record.kind == "sparse" and REQUIRED not in [p.default for p in record.parameters]]
+    if record.kind in ("sparse", "maxima")
+    and REQUIRED not in [p.default for p in record.parameters]]
 try:
     from ml_dtypes import bfloat16
     HALVES = [np.float16, bfloat16]

@@ -1,10 +1,14 @@
 """The catalogue lists every function, each is documented, and nothing is missing or stale."""
 
+import ast
 import doctest
 import importlib
 import inspect
+import math
+import pathlib
 import pkgutil
 import re
+import typing
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,15 +19,14 @@ from reference import BOUND
 
 import cyact
 from cyact import _docs, _errors
-from cyact._catalog import REQUIRED
+from cyact._catalog import FAMILIES, REQUIRED
 
 RECORDS = list(cyact.catalog.values())
 by_record = pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.name)
 ELEMENTWISE_RECORDS = [r for r in RECORDS if r.kind == "elementwise"]
 by_elementwise = pytest.mark.parametrize("record", ELEMENTWISE_RECORDS, ids=lambda r: r.name)
-NOT_ACTIVATIONS = {"backward", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-                   "catalog", "cross_entropy", "derivative", "focal_loss", "get_num_threads",
-                   "kl_div", "nll_loss", "num_threads", "set_num_threads", "show_config"}
+NO_FUNCTIONS_OF_ARRAYS = {"backward", "catalog", "derivative", "get_num_threads", "num_threads",
+                          "set_num_threads", "show_config"}
 
 
 def public_functions():
@@ -43,7 +46,7 @@ by_function = pytest.mark.parametrize(("name", "function"), list(public_function
 
 def test_every_public_function_is_in_the_catalogue_and_the_other_way_round():
     listed = {name for r in RECORDS for name in (r.name, *r.importable)}
-    assert set(cyact.__all__) - NOT_ACTIVATIONS == listed
+    assert set(cyact.__all__) - NO_FUNCTIONS_OF_ARRAYS == listed
     assert sorted(cyact.__all__) == list(cyact.__all__)
     assert len(set(cyact.__all__)) == len(cyact.__all__)
 
@@ -104,7 +107,60 @@ def test_records_tell_what_the_functions_do(record):
     told = {p.name for p in record.parameters}
     assert set(signature.parameters) - told <= {
         "x", "axis", "b", "keepdims", "return_sign", "where", "bias", "out", "dtype", "gate",
-        "value", "gate_half", "rng", "return_slope", "return_noise", "return_soft"}
+        "value", "gate_half", "rng", "return_slope", "return_noise", "return_soft"} | (
+        {"logits", "log_probabilities", "p", "log_p", "target", "weight", "pos_weight", "alpha",
+         "ignore_index", "reduction", "return_grad"} if record.kind == "loss" else set())
+
+
+def test_functions_stand_by_families():
+    """In the catalogue's order; elementwise ones also in their source."""
+    families = list(dict.fromkeys(r.family for r in RECORDS))
+    assert set(families) == set(FAMILIES)
+    elementwise = [r.family for r in ELEMENTWISE_RECORDS]
+    assert elementwise == sorted(elementwise, key=FAMILIES.index)
+    assert {r.kind for r in RECORDS if r.family == "losses"} == {"loss"}
+    assert {r.name for r in cyact.catalog.find(family="self_gated")} >= {"silu", "mish"}
+
+
+@by_elementwise
+def test_kernels_are_in_the_source_of_their_family(record):
+    folder = pathlib.Path(__file__).resolve().parent.parent / "cyact/_level/elementwise"
+    source = folder / f"{record.family}.pxd"
+    if not source.exists():
+        pytest.skip("the tests are not in the source tree")
+    assert f'name=b"{record.name}"' in source.read_text(encoding="utf-8")
+
+
+# Formulas are told in Python
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def normal(x):
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+NAMES = {name: getattr(math, name) for name in (
+    "atan", "cosh", "erf", "erfc", "exp", "log", "pi", "sqrt", "tanh")} | {
+    "abs": abs, "max": max, "min": min, "sigmoid": sigmoid, "Phi": normal, "ndtr": normal,
+    "sign": lambda x: math.copysign(1, x), "softplus": lambda x: math.log1p(math.exp(x)),
+    "scale": 1.0507009873554805, "alpha": 1.6732632423543772}
+
+
+@by_elementwise
+def test_formulas_are_those_of_value_and_derivative(record):
+    values = {p.name: 0.25 if p.default is REQUIRED else p.default for p in record.parameters}
+    if record.name == "generalized_logistic":
+        values = {"lower": -1.0, "upper": 2.5, "growth": 0.75, "midpoint": 0.5, "nu": 1.5}
+    names = NAMES | values
+    names["f"] = lambda x: eval(record.formula, names, {"x": x})
+    for x in (-2.3, -0.7, -0.2, 0.3, 0.8, 1.7, 4.1):
+        y = getattr(cyact, record.name)(x, **values)
+        if np.isfinite(y):
+            assert eval(record.formula, names, {"x": x}) == pytest.approx(y, rel=1e-9)
+            slope = getattr(cyact.derivative, record.name)(x, **values)
+            assert eval(record.derivative, names, {"x": x}) == pytest.approx(slope, rel=1e-9)
 
 
 def test_no_alias_means_two_functions():
@@ -122,10 +178,16 @@ def test_errors_are_measured_and_within_the_bound(record):
         for error in record.error[dtype.__name__]:
             assert 0 <= error <= BOUND[dtype]
     doc = inspect.getdoc(record.function)
-    assert "{error}" not in doc
-    if "(measured:" in doc:
-        (small, _), (large, _) = record.error["float32"], record.error["float64"]
-        assert f"(measured: {small:g} and {large:g}; derivative" in doc
+    doc = " ".join(doc.split())
+    (small, slope), (large, slope64) = record.error["float32"], record.error["float64"]
+    if "measured:" in doc:
+        assert f"measured: {small:g} and {large:g}, of the derivative" in doc
+        assert f": {slope:g} and {slope64:g}." in doc
+    else:
+        assert max(small, large) <= 0.5
+        assert "Exact." in doc or "orrectly rounded" in doc
+    told = " ".join(inspect.getdoc(getattr(cyact.derivative, record.name)).split())
+    assert f"measured: {slope:g} and {slope64:g}." in told
 
 
 def test_measured_errors_are_of_functions_there_are():
@@ -137,7 +199,7 @@ def test_measured_errors_are_of_functions_there_are():
 
 def test_a_function_that_is_not_measured_documents_the_bound_alone():
     assert _docs.error_bound("nonsense") == \
-        "Error at most 1 ULP in float32, 2 ULP in float64"
+        "Error at most 1 ULP in float32 and 2 ULP in float64."
 
 
 # Finding functions by their properties
@@ -159,7 +221,7 @@ def test_find_gives_the_records_with_all_properties_in_order():
 def test_find_leaves_out_what_a_property_makes_no_sense_for(claim):
     found = cyact.catalog.find(monotonic=claim)
     assert found == tuple(r for r in RECORDS if r.range is not None and r.monotonic == claim)
-    assert {r.kind for r in found} <= {"elementwise", "rectifiers"}
+    assert {r.kind for r in found} <= {"elementwise", "sampling"}
 
 
 @pytest.mark.parametrize("name", ["monoton", "engine", "index", "_fields", "zero_centered"])
@@ -268,28 +330,42 @@ def test_backwards_take_grad_x_the_parameters_output_and_out(record):
 @by_record
 def test_conventions_of_all_signatures(record):
     parameters = inspect.signature(record.function).parameters
-    arrays = ["x"] if "x" in parameters else ["gate", "value"]
+    arrays = (["x"] if "x" in parameters else ["gate", "value"] if record.family == "gated"
+              else list(parameters)[:2])
     assert list(parameters)[:len(arrays)] == arrays
     for name in arrays:
         assert parameters[name].kind == inspect.Parameter.POSITIONAL_ONLY
-    keywords = {"out"}
-    if record.kind != "gated":
-        keywords |= {"dtype"}
+    keywords = set()
+    if record.kind == "loss":
+        assert arrays[1] == "target"
+        assert (parameters["reduction"].default, parameters["return_grad"].default) \
+            == ("mean", False)
+    else:
+        keywords |= {"out"}
+        if record.family != "gated":
+            keywords |= {"dtype"}
     if record.kind == "elementwise" or record.name in ("prelu", "rrelu", "noisy_relu"):
         keywords |= {"bias"}
-    if record.kind in ALONG_AN_AXIS:
+    if record.family in ALONG_AN_AXIS:
         keywords |= {"where"} | ({"bias"} & set(parameters))
     for name in keywords:
         assert parameters[name].kind == inspect.Parameter.KEYWORD_ONLY
         assert parameters[name].default is None
     assert not {"out", "dtype", "bias", "where"} & set(parameters) - keywords
-    if record.kind in (*ALONG_AN_AXIS, "gated"):
+    if record.family in (*ALONG_AN_AXIS, "gated") or record.name == "crelu":
         assert parameters["axis"].default == -1
 
 
-ALONG_AN_AXIS = ("rows", "sparse", "sampling")
-GATED = [record.name for record in RECORDS if record.kind == "gated"]
-BY_HAND = [record.name for record in RECORDS if record.kind in ("rectifiers", "gated")]
+@by_function
+def test_signatures_are_plain_and_types_are_in_the_stubs(name, function):
+    for parameter in inspect.signature(function).parameters.values():
+        assert not isinstance(parameter.annotation, str)        # it would be shown in quotes
+    typing.get_type_hints(function)
+
+
+ALONG_AN_AXIS = ("softmax", "sparse", "maxima")
+GATED = [record.name for record in RECORDS if record.family == "gated"]
+BY_HAND = ["prelu", "rrelu", "noisy_relu", "crelu", *GATED]
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -364,6 +440,12 @@ def test_docstrings_of_functions_are_complete(record):
     for section in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
         assert f"\n{section}\n{'-' * len(section)}\n" in doc
     assert ">>> " in doc
+    # the formula comes first, and the derivative
+    _, _, told = doc.partition("\n\n")
+    told = " ".join(told.partition("\n\n")[0].split())
+    assert told.startswith("``loss = " if record.kind == "loss" else "``f(")
+    assert f"= {record.formula}``" in told
+    assert f"= {record.derivative}``." in told or not record.derivative
 
 
 @by_function
@@ -420,8 +502,6 @@ def test_every_parameter_choice_is_tested():
 @pytest.mark.parametrize("module", [cyact.derivative, cyact.backward], ids=lambda m: m.__name__)
 def test_stubs_are_not_stale(module):
     """The .pyi beside the module declares each of its functions, with its parameters."""
-    import ast
-    import pathlib
     path = pathlib.Path(module.__file__).with_suffix(".pyi")
     if not path.exists():
         pytest.fail(f"{path.name} is missing from the installation")
@@ -438,26 +518,30 @@ def test_stubs_are_not_stale(module):
 
 
 def test_the_stub_of_the_package_is_not_stale():
-    """__init__.pyi names every public name, each from where it is defined."""
-    import ast
-    import pathlib
+    """__init__.pyi declares every function, and names where else a public name is defined."""
     path = pathlib.Path(cyact.__file__).with_suffix(".pyi")
     if not path.exists():
         pytest.fail(f"{path.name} is missing from the installation")
     tree = ast.parse(path.read_text())
     imported = {name.asname: (node.module, name.name) for node in tree.body
-                if isinstance(node, ast.ImportFrom) for name in node.names}
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("cyact")
+                for name in node.names}
     assigned = {target.id: node.value for node in tree.body if isinstance(node, ast.Assign)
                 for target in node.targets}
+    declared = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert ast.literal_eval(assigned.pop("__all__")) == cyact.__all__
-    assert set(imported) | set(assigned) == set(cyact.__all__)
+    assert set(imported) | set(assigned) | set(declared) == set(cyact.__all__)
+    assert set(declared) == set(cyact.catalog)
     for name, (module, original) in imported.items():
         assert name == original     # "as" itself: only then a stub's import is public
         if module == "cyact":
             assert inspect.ismodule(getattr(cyact, name))
         else:
             assert getattr(importlib.import_module(module), name) is getattr(cyact, name)
+    for name, args in declared.items():
+        listed = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+        assert listed == list(inspect.signature(getattr(cyact, name)).parameters)
     for alias, value in assigned.items():
         assert getattr(cyact, alias) is getattr(cyact, value.id)
     assert [node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)] == \
-        ["__version__"]
+        ["Axis", "__version__"]

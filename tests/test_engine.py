@@ -2,6 +2,7 @@
 
 import array
 import gc
+import inspect
 import re
 import sys
 import tracemalloc
@@ -17,7 +18,8 @@ import cyact
 
 by_kernel = pytest.mark.parametrize("case", KERNELS, ids=str)
 # What only samples has its own tests in test_sampling.py
-DETERMINISTIC = [name for name, record in cyact.catalog.items() if record.kind != "sampling"]
+DETERMINISTIC = [name for name in cyact.catalog if name != "gumbel_softmax"]
+LOSSES = [record.name for record in cyact.catalog.find(kind="loss")]
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
 X = np.linspace(-3, 3, 24).reshape(4, 6)
 
@@ -308,8 +310,8 @@ def test_unknown_arguments_are_type_errors(call):
 
 @pytest.mark.parametrize("name", DETERMINISTIC)
 def test_x_is_positional_only(name):
-    for module in (cyact, cyact.backward):
-        first = "gate" if cyact.catalog[name].kind == "gated" and name != "glu" else "x"
+    for module in (cyact,) if name in LOSSES else (cyact, cyact.backward):
+        first = next(iter(inspect.signature(getattr(cyact, name)).parameters))
         with pytest.raises(TypeError, match="positional"):
             getattr(module, name)(**{first: X})
 
@@ -324,7 +326,16 @@ by_parameter = pytest.mark.parametrize(("name", "parameter"), PARAMETERS,
 
 def arrays_of(name):
     """What stands before the parameters of a function."""
-    return (X, X) if cyact.catalog[name].kind == "gated" else (X,)
+    return (X, X) if cyact.catalog[name].family == "gated" else (X,)
+
+
+def function_of(name):
+    """The function; of a loss of classes the gradient, a function of x like any other."""
+    function = getattr(cyact, name)
+    if name not in LOSSES:
+        return function
+    return lambda x, *params, **keywords: function(
+        x, np.zeros(x.shape[:-1], int), *params, return_grad=True, **keywords)[1]
 
 
 def forms(name):
@@ -332,8 +343,8 @@ def forms(name):
     def first(y):
         return y[0] if isinstance(y, tuple) else y
 
-    yield lambda **k: getattr(cyact, name)(*arrays_of(name), **k)
-    if name == "noisy_relu":       # the others are given the noise, not its scale
+    yield lambda **k: function_of(name)(*arrays_of(name), **k)
+    if name in ("noisy_relu", *LOSSES):       # the others are given the noise, not its scale
         return
     if name in dir(cyact.derivative):
         yield lambda **k: getattr(cyact.derivative, name)(*arrays_of(name), **k)
@@ -354,7 +365,8 @@ def test_parameters_that_are_not_finite_are_value_errors(name, parameter, value)
     if value in parameter.domain:
         pytest.skip("may be infinite")
     for call in forms(name):
-        with pytest.raises(ValueError, match=f"{name}: {parameter.name} must be .*finite.*got"):
+        with pytest.raises(ValueError, match=f"{name}: {parameter.name} must be "
+                                             f"{re.escape(parameter.domain.text)}, got"):
             call(**{parameter.name: value})
 
 
@@ -390,7 +402,7 @@ def test_parameters_too_large_for_a_float_are_value_errors(name, parameter):
 @by_parameter
 def test_parameters_of_any_number_type_are_taken_at_full_precision(name, parameter):
     x = X.astype(np.float32)
-    function = getattr(cyact, name)
+    function = function_of(name)
     if name == "noisy_relu":
         function = partial(function, training=True, rng=0)
     more = 0 if 0.1 in parameter.domain else 1
@@ -406,12 +418,16 @@ def test_parameters_of_any_number_type_are_taken_at_full_precision(name, paramet
 
 @by_parameter
 def test_parameters_may_be_positional(name, parameter):
+    kind = inspect.signature(getattr(cyact, name)).parameters[parameter.name].kind
+    if kind == inspect.Parameter.KEYWORD_ONLY:
+        assert name in LOSSES
+        return
     parameters = cyact.catalog[name].parameters
     before = parameters[:[p.name for p in parameters].index(parameter.name)]
     value = 0.7 if 0.7 in parameter.domain else 1.7
     room = with_room(name, parameter, value)
     later = {n: v for n, v in room.items() if n not in [parameter.name, *(p.name for p in before)]}
-    call = getattr(cyact, name)
+    call = function_of(name)
     assert same_bits(call(*arrays_of(name), *(p.default for p in before), value, **later),
                      call(*arrays_of(name), **{parameter.name: value}, **later))
 

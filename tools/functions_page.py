@@ -19,35 +19,36 @@ from cyact._errors import INTERIOR_ZERO
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "functions.md"
 
-KINDS = {
-    "elementwise": ("Elementwise", """\
-`cyact.NAME(x, /, …, *, bias=None, out=None, dtype=None)`; `cyact.derivative.NAME` takes the same,
-`cyact.backward.NAME(grad, x)` gives `grad * f'(x)`."""),
-    "rectifiers": ("Rectifiers with a weight, with randomness, or with two halves", """\
-Random ones draw from `rng` before they compute, and give back what their backward pass needs.
-Properties are those outside training."""),
+# A section for each family: its heading, and how its functions are called
+ELEMENTWISE = "`cyact.NAME(x, /, …, *, bias=None, out=None, dtype=None)`."
+FAMILIES = {
+    "rectifiers": ("Rectifiers and steps", f"""\
+{ELEMENTWISE} `prelu` takes a weight, a slope for each channel. `rrelu` and `noisy_relu` draw from
+`rng` before they compute, and give back what their backward pass needs; their properties are those
+outside training. `crelu` is of twice the length."""),
+    "exponential": ("Exponential", ELEMENTWISE),
+    "sigmoids": ("Sigmoids", ELEMENTWISE),
+    "self_gated": ("Self-gated units", ELEMENTWISE),
+    "normal": ("Of the normal distribution", ELEMENTWISE),
+    "algebraic": ("Algebraic", ELEMENTWISE),
+    "logarithms": ("Logarithms", ELEMENTWISE),
     "gated": ("Gated units", """\
 Of two arrays, `gate` and `value`, or of one array that holds both halves along `axis`. `glu` takes
 one array, whose second half is the gate. `cyact.backward.NAME` gives both gradients."""),
-    "rows": ("Along an axis: the softmax family", """\
+    "softmax": ("Along an axis: the softmax family", """\
 `cyact.NAME(x, /, …, axis=-1, *, where=None, out=None, dtype=None)`; the axis is an integer, a
 tuple, or None for all. `cyact.backward.NAME(grad, x)`, or where that is enough
-`cyact.backward.NAME(grad, output=y)`. Error bounds are in the docstrings."""),
-    "sparse": ("Along an axis: sparse relatives, and maxima", """\
+`cyact.backward.NAME(grad, output=y)`. Error bounds are in the docstrings. `gumbel_softmax` goes
+along one axis, and draws its noise from `rng` before anything is computed."""),
+    "sparse": ("Along an axis: sparse relatives of softmax", """\
 Along one axis; otherwise as the softmax family."""),
-    "sampling": ("Along an axis: samples", """\
-Noise is drawn from `rng` before anything is computed."""),
-}
-
-LOSSES = ["cross_entropy", "nll_loss", "focal_loss", "binary_cross_entropy",
-          "binary_cross_entropy_with_logits", "kl_div"]
-LOSSES_HEAD = """\
-## Losses
-
+    "maxima": ("Along an axis: maxima", "Along one axis; otherwise as the softmax family."),
+    "losses": ("Losses", """\
 Value and, with `return_grad=True`, gradient in one pass: the gradient is the only memory of the
 input's size. `reduction` is "mean", "sum" or "none". Sums are made in float64, in an order that
 depends neither on threads nor on layout; results have the dtype of the input. Results are plain
-ndarrays; an array with masked entries is refused, for they would count."""
+ndarrays; an array with masked entries is refused, for they would count."""),
+}
 
 # Questions of the introduction, answered by the catalogue
 QUESTIONS = [
@@ -61,9 +62,10 @@ HEAD = """\
 <!-- Written by tools/functions_page.py; do not edit. -->
 # The functions
 
-{count} functions, from `cyact.catalog`, which holds the same as records:
+{count} functions by families, from `cyact.catalog`, which holds the same as records:
 `cyact.catalog["gelu"].range`. Names are found in any case and with or without `_` and `-`;
-`help(cyact.gelu)` has limits, special values and examples.
+`help(cyact.gelu)` has limits, special values and examples. `cyact.derivative.NAME` takes what an
+elementwise function takes, `cyact.backward.NAME(grad, x)` gives `grad * f'(x)`.
 
 ## What the properties mean
 
@@ -146,11 +148,8 @@ def overview(records):
 
 
 def call(name, function):
-    """How to call it, without annotations."""
-    signature = inspect.signature(function)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    text = str(signature.replace(parameters=bare, return_annotation=signature.empty))
-    return f"{name}{text}"
+    """How to call it."""
+    return f"{name}{inspect.signature(function)}"
 
 
 def parameter(p):
@@ -206,6 +205,8 @@ def entry(record):
     if record.kind != "elementwise":
         yield f"- Call: `{call(record.name, record.function)}`"
     yield f"- Formula: `{record.formula}`"
+    if record.derivative:
+        yield f"- {'Gradient' if record.kind == 'loss' else 'Derivative'}: `{record.derivative}`"
     if record.parameters:
         yield "- Parameters:"
         yield from map(parameter, record.parameters)
@@ -222,20 +223,11 @@ def entry(record):
     yield ""
 
 
-def loss_entry(name):
-    """The section of a loss: its docstring's summary and notes."""
-    function = getattr(cyact, name)
-    doc = inspect.getdoc(function)
-    notes = doc.partition("\nNotes\n-----\n")[2]
-    notes = re.split(r"\n\n[A-Z][\w ]+\n-+\n", notes)[0]
-    yield f"### {name}"
-    yield ""
-    yield doc.partition("\n")[0]
-    yield ""
-    yield f"- Call: `{call(name, function)}`"
-    yield ""
-    yield notes.strip().replace("``", "`")
-    yield ""
+def notes(record):
+    """What the docstring says of a loss, for nothing else tells its error and limits."""
+    text = inspect.getdoc(record.function).partition("\nNotes\n-----\n")[2]
+    text = re.split(r"\n\n[A-Z][\w ]+\n-+\n", text)[0]
+    return text.strip().replace("``", "`")
 
 
 def page():
@@ -243,16 +235,15 @@ def page():
     linear = names(record for record in records if record.nonlinear is False)
     lines = [HEAD.format(count=len(records), linear=linear,
                          questions="\n".join(map(question, QUESTIONS)))]
-    for kind, (title, text) in KINDS.items():
-        found = [record for record in records if record.kind == kind]
+    for family, (title, text) in FAMILIES.items():
+        found = [record for record in records if record.family == family]
         claiming = [record for record in found if record.range is not None]
         lines += [f"## {title}", "", text, "", *(overview(found) if claiming else ())]
         lines += [""] if claiming else []
         for record in found:
             lines += entry(record)
-    lines += [LOSSES_HEAD, ""]
-    for name in LOSSES:
-        lines += loss_entry(name)
+            if record.kind == "loss":
+                lines += [notes(record), ""]
     return "\n".join(lines)
 
 
