@@ -1,7 +1,6 @@
 """Plan and run a call of cross_entropy, or of focal loss, which is a function of it."""
 
 cimport numpy as cnp
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
 

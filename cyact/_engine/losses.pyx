@@ -495,4 +495,3 @@ cdef void nll_block(const Layout* g, const double* weight, double scale,
     cdef Lines x = lines_at(g, X, o, r), y = lines_at(g, Y, o, r)
     cdef Lines target = lines_at(g, TARGET, o, r), loss = lines_at(g, LOSS, o, r)
     LOSSES.nll(&x, &y, &target, &loss, min(block, g.run - r), weight, scale)
-

@@ -117,10 +117,10 @@ cdef inline void from_rows(const real* x, Py_ssize_t x_step, Py_ssize_t rows, Py
     cdef Py_ssize_t i, j
     if real is float:
         from_rows32(x, x_step, rows, n, y, y_step)
-        return
-    for i in range(rows):
-        for j in range(n):
-            y[j * y_step + i] = x[i * x_step + j]
+    else:
+        for i in range(rows):
+            for j in range(n):
+                y[j * y_step + i] = x[i * x_step + j]
 
 
 cdef inline void to_rows(const real* x, Py_ssize_t x_step, real* y, Py_ssize_t y_step,
@@ -129,10 +129,10 @@ cdef inline void to_rows(const real* x, Py_ssize_t x_step, real* y, Py_ssize_t y
     cdef Py_ssize_t i, j
     if real is float:
         to_rows32(x, x_step, y, y_step, rows, n)
-        return
-    for i in range(rows):
-        for j in range(n):
-            y[i * y_step + j] = x[j * x_step + i]
+    else:
+        for i in range(rows):
+            for j in range(n):
+                y[i * y_step + j] = x[j * x_step + i]
 
 
 cdef inline bint runs_along_items(const Lines* a) noexcept nogil:

@@ -23,10 +23,10 @@ cdef inline double add_to(double s, double x, double* rest) noexcept nogil:
 
 
 # 2^k e^d, k hidden in magic: 1.5 * 2^23 + 8 (127 + k). d is exact and at least `least`, where the
-# result is still normal; |d| < 512. It is power (1 + c), c being returned, to 2^-28: powers can
+# result is still normal; |d| < 512. It is scale (1 + c), c being returned, to 2^-28: scales can
 # be added up without the products, and what a product rounds away need not be known.
 
-cdef inline floats exponential(floats d, floats magic, floats least, floats* power) noexcept nogil:
+cdef inline floats exponential(floats d, floats magic, floats least, floats* scale) noexcept nogil:
     d = maximum(least, d)
     cdef floats t = fmav(d, broadcast(<float> 11.541560173034668), magic)
     cdef words k = as_words(t)
@@ -37,13 +37,14 @@ cdef inline floats exponential(floats d, floats magic, floats least, floats* pow
     cdef floats q = fmav(r, broadcast(<float> 0.041668619960546494),
                          broadcast(<float> 0.16667839884757996))
     q = fmav(r, q, broadcast(<float> 0.5))
-    power[0] = as_floats(as_words(lookup8(POWERS, k)) + (k << 20))
+    scale[0] = as_floats(as_words(lookup8(POWERS, k)) + (k << 20))
     return fmav(r * r, q, r)
 
 
 # The same of d + low: low is at most 2^-16.
 
-cdef inline floats exponential_of_sum(floats d, floats low, floats magic, floats* power) noexcept nogil:
+cdef inline floats exponential_of_sum(floats d, floats low, floats magic,
+                                      floats* scale) noexcept nogil:
     cdef floats t = fmav(d, broadcast(<float> 11.541560173034668), magic)
     cdef words k = as_words(t)
     cdef floats n = magic - t
@@ -53,7 +54,7 @@ cdef inline floats exponential_of_sum(floats d, floats low, floats magic, floats
     cdef floats q = fmav(r, broadcast(<float> 0.041668619960546494),
                          broadcast(<float> 0.16667839884757996))
     q = fmav(r, q, broadcast(<float> 0.5))
-    power[0] = as_floats(as_words(lookup8(POWERS, k)) + (k << 20))
+    scale[0] = as_floats(as_words(lookup8(POWERS, k)) + (k << 20))
     return fmav(r * r, q, r)
 
 

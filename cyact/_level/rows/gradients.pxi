@@ -53,12 +53,13 @@ cdef inline void add_products_beside(const float* y, const float* g, Py_ssize_t 
         sum = broadcast(0)
         if k >= SIDE:
             sum = load(slots + at)
-        store(slots + at, add_product(load(y + k * SIDE + i),
-                                            load(g + k * SIDE + i), products, sum))
+        store(slots + at, add_product(load(y + k * SIDE + i), load(g + k * SIDE + i), products,
+                                      sum))
     store(lows + i, fold_slots(slots, n))
 
 
-cdef inline void add_gradients(const float* g, const Steps* s, bint over, double* sums) noexcept nogil:
+cdef inline void add_gradients(const float* g, const Steps* s, bint over,
+                               double* sums) noexcept nogil:
     """In double: the gradient of log_softmax is as exact as their sum."""
     cdef double total[SIDE * SIDE]
     cdef Py_ssize_t v, i, k, at
@@ -162,25 +163,22 @@ cdef inline void clear_sums(Panel* p) noexcept nogil:
 cdef inline void fold(Panel* p, bint brief, real kind) noexcept nogil:
     cdef Py_ssize_t r
     cdef double low
-    if real is float:
-        if not brief and not p.over:
-            for r in range(padded(p.rows)):
-                p.product32[r] = <float> p.products[r]
-        elif not brief:
+    if real is double:
+        if p.over:
+            fold_pairs(p.products, p.products_low, p.rows)
+        for r in range(padded(p.rows)):
+            low = p.products_low[r] if p.products_low[r] == p.products_low[r] else 0
+            p.product[r] = p.products[r] + low
+            p.product_low[r] = low - (p.product[r] - p.products[r])
+    elif brief:
+        if p.over:
+            fold_floats(p.lows, p.rows, <float*> p.spare)
+        memcpy(p.product32, p.lows, padded(p.rows) * sizeof(float))
+    else:
+        if p.over:
             fold_sums(p.products, p.rows, p.spare)
-            for r in range(padded(p.rows)):
-                p.product32[r] = <float> p.products[r]
-        else:
-            if p.over:
-                fold_floats(p.lows, p.rows, <float*> p.spare)
-            memcpy(p.product32, p.lows, padded(p.rows) * sizeof(float))
-        return
-    if p.over:
-        fold_pairs(p.products, p.products_low, p.rows)
-    for r in range(padded(p.rows)):
-        low = p.products_low[r] if p.products_low[r] == p.products_low[r] else 0
-        p.product[r] = p.products[r] + low
-        p.product_low[r] = low - (p.product[r] - p.products[r])
+        for r in range(padded(p.rows)):
+            p.product32[r] = <float> p.products[r]
 
 
 # What is stored
@@ -191,14 +189,15 @@ cdef enum:
     LIFT = 1 << 24
 
 
-cdef inline floats slope32(floats y, floats g, floats sum, floats high, floats low, int op, bint output,
-                          bint scaled) noexcept nogil:
+cdef inline floats slope32(floats y, floats g, floats sum, floats high, floats low, int op,
+                           bint output, bint scaled) noexcept nogil:
     cdef floats power, c
     if op == OF_SOFTMAX:
         y = y * (g - sum)
     else:
         if output:
-            c = exponential(y, broadcast(12582912 + 8 * (127 + 60)), broadcast(<float> -128.9240), &power)
+            c = exponential(y, broadcast(12582912 + 8 * (127 + 60)), broadcast(<float> -128.9240),
+                            &power)
             y = fmav(power, c, power) * broadcast(<float> 8.673617379884035e-19)   # 2^-60
         y = fmav(-y, sum, g)
     if scaled:
@@ -224,14 +223,12 @@ cdef inline void store_slopes32(const Panel* p, Py_ssize_t r, const float* y,
         sum = spread(p.product32 + r, over, i)
         if scaled:
             for k in range(s.steps):
-                store(dx + k * SIDE + i,
-                            slope32(load(y + k * SIDE + i), load(g + k * SIDE + i),
-                                    sum, high, low, op, output, True))
+                store(dx + k * SIDE + i, slope32(load(y + k * SIDE + i), load(g + k * SIDE + i),
+                                                 sum, high, low, op, output, True))
         else:
             for k in range(s.steps):
-                store(dx + k * SIDE + i,
-                            slope32(load(y + k * SIDE + i), load(g + k * SIDE + i),
-                                    sum, high, low, op, output, False))
+                store(dx + k * SIDE + i, slope32(load(y + k * SIDE + i), load(g + k * SIDE + i),
+                                                 sum, high, low, op, output, False))
         if over and s.tail > i:
             sum = slope32(load_first(y + s.steps * SIDE + i, s.tail - i, 0),
                           load_first(g + s.steps * SIDE + i, s.tail - i, 0), sum, high, low, op,
@@ -263,11 +260,11 @@ cdef inline void store_slopes64(const Panel* p, Py_ssize_t r, const double* y,
         rest[j] = p.product_low[row_in(p, r, j)]
     for k in range(s.steps):
         for j in range(SIDE):
-            dx[k * SIDE + j] = slope64(y[k * SIDE + j], g[k * SIDE + j], sum[j], rest[j],
-                                          inverse, op, output)
+            dx[k * SIDE + j] = slope64(y[k * SIDE + j], g[k * SIDE + j], sum[j], rest[j], inverse,
+                                       op, output)
     for j in range(<int> s.tail):
-        dx[last * SIDE + j] = slope64(y[last * SIDE + j], g[last * SIDE + j], sum[j],
-                                         rest[j], inverse, op, output)
+        dx[last * SIDE + j] = slope64(y[last * SIDE + j], g[last * SIDE + j], sum[j], rest[j],
+                                      inverse, op, output)
 
 
 cdef inline void store_slopes(const Panel* p, const Place* y, const Place* g, const Place* dx,

@@ -193,8 +193,7 @@ cdef inline void subtract_strip32(const Panel* p, Py_ssize_t r, const float* x, 
         low = spread(p.low + r, over, i)
         t = taken_of(p, r, i, scale, over, scaled)
         for k in range(s.steps):
-            store(y + k * SIDE + i,
-                        log_share(load(x + k * SIDE + i), high, low, &t, scaled))
+            store(y + k * SIDE + i, log_share(load(x + k * SIDE + i), high, low, &t, scaled))
         if over and s.tail > i:
             store_first(y + s.steps * SIDE + i,
                         log_share(load_first(x + s.steps * SIDE + i, s.tail - i, 0), high, low,
@@ -202,7 +201,7 @@ cdef inline void subtract_strip32(const Panel* p, Py_ssize_t r, const float* x, 
 
 
 cdef inline floats log_share(floats x, floats high, floats low, const Taken* t,
-                            bint scaled) noexcept nogil:
+                             bint scaled) noexcept nogil:
     cdef floats rest, d
     if not scaled:
         return (x - high) - low
@@ -316,6 +315,7 @@ cdef inline double log_of(const Panel* p, Py_ssize_t r, Pair others, bint mean) 
 cdef Pair others_of(Panel* p, Py_ssize_t r) noexcept nogil:
     """The sum of a float32 row but for one maximum, as a multiple of that, in pairs of doubles."""
     cdef double few[SIDE]
+    cdef double e[SIDE]
     cdef double m[SIDE]
     cdef double sums[SIDE]
     cdef double rests[SIDE]
@@ -338,7 +338,7 @@ cdef Pair others_of(Panel* p, Py_ssize_t r) noexcept nogil:
                 few[j] = -INFINITY
                 if i + j < n:
                     few[j] = at[entry_at(p, x.strip, r, i + j)]
-            exp_pairs(few, 1, m, &unit, True, False, False, True, NULL, sums, rests, counts)
+            exp_pairs(few, 1, m, &unit, True, False, 1, e, 0, sums, rests, counts)
         start += p.part
     others.high = sums[0]
     others.low = rests[0]

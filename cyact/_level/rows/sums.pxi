@@ -24,6 +24,65 @@ from libc.string cimport memcpy, memset
 from cyact._level.abi cimport Rows
 from cyact._level.copy cimport padded, real
 
+cdef char* open_panel(Panel* p, const Rows* call, bint apart) noexcept nogil:
+    """Lay the panel out in the call's scratch; returns where it ends. Results take the place of
+    the input, unless they are to be `apart`."""
+    cdef char* at = call.scratch
+    cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4, most, lanes, room
+    p.call = call
+    p.first = p.rows = 0
+    p.over = call.n > NARROW and not (call.n <= WIDEST and columns(&call.x))
+    p.units = units_of(call.n)
+    p.most = rows_together(call)
+    most = padded(p.most)
+    p.part = call.n
+    p.packs = not p.over or packs_any(call, size)
+    if p.packs and p.most * padded(call.n) > ROOM:
+        p.part = min(call.n, <Py_ssize_t> PART)
+    p.width = p.part
+    if p.over:
+        p.width = padded(p.part)
+        if p.width % 256 == 0:
+            p.width += SIDE         # rows at large powers of two would share few lines of a cache
+    lanes = most * SIDE if p.over else most
+    # A block more: gathering overwrites, and scattering reads, beyond the last.
+    room = 0
+    if p.packs:
+        room = p.most if p.over and not any_columns(call) else most
+        room = (room * p.width + LANES * LANES) * size
+    p.m = <double*> place(&at, most * 8)
+    p.sum = <double*> place(&at, most * 8)
+    p.others = <double*> place(&at, most * 8)
+    p.count = <double*> place(&at, most * 8)
+    p.log = <double*> place(&at, most * 8)
+    p.factor = <double*> place(&at, most * 8)
+    p.factor_low = <double*> place(&at, most * 8)
+    p.top = <double*> place(&at, most * 8)
+    p.product = <double*> place(&at, most * 8)
+    p.product_low = <double*> place(&at, most * 8)
+    p.product32 = <float*> place(&at, most * 4)
+    p.m32 = <float*> place(&at, most * 4)
+    p.shift = <float*> place(&at, most * 4)
+    p.magic = <float*> place(&at, most * 4)
+    p.least = <float*> place(&at, most * 4)
+    p.high = <float*> place(&at, most * 4)
+    p.low = <float*> place(&at, most * 4)
+    p.sums = <double*> place(&at, lanes * 8)
+    p.rests = <double*> place(&at, lanes * 8)
+    p.counts = <double*> place(&at, lanes * 8)
+    p.products = <double*> place(&at, lanes * 8)
+    p.products_low = <double*> place(&at, lanes * 8)
+    p.spare = <double*> place(&at, lanes * 8)
+    p.counts32 = <float*> place(&at, lanes * 4)
+    p.highs = <float*> place(&at, lanes * 4)
+    p.lows = <float*> place(&at, lanes * 4)
+    p.x = p.y = place(&at, room)
+    if apart:
+        p.y = place(&at, room)
+    p.grad = place(&at, room if call.grad.data != NULL else 0)
+    return at
+
+
 cdef double LEAST_PAIR = -746.0    # e^-746 rounds to 0
 
 # (x - m) / temperature, as the loops want it.
@@ -74,16 +133,16 @@ cdef inline void raise_lanes(const real* x, const Steps* s, real* tops) noexcept
     cdef int j
     if real is float:
         raise_lanes32(x, s, tops)
-        return
-    for j in range(SIDE):
-        a[j] = tops[j]
-    for k in range(s.steps):
+    else:
         for j in range(SIDE):
-            a[j] = x[k * SIDE + j] if x[k * SIDE + j] > a[j] else a[j]
-    for j in range(SIDE):
-        tops[j] = a[j]
-    for k in range(s.tail):
-        tops[k] = x[s.steps * SIDE + k] if x[s.steps * SIDE + k] > tops[k] else tops[k]
+            a[j] = tops[j]
+        for k in range(s.steps):
+            for j in range(SIDE):
+                a[j] = x[k * SIDE + j] if x[k * SIDE + j] > a[j] else a[j]
+        for j in range(SIDE):
+            tops[j] = a[j]
+        for k in range(s.tail):
+            tops[k] = x[s.steps * SIDE + k] if x[s.steps * SIDE + k] > tops[k] else tops[k]
 
 
 cdef inline void greater_of_pairs(const real* x, Py_ssize_t n, real* restrict y) noexcept nogil:
@@ -164,6 +223,7 @@ cdef inline Taken taken_of(const Panel* p, Py_ssize_t r, Py_ssize_t i, const Sca
     t.least = spread(p.least + r, over, i)
     t.top = broadcast(0) if scaled else spread(p.m32 + r, over, i) - t.shift
     t.units = broadcast(p.units)
+    t.high = t.low = t.units
     if scaled:
         t.high = broadcast(scale.high)
         t.low = broadcast(scale.low)
@@ -191,7 +251,7 @@ cdef inline floats difference32(floats x, const Taken* t, bint scaled, floats* l
 
 
 cdef inline floats exponential_of(floats d, floats rest, const Taken* t, bint scaled,
-                                 floats* power) noexcept nogil:
+                                  floats* power) noexcept nogil:
     if scaled:
         return exponential_of_sum(d, rest, t.magic, power)
     return exponential(d, t.magic, t.least, power)
@@ -209,8 +269,8 @@ cdef inline double doubt_of(const Panel* p) noexcept nogil:
     return p.call.n * (p.units * 2.0 ** -80)
 
 
-cdef inline floats exponentials_of(floats x, const Taken* t, bint scaled, floats* d, floats* power,
-                                  floats* c) noexcept nogil:
+cdef inline floats exponentials_of(floats x, const Taken* t, bint scaled, floats* d,
+                                   floats* power, floats* c) noexcept nogil:
     """Rounded, and in the two parts that they are made of."""
     cdef floats rest = broadcast(0)
     d[0] = difference32(x, t, scaled, &rest)
@@ -221,8 +281,8 @@ cdef inline floats exponentials_of(floats x, const Taken* t, bint scaled, floats
 # `apart`: entries that equal the maximum are counted instead of added, and what is nothing beside
 # it is left out.
 
-cdef inline floats add_exponentials(floats x, const Taken* t, bint scaled, bint apart, floats* high,
-                                   floats* low, floats* count) noexcept nogil:
+cdef inline floats add_exponentials(floats x, const Taken* t, bint scaled, bint apart,
+                                    floats* high, floats* low, floats* count) noexcept nogil:
     cdef floats d, power, c, sum
     cdef floats e = exponentials_of(x, t, scaled, &d, &power, &c)
     if apart:
@@ -486,11 +546,12 @@ cdef inline double difference(double x, double m, const Scale* scale, bint scale
 
 
 cdef inline void exp_pairs(const double* x, Py_ssize_t steps, const double* m,
-                           const Scale* scale, bint over, bint scaled, bint keep, bint apart,
-                           double* y, double* sums, double* rests, double* counts) noexcept nogil:
-    """The exponentials of steps of lanes enter sums + rests; of those that are 1 (the maximum, and
-    what is as good as it) only the number, where they are set `apart`. Rows in lanes have SIDE
-    partial sums."""
+                           const Scale* scale, bint over, bint scaled, double apart,
+                           double* y, Py_ssize_t y_step, double* sums, double* rests,
+                           double* counts) noexcept nogil:
+    """The exponentials of steps of lanes go to y, from step to step y_step entries on, and enter
+    sums + rests; of those that are 1 (the maximum, and what is as good as it) only the number,
+    where `apart` is 1 instead of 0. Rows in lanes have SIDE partial sums."""
     cdef double s[SIDE * SIDE]
     cdef double r[SIDE * SIDE]
     cdef double c[SIDE]
@@ -513,12 +574,10 @@ cdef inline void exp_pairs(const double* x, Py_ssize_t steps, const double* m,
         for j in range(SIDE):
             d = difference(x[k * SIDE + j], top[j], &by, scaled, &low)
             e = exp_pair(d, low, least, &lost)
-            if keep:
-                y[k * SIDE + j] = e
-            if apart:
-                one = 1 if e == 1 else 0
-                c[j] += one
-                e = e - one
+            y[k * y_step + j] = e
+            one = apart if e == 1 else 0
+            c[j] += one
+            e = e - one
             t = s[at + j] + e
             z = t - s[at + j]
             r[at + j] += ((s[at + j] - (t - z)) + (e - z)) + lost
@@ -553,50 +612,39 @@ cdef inline void copy_tail(const double* x, Py_ssize_t n, double rest, double* t
 
 
 cdef inline void part_pairs(Panel* p, const Scale* scale, const Place* x, const Place* y,
-                            const Steps* s, bint scaled, bint keep, bint apart) noexcept nogil:
+                            const Steps* s, bint over, bint scaled, bint keep,
+                            double apart) noexcept nogil:
     cdef double few[SIDE]
     cdef double m[SIDE]
     cdef const double* at
     cdef double* to
-    cdef Py_ssize_t r, i
+    cdef Py_ssize_t r, i, step = SIDE if keep else 0
     for r in range(strips(p)):
         for i in range(SIDE):
             m[i] = p.m[row_in(p, r, <int> i)]
         at = <const double*> x.at + r * x.strip
-        to = <double*> y.at + r * y.strip
+        to = <double*> y.at + r * y.strip if keep else few
         i = r * SIDE
-        if p.over:
-            exp_pairs(at, s.steps, m, scale, True, scaled, keep, apart, to, p.sums + i,
-                      p.rests + i, p.counts + i)
-        else:
-            exp_pairs(at, s.steps, m, scale, False, scaled, keep, apart, to, p.sums + i,
-                      p.rests + i, p.counts + i)
-        if s.tail:
+        exp_pairs(at, s.steps, m, scale, over, scaled, apart, to, step, p.sums + i, p.rests + i,
+                  p.counts + i)
+        if over and s.tail:
             copy_tail(at + s.steps * SIDE, s.tail, -INFINITY, few)
-            exp_pairs(few, 1, m, scale, True, scaled, keep, apart, few, p.sums + i, p.rests + i,
+            exp_pairs(few, 1, m, scale, over, scaled, apart, few, step, p.sums + i, p.rests + i,
                       p.counts + i)
             if keep:
                 memcpy(to + s.steps * SIDE, few, s.tail * sizeof(double))
 
 
-cdef inline void any_pairs(Panel* p, const Scale* scale, const Place* x, const Place* y,
-                           const Steps* s, bint keep, bint apart) noexcept nogil:
-    if scale.scaled:
-        part_pairs(p, scale, x, y, s, True, keep, apart)
-    else:
-        part_pairs(p, scale, x, y, s, False, keep, apart)
-
-
 cdef void part_exponentials_double(Panel* p, const Scale* scale, const Place* x, const Place* y,
                                    const Steps* s, bint keep, bint apart) noexcept nogil:
-    if keep and apart:
-        any_pairs(p, scale, x, y, s, True, True)
-    elif keep:
-        any_pairs(p, scale, x, y, s, True, False)
-    elif apart:
-        any_pairs(p, scale, x, y, s, False, True)
+    if p.over and scale.scaled:
+        part_pairs(p, scale, x, y, s, True, True, keep, apart)
+    elif p.over:
+        part_pairs(p, scale, x, y, s, True, False, keep, apart)
+    elif scale.scaled:
+        part_pairs(p, scale, x, y, s, False, True, keep, apart)
     else:
-        any_pairs(p, scale, x, y, s, False, False)
+        part_pairs(p, scale, x, y, s, False, False, keep, apart)
 
 
 # Sums of the lanes, by neighbours
@@ -751,11 +799,11 @@ cdef inline void take_logs(Panel* p, real kind) noexcept nogil:
     if real is float:
         for r in range(padded(p.rows)):
             p.log[r] = log1p_pair(p.others[r], 0)
-        return
-    for r in range(padded(p.rows)):
-        others = plus(sum_of(p, r), p.counts[r] - 1)
-        p.others[r] = others.high
-        p.log[r] = log1p_pair(others.high, others.low)
+    else:
+        for r in range(padded(p.rows)):
+            others = plus(sum_of(p, r), p.counts[r] - 1)
+            p.others[r] = others.high
+            p.log[r] = log1p_pair(others.high, others.low)
 
 
 cdef inline void split(Panel* p, const double* x) noexcept nogil:
