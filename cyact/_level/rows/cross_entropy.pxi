@@ -41,6 +41,7 @@ cdef inline double weight_of(const CrossEntropy* call, Py_ssize_t k) noexcept no
 cdef void class_losses(const CrossEntropy* call, Panel* p, double* at_target,
                        real kind) noexcept nogil:
     cdef Py_ssize_t start = 0, n, r, k
+    cdef double w, loss
     cdef Place x
     while start < p.call.n:
         x = x_from(p, start, False, kind)
@@ -52,8 +53,12 @@ cdef void class_losses(const CrossEntropy* call, Panel* p, double* at_target,
         start += p.part
     for r in range(p.rows):
         k = target_of(call, p, r)
-        put_loss(call, p, r, 0 if k < 0 else weight_of(call, k) * (
-            p.log[r] - (at_target[r] - p.m[r])))
+        loss = 0
+        if k >= 0:
+            w = weight_of(call, k)
+            loss = p.log[r] - (at_target[r] - p.m[r])
+            loss = 0 if w == 0 and loss == loss else w * loss
+        put_loss(call, p, r, loss)
 
 
 cdef inline double target_slope(const Panel* p, Py_ssize_t r, bint is_top, double share,
@@ -134,55 +139,40 @@ cdef void focal_losses(const CrossEntropy* call, Panel* p) noexcept nogil:
         put_loss(call, p, r, losses[r])
 
 
-# Every entry has a coefficient. They are worked out, and their sums, in double, a step of SIDE
-# entries of a row, or of rows in lanes, at a time.
+# Every entry has a coefficient: its probability, or an even share of the smoothing, times its
+# weight; that of the row's class gets the rest on top. They are worked out, and their sums, in
+# double, a step of SIDE entries of a row, or of rows in lanes, at a time.
 
-cdef struct Mixed:
-    double even             # the share of the smoothing that each class gets
-    double rest
-    double target[16]       # the class of each lane's row, or NaN
-    double weight[16]       # of it
-
-
-cdef inline void begin_strip(const CrossEntropy* call, const Panel* p, Py_ssize_t r,
-                             Mixed* mixed) noexcept nogil:
-    cdef Py_ssize_t row, k
-    cdef int j
-    for j in range(SIDE):
-        row = row_in(p, r, j)
-        k = -1
-        if row < p.rows and call.target.data != NULL:
-            k = target_of(call, p, row)
-        mixed.target[j] = <double> k if k >= 0 else NAN
-        mixed.weight[j] = weight_of(call, k) if k >= 0 else 0
-
-
-cdef inline void coefficients(const CrossEntropy* call, const Panel* p, const Mixed* mixed,
-                              const real* q, Py_ssize_t k, double* a) noexcept nogil:
-    """Of a step that begins with entry k of a row, or is entry k of many."""
+cdef inline void coefficients(const CrossEntropy* call, const Panel* p, const real* q,
+                              Py_ssize_t k, double* a) noexcept nogil:
+    """Of a step that begins with entry k of a row, or is entry k of many; but for the rest."""
     cdef Py_ssize_t count = SIDE
-    cdef double w = 1, class_of = <double> k, stride = 0
+    cdef double even = call.smoothing / call.rows.n, rest = 1 - call.smoothing, w
     cdef int j
     if call.target.data == NULL:
         for j in range(SIDE):
-            a[j] = q[j] * mixed.rest + mixed.even
+            a[j] = q[j] * rest + even
     else:
         for j in range(SIDE):
-            a[j] = mixed.even
+            a[j] = even
     if p.over:
         count = min(count, p.call.n - k)
-        stride = 1
-        if call.weight != NULL:
+    if call.weight != NULL:
+        if p.over:
             for j in range(<int> count):
                 a[j] *= call.weight[k + j]
-    elif call.weight != NULL:
-        w = call.weight[k]
-        for j in range(SIDE):
-            a[j] *= w
-    for j in range(SIDE):
-        a[j] += mixed.rest * mixed.weight[j] if class_of + stride * j == mixed.target[j] else 0
+        else:
+            w = call.weight[k]
+            for j in range(SIDE):
+                a[j] *= w
     for j in range(<int> count, SIDE):
         a[j] = 0
+
+
+cdef inline double rest_of(const CrossEntropy* call, const Panel* p, Py_ssize_t r) noexcept nogil:
+    """What is on top of the coefficient of the row's class."""
+    cdef Py_ssize_t k = target_of(call, p, r)
+    return 0 if k < 0 else (1 - call.smoothing) * weight_of(call, k)
 
 
 cdef inline const real* step_at(const Panel* p, const Place* a, Py_ssize_t r, Py_ssize_t k,
@@ -201,8 +191,28 @@ cdef inline Py_ssize_t steps_in(const Panel* p, Py_ssize_t n) noexcept nogil:
     return (n + SIDE - 1) // SIDE if p.over else n
 
 
-cdef void mixed_losses(const CrossEntropy* call, Panel* p, Mixed* mixed, real kind) noexcept nogil:
-    """The losses, and the sums of the coefficients, to product."""
+cdef inline void add_either(double* s, double* low, double x, bint exact) noexcept nogil:
+    if exact:
+        s[0] = add_to(s[0], x, low)
+    else:
+        s[0] += x
+
+
+cdef inline void add_step(const double* a, const real* x, const double* m, double* s,
+                          double* s_low, double* t, double* t_low) noexcept nogil:
+    """The coefficients, and their products with x - m, enter partial sums."""
+    cdef double d
+    cdef int j
+    for j in range(SIDE):
+        d = a[j] * (x[j] - m[j])
+        d = 0 if a[j] == 0 else d
+        add_either(&s[j], &s_low[j], a[j], real is double)
+        add_either(&t[j], &t_low[j], d, real is double)
+
+
+cdef inline void add_strip(const CrossEntropy* call, const Panel* p, Py_ssize_t r, const Place* x,
+                           const Place* q, Py_ssize_t start, Py_ssize_t n, bint over,
+                           real kind) noexcept nogil:
     cdef double a[SIDE]
     cdef double m[SIDE]
     cdef real few[SIDE]
@@ -211,12 +221,49 @@ cdef void mixed_losses(const CrossEntropy* call, Panel* p, Mixed* mixed, real ki
     cdef double s_low[SIDE * SIDE]
     cdef double t[SIDE * SIDE]
     cdef double t_low[SIDE * SIDE]
-    cdef Py_ssize_t start = 0, n, r, k, at = 0, i
-    cdef const real* xs
     cdef const real* qs = NULL
-    cdef double d, low
-    cdef Place x, q
+    cdef const real* xs
+    cdef Py_ssize_t k, at = 0, i
     cdef int j
+    if not over:
+        memset(s, 0, sizeof(s))
+        memset(s_low, 0, sizeof(s_low))
+        memset(t, 0, sizeof(t))
+        memset(t_low, 0, sizeof(t_low))
+    for j in range(SIDE):
+        i = r * SIDE + j
+        s[j] = p.products[i]
+        s_low[j] = p.products_low[i]
+        t[j] = p.sums[i]
+        t_low[j] = p.rests[i]
+        m[j] = p.m[row_in(p, r, j)]
+    for k in range(steps_in(p, n)):
+        xs = step_at(p, x, r, k, n, few)
+        if call.target.data == NULL:
+            qs = step_at(p, q, r, k, n, few_shares)
+        coefficients(call, p, qs, start + (k * SIDE if over else k), a)
+        if over:
+            add_step(a, xs, m, s, s_low, t, t_low)
+        else:
+            at = k % SIDE * SIDE
+            add_step(a, xs, m, s + at, s_low + at, t + at, t_low + at)
+    if not over:
+        fold_pair_slots(s, s_low)
+        fold_pair_slots(t, t_low)
+    for j in range(SIDE):
+        i = r * SIDE + j
+        p.products[i] = s[j]
+        p.products_low[i] = s_low[j]
+        p.sums[i] = t[j]
+        p.rests[i] = t_low[j]
+
+
+cdef void mixed_losses(const CrossEntropy* call, Panel* p, double* at_target,
+                       real kind) noexcept nogil:
+    """The losses, and the sums of the coefficients, to product."""
+    cdef Py_ssize_t start = 0, n, r, k
+    cdef double rest, low
+    cdef Place x, q
     memset(p.products, 0, strips(p) * SIDE * sizeof(double))
     memset(p.products_low, 0, strips(p) * SIDE * sizeof(double))
     memset(p.sums, 0, strips(p) * SIDE * sizeof(double))
@@ -227,44 +274,16 @@ cdef void mixed_losses(const CrossEntropy* call, Panel* p, Mixed* mixed, real ki
         q = x
         if call.target.data == NULL:
             q = lines_from(p, &call.probability, start, True, p.grad, kind)
+        else:
+            for r in range(p.rows):
+                k = target_of(call, p, r) - start
+                if 0 <= k < n:
+                    at_target[r] = entry(p, &x, r, k, kind)[0]
         for r in range(strips(p)):
-            begin_strip(call, p, r, mixed)
-            memset(s, 0, sizeof(s))
-            memset(s_low, 0, sizeof(s_low))
-            memset(t, 0, sizeof(t))
-            memset(t_low, 0, sizeof(t_low))
-            for j in range(SIDE):
-                i = r * SIDE + j
-                s[j] = p.products[i]
-                s_low[j] = p.products_low[i]
-                t[j] = p.sums[i]
-                t_low[j] = p.rests[i]
-                m[j] = p.m[row_in(p, r, j)]
-            for k in range(steps_in(p, n)):
-                xs = step_at(p, &x, r, k, n, few)
-                if call.target.data == NULL:
-                    qs = step_at(p, &q, r, k, n, few_shares)
-                coefficients(call, p, mixed, qs, start + (k * SIDE if p.over else k), a)
-                if not p.over:
-                    at = k % SIDE * SIDE
-                for j in range(SIDE):
-                    d = a[j] * (xs[j] - m[j])
-                    d = 0 if a[j] == 0 else d
-                    low = 0
-                    s[at + j] = add_to(s[at + j], a[j], &low)
-                    s_low[at + j] += low
-                    low = 0
-                    t[at + j] = add_to(t[at + j], d, &low)
-                    t_low[at + j] += low
-            if not p.over:
-                fold_pair_slots(s, s_low)
-                fold_pair_slots(t, t_low)
-            for j in range(SIDE):
-                i = r * SIDE + j
-                p.products[i] = s[j]
-                p.products_low[i] = s_low[j]
-                p.sums[i] = t[j]
-                p.rests[i] = t_low[j]
+            if p.over:
+                add_strip(call, p, r, &x, &q, start, n, True, kind)
+            else:
+                add_strip(call, p, r, &x, &q, start, n, False, kind)
         start += p.part
     if p.over:
         fold_pairs(p.products, p.products_low, p.rows)
@@ -273,7 +292,12 @@ cdef void mixed_losses(const CrossEntropy* call, Panel* p, Mixed* mixed, real ki
         low = p.products_low[r]
         p.product[r] = p.products[r] + (low if low == low else 0)
         low = p.rests[r]
-        low = p.product[r] * p.log[r] - (p.sums[r] + (low if low == low else 0))
+        low = p.sums[r] + (low if low == low else 0)
+        if call.target.data != NULL:
+            rest = rest_of(call, p, r)
+            p.product[r] += rest
+            low += 0 if rest == 0 else rest * (at_target[r] - p.m[r])
+        low = p.product[r] * p.log[r] - low
         if call.target.data != NULL and target_of(call, p, r) < 0:
             low = 0
         put_loss(call, p, r, low)
@@ -310,8 +334,10 @@ cdef inline void shares_of(const Panel* p, Py_ssize_t r, const real* x, const Ta
         share[j] = p.top[row_in(p, r, j)] if x[j] == m[j] else share[j]
 
 
-cdef void mixed_gradients(const CrossEntropy* call, Panel* p, const Scale* unit, Mixed* mixed,
-                          real kind) noexcept nogil:
+cdef inline void store_gradients(const CrossEntropy* call, const Panel* p, Py_ssize_t r,
+                                 const Place* x, const Place* q, const Place* y, Py_ssize_t start,
+                                 Py_ssize_t n, const Scale* unit, real kind) noexcept nogil:
+    """scale (A softmax - a) of a strip, but for the rest of the row's class."""
     cdef double a[SIDE]
     cdef double share[SIDE]
     cdef double mass[SIDE]
@@ -319,13 +345,58 @@ cdef void mixed_gradients(const CrossEntropy* call, Panel* p, const Scale* unit,
     cdef real few_shares[SIDE]
     cdef real result[SIDE]
     cdef Taken takens[SIDE]
-    cdef Py_ssize_t start = 0, n, r, k, v, count
     cdef const real* xs
     cdef const real* qs = NULL
-    cdef Place x, y, q
     cdef real* to
-    cdef double scale
+    cdef double scale = call.scale
+    cdef Py_ssize_t k, v, count
     cdef int j
+    if real is float:
+        for v in range(SIDE // WIDTH):
+            takens[v] = taken_of(p, first_row(p, r), v * WIDTH, unit, p.over, False)
+    for j in range(SIDE):
+        mass[j] = p.product[row_in(p, r, j)]
+    for k in range(steps_in(p, n)):
+        xs = step_at(p, x, r, k, n, few)
+        if call.target.data == NULL:
+            qs = step_at(p, q, r, k, n, few_shares)
+        coefficients(call, p, qs, start + (k * SIDE if p.over else k), a)
+        shares_of(p, r, xs, takens, unit, share)
+        to = <real*> y.at + r * y.strip + k * SIDE
+        count = n - k * SIDE
+        if y.packed or count >= SIDE:
+            for j in range(SIDE):
+                to[j] = <real> (scale * (share[j] * mass[j] - a[j]))
+        else:
+            for j in range(SIDE):
+                result[j] = <real> (scale * (share[j] * mass[j] - a[j]))
+            memcpy(to, result, count * sizeof(real))
+
+
+cdef inline void store_target(const CrossEntropy* call, const Panel* p, Py_ssize_t row,
+                              Py_ssize_t k, const Place* x, const Place* y, Py_ssize_t start,
+                              const Scale* unit, real kind) noexcept nogil:
+    """The entry of the row's class."""
+    cdef double share[SIDE]
+    cdef real copies[SIDE]
+    cdef Taken takens[SIDE]
+    cdef Py_ssize_t r = row if p.over else row // SIDE, v
+    cdef double even = call.smoothing / call.rows.n * weight_of(call, start + k)
+    cdef int j, lane = 0 if p.over else <int> (row % SIDE)
+    for j in range(SIDE):
+        copies[j] = entry(p, x, row, k, kind)[0]
+    if real is float:
+        for v in range(SIDE // WIDTH):
+            takens[v] = taken_of(p, first_row(p, r), v * WIDTH, unit, p.over, False)
+    shares_of(p, r, copies, takens, unit, share)
+    entry(p, y, row, k, kind)[0] = <real> (call.scale * (
+        share[lane] * p.product[row] - (even + rest_of(call, p, row))))
+
+
+cdef void mixed_gradients(const CrossEntropy* call, Panel* p, const Scale* unit,
+                          real kind) noexcept nogil:
+    cdef Py_ssize_t start = 0, n, r, k, i
+    cdef Place x, y, q
     for r in range(padded(p.rows)):
         p.top[r] = 1 / (1 + p.others[r])         # the share of a maximum
         p.factor[r] = 1 / p.sum[r] if real is float else p.top[r]
@@ -337,28 +408,14 @@ cdef void mixed_gradients(const CrossEntropy* call, Panel* p, const Scale* unit,
         if call.target.data == NULL:
             q = lines_from(p, &call.probability, start, False, p.grad, kind)
         for r in range(strips(p)):
-            begin_strip(call, p, r, mixed)
-            if real is float:
-                for v in range(SIDE // WIDTH):
-                    takens[v] = taken_of(p, first_row(p, r), v * WIDTH, unit, p.over, False)
-            for j in range(SIDE):
-                # of a row whose target is ignored, whatever it holds, nothing
-                mass[j] = p.product[row_in(p, r, j)]
-            for k in range(steps_in(p, n)):
-                xs = step_at(p, &x, r, k, n, few)
-                if call.target.data == NULL:
-                    qs = step_at(p, &q, r, k, n, few_shares)
-                coefficients(call, p, mixed, qs, start + (k * SIDE if p.over else k), a)
-                shares_of(p, r, xs, takens, unit, share)
-                scale = call.scale
-                to = <real*> y.at + r * y.strip + k * SIDE
-                count = n - k * SIDE if p.over and not y.packed else SIDE
-                for j in range(SIDE):
-                    result[j] = <real> (scale * (share[j] * mass[j] - a[j]))
-                if call.target.data != NULL:
-                    for j in range(SIDE):
-                        result[j] = result[j] if mixed.target[j] == mixed.target[j] else 0
-                memcpy(to, result, min(count, <Py_ssize_t> SIDE) * sizeof(real))
+            store_gradients(call, p, r, &x, &q, &y, start, n, unit, kind)
+        for r in range(p.rows if call.target.data != NULL else 0):
+            k = target_of(call, p, r)
+            if start <= k < start + n:
+                store_target(call, p, r, k - start, &x, &y, start, unit, kind)
+            elif k < 0:         # an ignored row, whatever it holds
+                for i in range(n):
+                    entry(p, &y, r, i, kind)[0] = 0
         y_done(p, &y, start, kind)
         start += p.part
 
@@ -368,14 +425,11 @@ cdef void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
     cdef Rows rows = call.rows
     cdef Scale unit = scale_of(NULL)
     cdef double at_target[MOST]
-    cdef Mixed mixed
     cdef bint gradient = rows.y.data != NULL
     cdef bint one = call.target.data != NULL and call.smoothing == 0
     # What has to be packed depends on the probabilities as well.
     rows.grad = call.probability
-    open_panel(&p, &rows, True)
-    mixed.even = call.smoothing / rows.n
-    mixed.rest = 1 - call.smoothing
+    open_panel(&p, &rows, True, NARROW)
     while next_rows(&p):
         if gradient and one:
             add_up(&p, &unit, True, True, kind)
@@ -389,6 +443,6 @@ cdef void cross_entropies(const CrossEntropy* call, real kind) noexcept nogil:
             if gradient:
                 class_gradients(call, &p, &unit, at_target, kind)
         else:
-            mixed_losses(call, &p, &mixed, kind)
+            mixed_losses(call, &p, at_target, kind)
             if gradient:
-                mixed_gradients(call, &p, &unit, &mixed, kind)
+                mixed_gradients(call, &p, &unit, kind)

@@ -294,7 +294,7 @@ cdef inline void from_output(const Rows* call, int op, real kind) noexcept nogil
     cdef Steps s
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t start
-    open_panel(&p, call, False)
+    open_panel(&p, call, False, NARROWER)
     while next_rows(&p):
         clear_sums(&p)
         start = 0
@@ -338,7 +338,7 @@ cdef inline void from_input(const Rows* call, int op, real kind) noexcept nogil:
     cdef Steps s
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t start, r
-    open_panel(&p, call, False)
+    open_panel(&p, call, False, NARROW)
     while next_rows(&p):
         add_up(&p, &scale, True, False, kind)
         set_factors(&p, kind)
@@ -390,7 +390,7 @@ cdef void logsumexp_backward(const Rows* call, real kind) noexcept nogil:
     cdef Rows rows = call[0]
     cdef Scale scale = scale_of(NULL)
     rows.grad.data = NULL           # it has one entry a row
-    open_panel(&p, &rows, False)
+    open_panel(&p, &rows, False, NARROW)
     while next_rows(&p):
         add_up(&p, &scale, True, False, kind)
         load_values(&p, &call.grad, p.product)

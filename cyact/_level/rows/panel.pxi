@@ -22,7 +22,8 @@ from cyact._level.copy cimport (
 
 cdef enum:
     SIDE = 16           # lanes
-    NARROW = 32         # the longest row that stands in a lane
+    NARROW = 32         # the longest row that stands in a lane,
+    NARROWER = 12       # where little is computed,
     WIDEST = 256        # and of those that lie side by side already
     MOST = 64           # rows of a panel
     HELD = 4096         # about how many entries a panel has

@@ -173,7 +173,7 @@ cdef inline void put_products(Panel* p, const Scale* scale, const double* by,
 cdef void softmax(const Rows* call, real kind) noexcept nogil:
     cdef Panel p
     cdef Scale scale = scale_of(call.p)
-    open_panel(&p, call, False)
+    open_panel(&p, call, False, NARROW)
     while next_rows(&p):
         add_up(&p, &scale, True, False, kind)
         put_products(&p, &scale, NULL, kind)
@@ -259,7 +259,7 @@ cdef void log_softmax(const Rows* call, real kind) noexcept nogil:
     cdef Place x, y
     cdef Scale scale = scale_of(call.p)
     cdef Py_ssize_t start, r
-    open_panel(&p, call, False)
+    open_panel(&p, call, False, NARROW)
     while next_rows(&p):
         add_up(&p, &scale, False, True, kind)
         take_logs(&p, kind)
@@ -294,22 +294,19 @@ cdef inline double log_mean(Pair others, double n) noexcept nogil:
     return -log1p_pair(q, (rest + (low - q * sum.low)) / sum.high)
 
 
-cdef double entries(const Panel* p, Py_ssize_t r) noexcept nogil:
-    """How many there are in a row."""
-    cdef const char* mask = p.call.mask.data
-    cdef Py_ssize_t k, count = 0
-    if mask == NULL:
-        return <double> p.call.n
-    mask += (p.first + r) * p.call.mask.row
-    for k in range(p.call.n):
-        count += mask[k * p.call.mask.item] != 0
-    return <double> count
-
-
-cdef inline double log_of(const Panel* p, Py_ssize_t r, Pair others, bint mean) noexcept nogil:
-    if mean:
-        return log_mean(others, entries(p, r))
-    return log1p_pair(others.high, others.low)
+cdef void count_entries(Panel* p) noexcept nogil:
+    """How many there are in each row."""
+    cdef const Lines* mask = &p.call.mask
+    cdef const char* at
+    cdef Py_ssize_t r, k, count
+    for r in range(padded(p.rows)):
+        p.count[r] = <double> p.call.n
+    for r in range(p.rows if mask.data != NULL else 0):
+        at = mask.data + (p.first + r) * mask.row
+        count = 0
+        for k in range(p.call.n):
+            count += at[k * mask.item] != 0
+        p.count[r] = <double> count
 
 
 cdef Pair others_of(Panel* p, Py_ssize_t r) noexcept nogil:
@@ -354,14 +351,10 @@ cdef Pair others_of(Panel* p, Py_ssize_t r) noexcept nogil:
 
 
 cdef inline bint cancels(double m, double log) noexcept nogil:
-    """Whether the sum of a float32 row, which is good to 2^-27, is too rough for m + log."""
-    cdef double result = m + log, most
-    m = m if m > 0 else -m
-    log = log if log > 0 else -log
-    result = result if result > 0 else -result
-    most = 0.25 * (m if m > log else log)
-    most = most if most > 0.125 else 0.125
-    return result < most
+    """Whether the logarithm of a float32 row's sum, which is good to 2^-27, is too rough for
+    m + log."""
+    cdef double result = m + log
+    return -0.0625 < result < 0.0625
 
 
 cdef double infinite(Panel* p, Py_ssize_t r, real kind) noexcept nogil:
@@ -384,30 +377,42 @@ cdef inline void logs_of_sums(const Rows* call, bint mean, real kind) noexcept n
     cdef Scale scale = scale_of(NULL)
     cdef Pair others
     cdef Py_ssize_t r
-    open_panel(&p, call, False)
+    cdef int special
+    open_panel(&p, call, False, NARROW)
     while next_rows(&p):
         # In float the sum is as good whole; where it is too rough it is made anew.
         if real is float:
             add_up(&p, &scale, False, False, kind)
         else:
             add_up(&p, &scale, False, True, kind)
-        take_logs(&p, kind)
-        for r in range(p.rows):
-            if real is float:
-                others.high = p.others[r]
-                others.low = 0
-            else:
-                others = plus(sum_of(&p, r), p.counts[r] - 1)
-            if mean:
-                p.log[r] = log_of(&p, r, others, True)
+        if not mean:
+            take_logs(&p, kind)
+        else:
+            count_entries(&p)
+            for r in range(padded(p.rows)):
+                if real is float:
+                    others.high = p.others[r]
+                    others.low = 0
+                else:
+                    others = plus(sum_of(&p, r), p.counts[r] - 1)
+                p.log[r] = log_mean(others, p.count[r])
+        special = 0
+        for r in range(padded(p.rows)):
             p.factor[r] = p.m[r] + p.log[r]
-        for r in range(p.rows):
+            special |= 0 if p.factor[r] - p.factor[r] == 0 else 1
+            if real is float:
+                special |= 1 if cancels(p.m[r], p.log[r]) else 0
+        for r in range(p.rows if special or (mean and call.mask.data != NULL) else 0):
             if p.m[r] - p.m[r] != 0:
                 p.factor[r] = infinite(&p, r, kind)
             elif real is float:
                 if cancels(p.m[r], p.log[r]):
-                    p.factor[r] = p.m[r] + log_of(&p, r, others_of(&p, r), mean)
-            if mean and call.mask.data != NULL and entries(&p, r) == 0:
+                    others = others_of(&p, r)
+                    if mean:
+                        p.factor[r] = p.m[r] + log_mean(others, p.count[r])
+                    else:
+                        p.factor[r] = p.m[r] + log1p_pair(others.high, others.low)
+            if mean and p.count[r] == 0:
                 p.factor[r] = NAN
         put_values(&p, p.factor)
 

@@ -24,14 +24,15 @@ from libc.string cimport memcpy, memset
 from cyact._level.abi cimport Rows
 from cyact._level.copy cimport padded, real
 
-cdef char* open_panel(Panel* p, const Rows* call, bint apart) noexcept nogil:
+cdef char* open_panel(Panel* p, const Rows* call, bint apart, Py_ssize_t narrow) noexcept nogil:
     """Lay the panel out in the call's scratch; returns where it ends. Results take the place of
-    the input, unless they are to be `apart`."""
+    the input, unless they are to be `apart`. narrow: the longest row that stands in a lane,
+    unless rows lie side by side already."""
     cdef char* at = call.scratch
     cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4, most, lanes, room
     p.call = call
     p.first = p.rows = 0
-    p.over = call.n > NARROW and not (call.n <= WIDEST and columns(&call.x))
+    p.over = call.n > narrow and not (call.n <= WIDEST and columns(&call.x))
     p.units = units_of(call.n)
     p.most = rows_together(call)
     most = padded(p.most)

@@ -108,7 +108,9 @@ cdef Py_ssize_t scratch_of(const Rows* call) noexcept nogil:
     rows.scratch = NULL
     if is_extreme(call.p):
         rows.dtype = FLOAT64
-    return open_panel(&p, &rows, True) - <char*> NULL
+    # The rows of some operations lie over the lanes where those of others stand in them.
+    return max(open_panel(&p, &rows, True, NARROW), open_panel(&p, &rows, True, NARROWER)) - (
+        <char*> NULL)
 
 
 cdef RowOp OPS[4]
