@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from cyact._level.abi cimport FLOAT32, FLOAT64, INT64, LANES, UINT8, Lines
 from cyact._level.bits cimport uint16
+from cyact._level.cache cimport stream_end, stream_line
 from cyact._level.halves cimport narrow, widen
 
 cdef extern from "transpose.h":
@@ -229,7 +230,8 @@ cdef inline void load_lane(const char* x, Py_ssize_t step, Py_ssize_t n, int dty
 
 
 cdef inline void scatter_lanes(const real* source, const Lines* a, Py_ssize_t rows,
-                               Py_ssize_t n) noexcept nogil:
+                               Py_ssize_t n, bint past) noexcept nogil:
+    """`past`: whole lines of memory are better stored past the caches."""
     cdef Py_ssize_t r, k, count
     if runs_along_items(a):
         for r in range(0, rows, 16):
@@ -242,13 +244,18 @@ cdef inline void scatter_lanes(const real* source, const Lines* a, Py_ssize_t ro
         for r in range(0, rows, 16):
             count = min(<Py_ssize_t> LANES, rows - r)
             store_lane(source + r * n + k * LANES, a.data + k * a.item + r * a.row, a.row, count,
-                       a.dtype)
+                       a.dtype, past)
+    if past:
+        stream_end()
 
 
 cdef inline void store_lane(const real* source, char* y, Py_ssize_t step, Py_ssize_t n,
-                            int dtype) noexcept nogil:
+                            int dtype, bint past) noexcept nogil:
     if real is float:
         if n == LANES and step == sizeof(float) and dtype == FLOAT32:
-            memcpy(y, source, LANES * sizeof(float))
+            if past and <Py_ssize_t> y & 63 == 0:
+                stream_line(y, <const char*> source)
+            else:
+                memcpy(y, source, LANES * sizeof(float))
             return
     store_run(source, y, step, n, dtype)

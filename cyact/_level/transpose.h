@@ -10,6 +10,26 @@
 #include <stddef.h>
 #include <string.h>
 
+#if defined(_MSC_VER)
+  #define CYACT_TURN_INLINE static __forceinline
+  #define CYACT_TURN_RESTRICT __restrict
+#else
+  #define CYACT_TURN_INLINE static inline __attribute__((always_inline))
+  #define CYACT_TURN_RESTRICT __restrict__
+#endif
+
+/* Sixteen rows of n entries without gaps, n a literal: of up to four, compilers do these well. */
+CYACT_TURN_INLINE void cyact_split(const float *CYACT_TURN_RESTRICT x, ptrdiff_t n, float *CYACT_TURN_RESTRICT y) {
+    ptrdiff_t i, j;
+    for (i = 0; i < 16; i++)
+        for (j = 0; j < n; j++) y[j * 16 + i] = x[i * n + j];
+}
+CYACT_TURN_INLINE void cyact_join(const float *CYACT_TURN_RESTRICT x, float *CYACT_TURN_RESTRICT y, ptrdiff_t n) {
+    ptrdiff_t i, j;
+    for (i = 0; i < 16; i++)
+        for (j = 0; j < n; j++) y[i * n + j] = x[j * 16 + i];
+}
+
 #if defined(__GNUC__) && defined(__AVX512F__) && defined(__AVX512DQ__)
 #include <immintrin.h>
 
@@ -38,7 +58,7 @@ static inline __attribute__((always_inline)) void cyact_turn(__m512 *a) {
     }
 }
 
-static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
+static inline void cyact_turn_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
                                    float *y, ptrdiff_t y_step) {
     __mmask16 first = (__mmask16)((1u << n) - 1);
     __m512 a[16];
@@ -49,7 +69,7 @@ static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t r
     for (i = 0; i < 16; i++) _mm512_storeu_ps(y + i * y_step, a[i]);
 }
 
-static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
+static inline void cyact_turn_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
                                  ptrdiff_t rows, ptrdiff_t n) {
     __mmask16 first = (__mmask16)((1u << n) - 1);
     __m512 a[16];
@@ -104,7 +124,7 @@ static inline void cyact_from_rows8(const float *x, ptrdiff_t x_step, ptrdiff_t 
     for (i = 0; i < 8; i++) _mm256_storeu_ps(y + i * y_step, a[i]);
 }
 
-static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
+static inline void cyact_turn_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
                                    float *y, ptrdiff_t y_step) {
     cyact_from_rows8(x, x_step, rows, n, y, y_step);
     cyact_from_rows8(x + 8 * x_step, x_step, rows - 8, n, y + 8, y_step);
@@ -144,7 +164,7 @@ static inline void cyact_to_rows8(const float *x, ptrdiff_t x_step, float *y, pt
     }
 }
 
-static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
+static inline void cyact_turn_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
                                  ptrdiff_t rows, ptrdiff_t n) {
     cyact_to_rows8(x, x_step, y, y_step, rows, n);
     cyact_to_rows8(x + 8, x_step, y + 8 * y_step, y_step, rows - 8, n);
@@ -156,7 +176,7 @@ static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptr
 
 #else
 
-static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
+static inline void cyact_turn_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
                                    float *y, ptrdiff_t y_step) {
     ptrdiff_t i, j;
     for (j = 0; j < n; j++) {
@@ -165,7 +185,7 @@ static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t r
     }
 }
 
-static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
+static inline void cyact_turn_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
                                  ptrdiff_t rows, ptrdiff_t n) {
     ptrdiff_t i, j;
     for (i = 0; i < rows; i++)
@@ -173,4 +193,23 @@ static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptr
 }
 
 #endif
+
+static inline void cyact_from_rows(const float *x, ptrdiff_t x_step, ptrdiff_t rows, ptrdiff_t n,
+                                   float *y, ptrdiff_t y_step) {
+    int whole = rows == 16 && x_step == n && y_step == 16;
+    if (whole && n == 2) cyact_split(x, 2, y);
+    else if (whole && n == 3) cyact_split(x, 3, y);
+    else if (whole && n == 4) cyact_split(x, 4, y);
+    else cyact_turn_from_rows(x, x_step, rows, n, y, y_step);
+}
+
+static inline void cyact_to_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step,
+                                 ptrdiff_t rows, ptrdiff_t n) {
+    int whole = rows == 16 && y_step == n && x_step == 16;
+    if (whole && n == 2) cyact_join(x, y, 2);
+    else if (whole && n == 3) cyact_join(x, y, 3);
+    else if (whole && n == 4) cyact_join(x, y, 4);
+    else cyact_turn_to_rows(x, x_step, y, y_step, rows, n);
+}
+
 #endif

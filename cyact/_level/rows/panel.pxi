@@ -330,7 +330,7 @@ cdef void unpack(const Panel* p, Py_ssize_t start, real kind) noexcept nogil:
     if p.over:
         scatter(<const real*> p.y, p.width, &rows, p.rows, n)
     else:
-        scatter_lanes(<const real*> p.y, &rows, p.rows, n)
+        scatter_lanes(<const real*> p.y, &rows, p.rows, n, call.stream)
 
 
 cdef inline void y_done(const Panel* p, const Place* y, Py_ssize_t start,
