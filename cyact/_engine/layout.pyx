@@ -14,6 +14,7 @@ cnp.import_array()
 
 cdef enum:
     BLOCK = 16384              # entries a thread takes at a time, in whole rows
+    TOGETHER = 64              # rows side by side: pieces begin with a line of memory
     FEW = 16                   # rows of a run that is too short to be worth a call
 
 
@@ -90,5 +91,5 @@ cdef Py_ssize_t rows_a_piece(const Layout* g) noexcept nogil:
     """Rows a thread takes at a time; neighbours in memory stay together."""
     cdef Py_ssize_t count = BLOCK // max(g.n, <Py_ssize_t> 1)
     if magnitude(g.at[X].lines.row) < magnitude(g.at[X].lines.item):
-        count = max(count, <Py_ssize_t> 64)
+        count = max(count & -TOGETHER, <Py_ssize_t> TOGETHER)
     return max(count, <Py_ssize_t> 1)

@@ -19,6 +19,19 @@ cdef extern from "transpose.h":
                                     Py_ssize_t y_step, Py_ssize_t rows,
                                     Py_ssize_t n) noexcept nogil
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+      #define cyact_prefetch(x) __builtin_prefetch(x)
+    #else
+      #define cyact_prefetch(x) ((void)(x))
+    #endif
+    """
+    void prefetch "cyact_prefetch" (const char* x) noexcept nogil
+
+cdef enum:
+    AHEAD = 4       # entries of rows side by side whose lines are asked for early
+
 ctypedef fused real:
     float
     double
@@ -214,6 +227,9 @@ cdef inline void gather_lanes(const Lines* a, Py_ssize_t rows, Py_ssize_t n,
                           min(<Py_ssize_t> LANES, n - k), to + r * n + k * LANES, LANES)
         return
     for k in range(n):
+        for r in range(0, rows, 16):
+            # past the last entry no memory need be: a prefetch asks, and never fails
+            prefetch(a.data + (k + AHEAD) * a.item + r * a.row)
         for r in range(0, rows, 16):
             count = min(<Py_ssize_t> LANES, rows - r)
             load_lane(a.data + k * a.item + r * a.row, a.row, count, a.dtype,

@@ -43,12 +43,15 @@ cdef inline void add_products_over(const float* y, const float* g, const Steps* 
 
 
 cdef inline void add_products_beside(const float* y, const float* g, Py_ssize_t n, Py_ssize_t i,
-                                     bint products, float* lows) noexcept nogil:
-    """Of rows in lanes."""
+                                     bint products, float* lows, const Lines* soon,
+                                     const Lines* soon_grad) noexcept nogil:
+    """Of rows in lanes; `soon`: those of the next panel."""
     cdef float slots[SIDE * SIDE]
     cdef floats sum
     cdef Py_ssize_t k, at
     for k in range(n):
+        prefetch(soon.data + k * soon.item)
+        prefetch(soon_grad.data + k * soon_grad.item)
         at = (k % SIDE) * WIDTH
         sum = broadcast(0)
         if k >= SIDE:
@@ -80,6 +83,7 @@ cdef inline void add_gradients(const float* g, const Steps* s, bint over,
 cdef inline void add_products32(Panel* p, Py_ssize_t r, const float* y, const float* g,
                                 const Steps* s, bint products, bint fine) noexcept nogil:
     cdef Py_ssize_t v
+    cdef Lines soon, soon_grad
     if fine:
         if p.over:
             add_gradients(g, s, True, p.products + r * SIDE)
@@ -88,7 +92,10 @@ cdef inline void add_products32(Panel* p, Py_ssize_t r, const float* y, const fl
         return
     for v in range(SIDE // WIDTH):
         if not p.over:
-            add_products_beside(y, g, s.steps, v * WIDTH, products, p.lows + r * SIDE)
+            soon = soon_of(p, &p.call.x, r)
+            soon_grad = soon_of(p, &p.call.grad, r)
+            add_products_beside(y, g, s.steps, v * WIDTH, products, p.lows + r * SIDE, &soon,
+                                &soon_grad)
         elif p.call.n <= BRIEF:
             add_products_over(y, g, s, v * WIDTH, products, True, NULL, p.lows + r * SIDE)
         else:

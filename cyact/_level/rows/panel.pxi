@@ -17,7 +17,8 @@ from libc.string cimport memset
 
 from cyact._level.abi cimport FLOAT64, LANES, Lines, Rows, itemsize
 from cyact._level.copy cimport (
-    dtype_of, gather, gather_lanes, load_run, magnitude, padded, real, scatter, scatter_lanes,
+    dtype_of, gather, gather_lanes, load_run, magnitude, padded, prefetch, real, scatter,
+    scatter_lanes,
     store_run)
 
 cdef enum:
@@ -25,7 +26,8 @@ cdef enum:
     NARROW = 32         # the longest row that stands in a lane,
     NARROWER = 12       # where little is computed,
     WIDEST = 256        # and of those that lie side by side already
-    MOST = 64           # rows of a panel
+    MOST = 256          # rows of a panel; or, where they do not lie side by side,
+    SOME = 64
     HELD = 4096         # about how many entries a panel has
     ROOM = 32768        # how many entries of columns are packed as whole rows
     PART = 512          # entries of longer ones that are packed at a time
@@ -102,11 +104,12 @@ cdef inline bint any_columns(const Rows* call) noexcept nogil:
 
 
 cdef inline Py_ssize_t rows_together(const Rows* call) noexcept nogil:
-    cdef Py_ssize_t most = max(<Py_ssize_t> 1, min(<Py_ssize_t> MOST, HELD // padded(call.n)))
-    if call.n <= NARROW:
-        most = MOST
-    elif any_columns(call):     # lines of memory that lie together
-        most = min(<Py_ssize_t> MOST, max(<Py_ssize_t> SIDE, ROOM // padded(call.n) & -SIDE))
+    cdef Py_ssize_t most = max(<Py_ssize_t> 1, min(<Py_ssize_t> SOME, HELD // padded(call.n)))
+    if any_columns(call):       # lines of memory that lie together
+        most = (HELD if call.n <= WIDEST else ROOM) // call.n & -SIDE
+        most = min(<Py_ssize_t> MOST, max(most, <Py_ssize_t> SIDE if call.n > WIDEST else SOME))
+    elif call.n <= NARROW:
+        most = SOME
     return min(most, call.rows)
 
 
@@ -142,8 +145,15 @@ cdef inline char* open_rows(Panel* p, const Rows* call) noexcept nogil:
 
 cdef inline bint next_rows(Panel* p) noexcept nogil:
     """Go on to the next rows of the call, if there are any."""
+    cdef const Lines* y = &p.call.y
+    cdef Py_ssize_t size = itemsize(y.dtype), beyond
     p.first += p.rows
     p.rows = min(p.most, p.call.rows - p.first)
+    if p.call.stream and y.row == size:
+        # a few rows first, so that all others begin with a line of memory
+        beyond = <Py_ssize_t> (y.data + p.first * size) & 63
+        if beyond:
+            p.rows = min(p.rows, (64 - beyond + size - 1) // size)
     return p.rows > 0
 
 
@@ -337,6 +347,16 @@ cdef inline void y_done(const Panel* p, const Place* y, Py_ssize_t start,
                         real kind) noexcept nogil:
     if y.packed:
         unpack(p, start, kind)
+
+
+cdef inline Lines soon_of(const Panel* p, const Lines* a, Py_ssize_t strip) noexcept nogil:
+    """Rows side by side that a strip of the next panel will be packed from: asking for one line
+    with each step hides the wait for it, asking for all at once does not."""
+    cdef Lines soon = from_row(a, p.first + p.rows + strip * SIDE)
+    if not columns(a) or p.first + p.rows >= p.call.rows:
+        soon = a[0]
+        soon.item = 0
+    return soon
 
 
 # The strips of a part: sixteen rows in lanes, or one row over them, in whole steps and, where the

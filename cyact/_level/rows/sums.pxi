@@ -330,14 +330,15 @@ cdef inline void add_over(const Taken* t, const float* x, float* y, const Steps*
 
 cdef inline void add_beside(const Taken* t, const float* x, float* y, Py_ssize_t n, Py_ssize_t i,
                             bint scaled, bint keep, bint apart, float* highs, float* lows,
-                            float* counts) noexcept nogil:
-    """Of rows in lanes. What rounds off a power depends on the sum that it is added to, in a tie:
+                            float* counts, const Lines* soon) noexcept nogil:
+    """Of rows in lanes; `soon`: those of the next panel. What rounds off a power depends on the sum that it is added to, in a tie:
     so partial sums of powers have slots as well."""
     cdef float highs_of[SIDE * SIDE]
     cdef float slots[SIDE * SIDE]
     cdef floats e, low, high, count = broadcast(0)
     cdef Py_ssize_t k, at
     for k in range(n):
+        prefetch(soon.data + k * soon.item)
         at = (k % SIDE) * WIDTH
         high = t.units
         low = broadcast(0)
@@ -381,6 +382,7 @@ cdef inline void part_exponentials32(Panel* p, const Scale* scale, const Place* 
     cdef const float* source
     cdef float* to
     cdef bint brief = p.call.n <= BRIEF
+    cdef Lines soon
     for r in range(strips(p)):
         source = <const float*> x.at + r * x.strip
         to = <float*> y.at + r * y.strip
@@ -389,8 +391,9 @@ cdef inline void part_exponentials32(Panel* p, const Scale* scale, const Place* 
             i = v * WIDTH
             t = taken_of(p, r if over else at, i, scale, over, scaled)
             if not over:
+                soon = soon_of(p, &p.call.x, r)
                 add_beside(&t, source, to, s.steps, i, scaled, keep, apart, p.highs + at,
-                           p.lows + at, p.counts32 + at)
+                           p.lows + at, p.counts32 + at, &soon)
             elif brief or apart:
                 add_over(&t, source, to, s, i, scaled, keep, apart, True, NULL, p.highs + at,
                          p.lows + at, p.counts32 + at)
