@@ -16,7 +16,7 @@ if not (ROOT / "tools").is_dir():
 SCRIPTS = ["constants32.py", "constants64.py", "constants_rows.py"]
 LEVEL = ROOT / "cyact" / "_level"
 SOURCES = sorted(path.relative_to(LEVEL).as_posix()
-                 for path in LEVEL.rglob("*") if path.suffix in {".pyx", ".pxd", ".h"}
+                 for path in LEVEL.rglob("*") if path.suffix in {".pyx", ".pxd", ".pxi", ".h"}
                  and path.name not in {"__init__.pxd", "abi.pxd"})
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 # Where something ends, or some slack: nothing is approximated by them
@@ -59,6 +59,6 @@ def test_every_script_prints_errors(printed):
         assert text.count("2^-") > 3, script
 
 
-@pytest.mark.parametrize("source", ["maths32.pxd", "maths64.pxd", "rows/rowmath.pxd"])
+@pytest.mark.parametrize("source", ["maths32.pxd", "maths64.pxd", "rows/exponentials.pxd"])
 def test_the_source_names_its_script(source):
     assert re.search(r"tools/constants\w+\.py", (LEVEL / source).read_text())

@@ -1,4 +1,4 @@
-"""Make the polynomials of cyact/_level/rows/rowmath.pxd and rowlanes.pxd, and print their errors.
+"""Make the constants of cyact/_level/rows/exponentials.pxd and .h, and print their errors.
 
 Each is the Chebyshev interpolant of a smooth function, computed by mpmath with 60 digits and
 rounded to double: within a factor of two of the best polynomial of its degree, which is far
@@ -16,7 +16,7 @@ import mpmath as mp
 mp.mp.dps = 60
 LN2 = mp.log(2)
 SOURCES = [Path(__file__).parents[1] / "cyact" / "_level" / "rows" / name
-           for name in ("rowmath.pxd", "rowlanes.pxd")]
+           for name in ("exponentials.pxd", "exponentials.h")]
 made, words = [], []
 
 
@@ -60,9 +60,6 @@ def horner(coefficients, x):
 
 def main():
     half = mp.mpf(1) / 2
-    q = interpolate(lambda r: mp.expm1(r * LN2) / r if r else LN2, -half, half, 5)
-    show("EXP2_", q, worst(lambda r: (1 + r * horner(q, r)) / mp.power(2, r) - 1, -half, half))
-
     edge = LN2 / 2 + mp.mpf(2) ** -20
     # 1/2 is kept exact: its rounding would be the largest error left.
     tail = [0.5] + interpolate(
@@ -96,13 +93,17 @@ def main():
     high = to_float32(float(LN2 / 8))
     tell("LN2/8 (float)", high)
     tell("what is missing of it", to_float32(float(LN2 / 8 - mp.mpf(high))))
+    off = []
     for k in range(8):
         exact = mp.power(2, mp.mpf(k) / 8)
         power = to_float32(float(exact))
         bits = struct.unpack("I", struct.pack("f", power))[0] - (127 << 23) - (k << 20)
         words.append(bits % 2**32)
         print(f"2^({k}/8): {words[-1]:#010x}")
-        tell("    shift", to_float32(float(mp.log(exact / power))))
+        shift = to_float32(float(mp.log(exact / power)))
+        tell("    shift", shift)
+        off.append(abs(power * mp.exp(shift) / exact - 1))
+    print(f"powers with their shifts: relative error 2^{mp.nstr(mp.log(max(off), 2), 4)}")
     if "--check" in sys.argv:
         check()
 

@@ -1,4 +1,4 @@
-"""Plan and run a call along an axis: the softmax family. (cross_entropy: losses.pyx.)
+"""Plan and run a call along an axis: the softmax family. (cross_entropy has a file of its own.)
 
 Any ndarray is viewed as (outer, run, n) by its strides, `n` along the axis: nothing is copied
 or transposed but the dtype, and a thread takes blocks of rows at a time. (NumPy's generalised

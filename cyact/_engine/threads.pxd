@@ -1,3 +1,3 @@
-"""How many threads a call gets. See _threads.pyx for the rule."""
+"""How many threads a call gets. See threads.pyx for the rule."""
 
 cdef int choose(double nanoseconds) noexcept nogil

@@ -48,7 +48,7 @@ cdef enum:
 
 # What the results of an op for all 65,536 halves are: looked up in a table, or, where that says
 # it all, chosen among x, -x and constants. Finite numbers and infinities in their order, as
-# counted by `cyact_order` in halves.pxd, then fall into three pieces, in each of which y is
+# counted by `cyact_order` in halves.h, then fall into three pieces, in each of which y is
 # (x & keep) ^ flip.
 cdef struct Known:
     const unsigned short* results     # halves by x; NULL if they are chosen
