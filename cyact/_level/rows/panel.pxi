@@ -2,9 +2,9 @@
 
 Short rows stand in lanes: sixteen side by side, entry k of each in step k. A longer row lies over
 the lanes: its entries 16 k to 16 k + 15 in step k. Either way a pass is the same loop over the
-steps of a strip: of sixteen rows in lanes, or of one row over them, whose lanes are then folded in
-one order. The length of a row alone decides, so that a row has the same bits in every layout and
-batch.
+steps of a strip: of sixteen rows in lanes, or of one row over them. Its length and layout decide
+where a row stands, but not its bits: entry j enters partial sum j % SIDE in both, and these are
+added up in one order.
 
 A panel is what the passes of an operation work on: up to MOST rows, whose maxima and sums are
 worked out together. Rows that cannot be read or written where they are (short ones, gaps, half
@@ -18,8 +18,7 @@ from libc.string cimport memset
 from cyact._level.abi cimport FLOAT64, LANES, Lines, Rows, itemsize
 from cyact._level.copy cimport (
     dtype_of, gather, gather_lanes, load_run, magnitude, padded, prefetch, real, scatter,
-    scatter_lanes,
-    store_run)
+    scatter_lanes, store_run)
 
 cdef enum:
     SIDE = 16           # lanes

@@ -331,8 +331,11 @@ cdef inline void add_over(const Taken* t, const float* x, float* y, const Steps*
 cdef inline void add_beside(const Taken* t, const float* x, float* y, Py_ssize_t n, Py_ssize_t i,
                             bint scaled, bint keep, bint apart, float* highs, float* lows,
                             float* counts, const Lines* soon) noexcept nogil:
-    """Of rows in lanes; `soon`: those of the next panel. What rounds off a power depends on the sum that it is added to, in a tie:
-    so partial sums of powers have slots as well."""
+    """Of rows in lanes; `soon`: those of the next panel.
+
+    In a tie, what rounds off a power depends on the sum that it is added to: so partial sums of
+    powers have slots as well.
+    """
     cdef float highs_of[SIDE * SIDE]
     cdef float slots[SIDE * SIDE]
     cdef floats e, low, high, count = broadcast(0)
