@@ -106,7 +106,8 @@ cdef inline void add_products64(const double* y, const double* g, Py_ssize_t ste
                                 bint products, double* sums, double* rests) noexcept nogil:
     cdef double s[SIDE * SIDE]
     cdef double r[SIDE * SIDE]
-    cdef double t, z, v, rest
+    cdef double v, rest
+    cdef pair sum
     cdef Py_ssize_t k, at = 0
     cdef int j
     for j in range(SIDE):
@@ -125,10 +126,9 @@ cdef inline void add_products64(const double* y, const double* g, Py_ssize_t ste
                 rest = v
                 v = v * y[k * SIDE + j]
                 rest = product_error(rest, y[k * SIDE + j], v)
-            t = s[at + j] + v
-            z = t - s[at + j]
-            r[at + j] += ((s[at + j] - (t - z)) + (v - z)) + rest
-            s[at + j] = t
+            sum = two_sum(s[at + j], v)
+            r[at + j] += sum.lo + rest
+            s[at + j] = sum.hi
     if not over:
         fold_pair_slots(s, r)
     for j in range(SIDE):

@@ -537,19 +537,17 @@ cdef void set_tops(Panel* p, const Scale* scale) noexcept nogil:
 cdef inline double difference(double x, double m, const Scale* scale, bint scaled,
                               double* low) noexcept nogil:
     """(x - m) / temperature as high + low; low is NaN where high is infinite."""
-    cdef double d = x - m
-    cdef double z = d - x
-    cdef double rest = (x - (d - z)) - (m + z)
+    cdef pair d = two_sum(x, -m)
     cdef double q, p
     if scaled:
-        q = d / scale.temperature
+        q = d.hi / scale.temperature
         p = q * scale.temperature
-        rest = ((d - p) - product_error(q, scale.temperature, p) + rest) / scale.temperature
+        d.lo = ((d.hi - p) - product_error(q, scale.temperature, p) + d.lo) / scale.temperature
         # Dekker's split overflows for temperatures no one has
-        rest = rest if rest == rest else 0
-        d = q
-    low[0] = rest
-    return d
+        d.lo = d.lo if d.lo == d.lo else 0
+        d.hi = q
+    low[0] = d.lo
+    return d.hi
 
 
 cdef inline void exp_pairs(const double* x, Py_ssize_t steps, const double* m,
@@ -563,7 +561,8 @@ cdef inline void exp_pairs(const double* x, Py_ssize_t steps, const double* m,
     cdef double r[SIDE * SIDE]
     cdef double c[SIDE]
     cdef double top[SIDE]
-    cdef double d, low = 0, lost = 0, e, one, t, z, least = LEAST_PAIR
+    cdef double d, low = 0, lost = 0, e, one, least = LEAST_PAIR
+    cdef pair sum
     cdef Scale by = scale[0]
     cdef Py_ssize_t k, at = 0
     cdef int j
@@ -585,10 +584,9 @@ cdef inline void exp_pairs(const double* x, Py_ssize_t steps, const double* m,
             one = apart if e == 1 else 0
             c[j] += one
             e = e - one
-            t = s[at + j] + e
-            z = t - s[at + j]
-            r[at + j] += ((s[at + j] - (t - z)) + (e - z)) + lost
-            s[at + j] = t
+            sum = two_sum(s[at + j], e)
+            r[at + j] += sum.lo + lost
+            s[at + j] = sum.hi
     if not over:
         fold_pair_slots(s, r)
     for j in range(SIDE):

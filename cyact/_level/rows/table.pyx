@@ -5,7 +5,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from cyact._level.abi cimport ABI, FLOAT32, CrossEntropy, RowKernels, RowOp, Rows
 
 from cyact._level.bits cimport FMA, fma, fmaf
-from cyact._level.exact cimport product_error
+from cyact._level.exact cimport pair, product_error, two_sum
 from cyact._level.rows.exponentials cimport (
     add_to, exp_pair, exponential, exponential_of_sum, log1p_pair)
 from cyact._level.simd cimport (
