@@ -3,12 +3,14 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import KERNELS, same_bits
 
 import cyact
+from cyact._catalog import FAMILIES
 
 needs_openmp = pytest.mark.skipif(cyact.show_config("dict")["OpenMP"].startswith("none"),
                                   reason="built without OpenMP")
@@ -260,5 +262,104 @@ def test_a_pool_of_forked_processes_computes(run_python):
         with multiprocessing.get_context("fork").Pool(2) as pool:
             results = pool.map_async(cyact.gelu, [x] * 4).get(60)
         assert all((y == expected).all() for y in results)
+    """
+    run_python(code)
+
+
+# Small stacks: musl gives threads 128 KB
+
+SMALL_STACK = """
+    import sys, threading, traceback, warnings
+    sys.path.insert(0, {tests!r})
+    import numpy as np, cyact
+    from cases import DTYPES, ELEMENTWISE, HALVES, ROWS
+
+    def elementwise(case):
+        for dtype in DTYPES + HALVES:
+            wide = np.float64 if dtype == np.float64 else np.float32
+            for shape in ((2, 7), (30, 100), (3, 2, 3000)):
+                x = np.ones(shape, dtype)
+                bias = np.ones(shape[-1], wide)
+                for a in (x, x[..., ::2], x[:, :-1], x.T):
+                    case.value(a)
+                    case.derivative(a)
+                    case.backward(a, a)
+                case.value(x, out=x.copy())
+                case.value(x, bias=bias)
+                case.backward(x, x, bias=bias)
+                case.value(x.tolist())
+
+    def others(name):
+        for dtype in DTYPES + HALVES:
+            for shape in ((9, 8), (30, 1000), (3000, 10)):
+                x = np.full(shape, 0.5, dtype)
+                for a in (x, x[::2, ::2], x.T):
+                    if cyact.catalog[name].kind == "loss":
+                        classes = name in ("cross_entropy", "nll_loss", "focal_loss")
+                        getattr(cyact, name)(a, np.zeros(len(a), int) if classes else a,
+                                             return_grad=True)
+                        continue
+                    a = a[:, :a.shape[1] // 2 * 2]
+                    arguments = [a] + {{"prelu": [a[0] / 2], "maxout": [2]}}.get(name, [])
+                    y = getattr(cyact, name)(*arguments)
+                    if name not in ("rrelu", "noisy_relu", "gumbel_softmax"):
+                        getattr(cyact.backward, name)(np.ones_like(y), *arguments)
+
+    def work():
+        try:
+            for record in cyact.catalog.values():
+                if record.family == {family!r}:
+                    print(record.name, flush=True)
+                    for case in ELEMENTWISE:
+                        if case.name == record.name:
+                            elementwise(case)
+                    if record.kind != "elementwise":
+                        others(record.name)
+            print("fine")
+        except BaseException:
+            traceback.print_exc()
+
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    threading.stack_size(65536)
+    for n in (1, 2):
+        cyact.set_num_threads(n)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+"""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_thread_with_a_small_stack_is_enough(run_python, family):
+    done = run_python(SMALL_STACK.format(tests=str(Path(__file__).parent), family=family),
+                      check=False)
+    assert done.stdout.count("fine\n") == 2, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+# Memory that runs out
+
+def test_no_memory_for_scratch_is_a_memory_error(run_python):
+    code = """
+        import numpy as np, cyact
+        from _testcapi import remove_mem_hooks, set_nomemory
+
+        x = np.ones(5_000)[::2]
+        y = np.empty(2_500)
+        calls = {"by strides": lambda: cyact.gelu(x, out=y),
+                 "in place": lambda: cyact.gelu(y, out=y)}
+        for call in calls.values():
+            call()
+        for name, call in calls.items():
+            for start in range(1, 20):
+                set_nomemory(start, start + 1)
+                try:
+                    call()
+                except MemoryError:
+                    break
+                finally:
+                    remove_mem_hooks()
+            else:
+                raise AssertionError(name)
     """
     run_python(code)

@@ -15,7 +15,7 @@ cimport cython
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from cyact._engine.run cimport KERNELS, begin
+from cyact._engine.run cimport KERNELS, begin, run_alone
 from cyact._level.abi cimport BFLOAT16, FLOAT32, FROM_OUTPUT, GRAD, X, Y, Known, Op, Span
 
 cdef enum:
@@ -128,12 +128,13 @@ cdef bint find_out(const Op* op, Use use) noexcept:
     if found:
         for i in range(HALVES):
             x[i] = i
-        compute(op, use, use.dtype, 2, NULL, x, y)
+        found = compute(op, use, use.dtype, 2, NULL, x, y)
+    if found:
         known.infinity = 0x7f80 if use.dtype == BFLOAT16 else 0x7c00
         known.quiet = 0x40 if use.dtype == BFLOAT16 else 0x200
         if find_pieces(known, y):
-            compute(op, use, use.dtype, 2, known, x, other)
-            chosen = memcmp(y, other, 2 * HALVES) == 0
+            chosen = (compute(op, use, use.dtype, 2, known, x, other)
+                      and memcmp(y, other, 2 * HALVES) == 0)
     if found and not chosen:
         known.results = y
     else:
@@ -154,7 +155,8 @@ cdef bint find_out_slopes(const Op* op, Use use) noexcept:
         for i in range(HALVES):
             h[i] = i
         KERNELS.widen(h, x, HALVES, use.dtype)
-        compute(op, use, FLOAT32, 4, NULL, x, y)
+        found = compute(op, use, FLOAT32, 4, NULL, x, y)
+    if found:
         use.known.slopes = y
     else:
         free(y)
@@ -163,9 +165,9 @@ cdef bint find_out_slopes(const Op* op, Use use) noexcept:
     return found
 
 
-cdef void compute(const Op* op, Use use, int dtype, Py_ssize_t size, const Known* known, void* x,
+cdef bint compute(const Op* op, Use use, int dtype, Py_ssize_t size, const Known* known, void* x,
                   void* y) noexcept:
-    """y = f(x) for as many x as there are halves."""
+    """y = f(x) for as many x as there are halves; False without memory for scratch."""
     cdef Span span
     begin(&span, op, use.slot, dtype, use.p)
     span.known = known
@@ -173,7 +175,7 @@ cdef void compute(const Op* op, Use use, int dtype, Py_ssize_t size, const Known
     span.at[X].data = <char*> x
     span.at[Y].data = <char*> y
     span.at[X].step = span.at[Y].step = size
-    KERNELS.run_span(&span)
+    return run_alone(&span) == 0
 
 
 cdef inline int half_of(int order) noexcept nogil:

@@ -3,6 +3,7 @@
 from cyact._engine.arrays cimport computed
 from cyact._level.abi cimport (
     FLOAT64,
+    GRAD,
     MAX_DIMENSIONS,
     OPERANDS,
     VALUE,
@@ -10,6 +11,9 @@ from cyact._level.abi cimport (
     Op,
     Operand,
     Span,
+    X,
+    Y,
+    itemsize,
 )
 
 cdef enum:
@@ -25,14 +29,15 @@ cdef struct Plan:
     Py_ssize_t steps[OPERANDS][MAX_DIMENSIONS]
 
 cdef const Op* find_op(bytes name) except NULL
-cdef int run_long(const Span* span, double work) except -1
+cdef int run_alone(Span* span) noexcept nogil
+cdef int run_long(Span* span, double work) except -1
 cdef void set_shape(Plan* plan, object a) noexcept
 cdef void take(Plan* plan, Span* span, int which, object a) noexcept
 cdef bint may_clash(const Plan* plan, const Span* span) noexcept nogil
-cdef void run_plan(Span* span, Plan* plan, double work) noexcept
-cdef void parallel_rows(const Span* whole, const Plan* plan, double* sums, Py_ssize_t together,
-                        int threads) noexcept nogil
-cdef object run_and_sum(const Span* span, Plan* plan, double work)
+cdef int run_plan(Span* span, Plan* plan, double work) except -1
+cdef int share_rows(Span* whole, const Plan* plan, double* sums, Py_ssize_t together,
+                    int threads) noexcept nogil
+cdef object run_and_sum(Span* span, Plan* plan, double work)
 
 
 cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const double* p) \
@@ -45,6 +50,7 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.n = span.rests = 0
     span.far = False
     span.sums = NULL
+    span.scratch = NULL
     span.kernel = op.kernels[slot][computed(dtype)]
     span.wide = op.kernels[slot][FLOAT64]
     span.rest = op.rest if slot == VALUE else NULL
@@ -59,10 +65,20 @@ cdef inline void begin(Span* span, const Op* op, int slot, int dtype, const doub
     span.rows = 1
 
 
-cdef inline int run_contiguous(const Span* span, double work) except -1:
+cdef inline bint lies_apart(const Span* span) noexcept nogil:
+    """Whether a contiguous span is no more than kernel and gradient, from array to array."""
+    return (itemsize(span.dtype) > 2 and not span.weighted
+            and span.at[Y].data != span.at[X].data and span.at[Y].data != span.at[GRAD].data)
+
+
+cdef inline int run_contiguous(Span* span, double work) except -1:
     """Run one row of entries side by side: short ones at once, without one more call."""
     if work >= BRIEF:
         return run_long(span, work)
-    if span.n:
+    if span.n == 0:
+        return 0
+    if lies_apart(span):          # needs no scratch
         KERNELS.run_span(span)
+    elif run_alone(span) < 0:
+        raise MemoryError
     return 0

@@ -5,8 +5,9 @@ and the steps of each, axes merged where all of them can be; its rows are shared
 """
 
 cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.stdlib cimport calloc, free
 from libc.string cimport strcmp
 
@@ -57,39 +58,80 @@ cdef const Op* find_op(bytes name) except NULL:
     raise LookupError(f"no kernel {name!r}")
 
 
+# Scratch: from the stack where a few KB are enough, so that short calls wait for no allocation
+
+cdef enum:
+    ON_STACK = 13248              # 13 KB with the alignment
+    FEW = 128                     # entries for which that is enough, whatever the operands
+
+cdef inline char* aligned(char* memory) noexcept nogil:
+    return memory + (-<Py_ssize_t> memory & 63)
+
+
+cdef int run_alone(Span* span) noexcept nogil:
+    """Run a span on this thread; -1 without memory for its scratch."""
+    cdef char[ON_STACK + 64] small
+    cdef char* memory = small
+    cdef Py_ssize_t size = 0
+    if span.n > FEW:
+        size = KERNELS.scratch(span)
+    if size > ON_STACK:
+        memory = <char*> PyMem_RawMalloc(size + 64)
+        if memory == NULL:
+            return -1
+    span.scratch = aligned(memory)
+    KERNELS.run_span(span)
+    if size > ON_STACK:
+        PyMem_RawFree(memory)
+    return 0
+
+
 # Contiguous spans
 
-cdef int run_long(const Span* span, double work) except -1:
-    cdef Py_ssize_t size = itemsize(span.dtype)
-    cdef int threads = _threads.choose(work)
+cdef int run_long(Span* span, double work) except -1:
+    cdef Py_ssize_t size = itemsize(span.dtype), scratch
+    cdef int threads = _threads.choose(work), failed
+    cdef char* memory
     if threads == 1:
         with nogil:
-            KERNELS.run_span(span)
-    elif size == 4:
-        over_views[float](span, threads, 0)
-    elif size == 8:
-        over_views[double](span, threads, 0)
-    else:
-        over_views["unsigned short"](span, threads, 0)
+            failed = run_alone(span)
+        if failed:
+            raise MemoryError
+        return 0
+    scratch = KERNELS.scratch(span)
+    memory = <char*> PyMem_RawMalloc(threads * scratch + 64)
+    if memory == NULL:
+        raise MemoryError
+    span.scratch = aligned(memory)
+    try:
+        if size == 4:
+            over_views[float](span, scratch, threads, 0)
+        elif size == 8:
+            over_views[double](span, scratch, threads, 0)
+        else:
+            over_views["unsigned short"](span, scratch, threads, 0)
+    finally:
+        PyMem_RawFree(memory)
     return 0
 
 
 cdef void parallel_views(const stored[::1] x, const stored[::1] grad, stored[::1] y,
-                         const Span* whole, int threads) noexcept nogil:
+                         const Span* whole, Py_ssize_t scratch, int threads) noexcept nogil:
     """A contiguous span in chunks over typed memoryviews; grad counts only if it has one."""
     cdef Py_ssize_t n = x.shape[0]
     cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK
     cdef Py_ssize_t chunk, start
     for chunk in prange(chunks, schedule="static", num_threads=threads):
         start = chunk * CHUNK
-        run_piece(whole, <char*> &x[start],
+        run_piece(whole, whole.scratch + threadid() * scratch, <char*> &x[start],
                   NULL if whole.at[GRAD].data == NULL else <char*> &grad[start],
                   <char*> &y[start], min(<Py_ssize_t> CHUNK, n - start))
 
 
-cdef inline void run_piece(const Span* whole, char* x, char* grad, char* y,
+cdef inline void run_piece(const Span* whole, char* scratch, char* x, char* grad, char* y,
                            Py_ssize_t n) noexcept nogil:
     cdef Span piece = whole[0]
+    piece.scratch = scratch
     piece.at[X].data = x
     piece.at[GRAD].data = grad
     piece.at[Y].data = y
@@ -97,15 +139,15 @@ cdef inline void run_piece(const Span* whole, char* x, char* grad, char* y,
     KERNELS.run_span(&piece)
 
 
-cdef int over_views(const Span* span, int threads, stored tag) except -1:
-    """View the arrays as flat typed memoryviews and share them out."""
+cdef int over_views(const Span* span, Py_ssize_t scratch, int threads, stored tag) except -1:
+    """View the arrays as flat typed memoryviews and share them out; `scratch`: bytes a thread."""
     cdef const stored[::1] x = <stored[:span.n:1]> <stored*> span.at[X].data
     cdef stored[::1] y = <stored[:span.n:1]> <stored*> span.at[Y].data
     cdef const stored[::1] grad = x
     if span.at[GRAD].data != NULL:
         grad = <stored[:span.n:1]> <stored*> span.at[GRAD].data
     with nogil:
-        parallel_views(x, grad, y, span, threads)
+        parallel_views(x, grad, y, span, scratch, threads)
     return 0
 
 
@@ -249,31 +291,64 @@ cdef Py_ssize_t size_of(const Plan* plan) noexcept nogil:
     return rows_of(plan) * plan.shape[plan.ndim - 1]
 
 
-cdef void parallel_rows(const Span* whole, const Plan* plan, double* sums, Py_ssize_t together,
-                        int threads) noexcept nogil:
-    """The rows of a plan, `together` of them a task; long rows in pieces.
+cdef int share_rows(Span* whole, const Plan* plan, double* sums, Py_ssize_t together,
+                    int threads) noexcept nogil:
+    """Run the rows of a plan, `together` of them a task; long rows in pieces.
 
-    `sums`: a place for each task's column sums, or NULL.
+    `sums`: a place for each task's column sums, or NULL. Returns -1 without memory for scratch.
     """
+    cdef char[ON_STACK + 64] small
+    cdef char* memory = small
+    cdef int last = plan.ndim - 1, k
+    cdef Py_ssize_t size = 0
+    # The longest that run_task makes of it
+    whole.sums = sums
+    whole.n = min(<Py_ssize_t> CHUNK, plan.shape[last])
+    whole.rows = min(together, plan.shape[last - 1]) if last > 0 else 1
+    for k in range(OPERANDS):
+        whole.at[k].step = plan.steps[k][last]
+        whole.at[k].row = plan.steps[k][last - 1] if last > 0 else 0
+    if threads > 1 or whole.n * whole.rows > FEW:
+        size = KERNELS.scratch(whole)
+    if threads * size > ON_STACK:
+        memory = <char*> PyMem_RawMalloc(threads * size + 64)
+        if memory == NULL:
+            return -1
+    whole.scratch = aligned(memory)
+    if threads == 1 and whole.n * whole.rows == size_of(plan) and sums == NULL:
+        KERNELS.run_span(whole)   # it is the only one
+    else:
+        parallel_rows(whole, plan, size, sums, together, threads)
+    if threads * size > ON_STACK:
+        PyMem_RawFree(memory)
+    return 0
+
+
+cdef void parallel_rows(const Span* whole, const Plan* plan, Py_ssize_t scratch, double* sums,
+                        Py_ssize_t together, int threads) noexcept nogil:
+    """`scratch`: bytes a thread."""
     cdef Py_ssize_t rows = rows_of(plan), n = plan.shape[plan.ndim - 1]
     cdef Py_ssize_t pieces = (n + CHUNK - 1) // CHUNK
     cdef Py_ssize_t tasks = (rows + together - 1) // together * pieces
     cdef Py_ssize_t task
     if threads == 1:              # even a team of one costs microseconds
         for task in range(tasks):
-            run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
+            run_task(whole, plan, whole.scratch, sums, task // pieces, task % pieces * CHUNK,
+                     together)
         return
     for task in prange(tasks, schedule="static", num_threads=threads):
-        run_task(whole, plan, sums, task // pieces, task % pieces * CHUNK, together)
+        run_task(whole, plan, whole.scratch + threadid() * scratch, sums, task // pieces,
+                 task % pieces * CHUNK, together)
 
 
-cdef void run_task(const Span* whole, const Plan* plan, double* sums, Py_ssize_t task,
-                   Py_ssize_t column, Py_ssize_t together) noexcept nogil:
+cdef void run_task(const Span* whole, const Plan* plan, char* scratch, double* sums,
+                   Py_ssize_t task, Py_ssize_t column, Py_ssize_t together) noexcept nogil:
     cdef Span span = whole[0]
     cdef int last = plan.ndim - 1, inner = last - 1, i, k
     cdef Py_ssize_t row = task * together
     cdef Py_ssize_t end = min(row + together, rows_of(plan))
     cdef Py_ssize_t rest, index, n = plan.shape[last]
+    span.scratch = scratch
     span.n = min(<Py_ssize_t> CHUNK, n - column)
     if sums != NULL:
         span.sums = sums + task * 2 * n + column
@@ -285,8 +360,6 @@ cdef void run_task(const Span* whole, const Plan* plan, double* sums, Py_ssize_t
             span.at[k] = whole.at[k]
             if span.at[k].data != NULL:
                 span.at[k].data += column * plan.steps[k][last]
-                span.at[k].step = plan.steps[k][last]
-                span.at[k].row = plan.steps[k][inner] if inner >= 0 else 0
         span.rows = end - row
         for i in range(inner, -1, -1):
             index = rest % plan.shape[i]
@@ -300,24 +373,28 @@ cdef void run_task(const Span* whole, const Plan* plan, double* sums, Py_ssize_t
         row += span.rows
 
 
-cdef void run_plan(Span* span, Plan* plan, double work) noexcept:
+cdef int run_plan(Span* span, Plan* plan, double work) except -1:
     order_axes(plan)
     merge_axes(plan, True)
     span.far = size_of(plan) > CHUNK and extent(plan, span) > CACHED // 2
-    run_rows(span, plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]), work)
+    return run_rows(span, plan, NULL, max(<Py_ssize_t> 1, CHUNK // plan.shape[plan.ndim - 1]),
+                    work)
 
 
-cdef void run_rows(const Span* span, const Plan* plan, double* sums, Py_ssize_t together,
-                   double work) noexcept:
-    cdef int threads = _threads.choose(work)
+cdef int run_rows(Span* span, const Plan* plan, double* sums, Py_ssize_t together,
+                  double work) except -1:
+    cdef int threads = _threads.choose(work), failed
     if work < BRIEF:
-        parallel_rows(span, plan, sums, together, 1)
+        failed = share_rows(span, plan, sums, together, 1)
     else:
         with nogil:
-            parallel_rows(span, plan, sums, together, threads)
+            failed = share_rows(span, plan, sums, together, threads)
+    if failed:
+        raise MemoryError
+    return 0
 
 
-cdef object run_and_sum(const Span* span, Plan* plan, double work):
+cdef object run_and_sum(Span* span, Plan* plan, double work):
     """Run the plan, and return the sums of its results over all axes but the last."""
     merge_axes(plan, False)
     cdef Py_ssize_t n = plan.shape[plan.ndim - 1], rows = rows_of(plan)

@@ -8,11 +8,12 @@ import sys
 from threading import Lock
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_SetNone
 from libc.string cimport memset
 
 cimport cyact._engine.threads as _threads
 from cyact._engine.arrays cimport BFLOAT16_NUMBER, computed, number_of
-from cyact._engine.run cimport KERNELS, Plan, begin, find_op, parallel_rows
+from cyact._engine.run cimport KERNELS, Plan, begin, find_op, run_alone, share_rows
 from cyact._level.abi cimport (
     ARRAY_DTYPES,
     BFLOAT16,
@@ -47,7 +48,7 @@ cdef void ufunc_loop(char** args, const cnp.npy_intp* dimensions, const cnp.npy_
                      void* data) noexcept nogil:
     """One run of a ufunc: (arrays…, parameters…) -> y."""
     cdef const Loop* loop = <const Loop*> data
-    cdef int count = loop.op.nparams, first = 0, i, k, threads
+    cdef int count = loop.op.nparams, first = 0, i, k, threads, failed
     cdef double p[MAX_PARAMETERS]
     cdef Py_ssize_t n = dimensions[0], j
     cdef bint constant = True
@@ -72,17 +73,25 @@ cdef void ufunc_loop(char** args, const cnp.npy_intp* dimensions, const cnp.npy_
             plan.shape[0] = n
             for k in range(OPERANDS):
                 plan.steps[k][0] = span.at[k].step
-            parallel_rows(&span, &plan, NULL, 1, threads)
+            failed = share_rows(&span, &plan, NULL, 1, threads)
         else:
-            KERNELS.run_span(&span)
+            failed = run_alone(&span)
+        if failed:
+            out_of_memory()
         return
     span.n = 1              # parameters that vary: only through the ufunc itself, as an array
     for j in range(n):
         for i in range(count):
             p[i] = (<const double*> (args[first + i] + j * steps[first + i]))[0]
-        KERNELS.run_span(&span)
+        if run_alone(&span) < 0:
+            out_of_memory()
+            return
         for k in range(OPERANDS):
             span.at[k].data += span.at[k].step
+
+
+cdef void out_of_memory() noexcept with gil:
+    PyErr_SetNone(MemoryError)
 
 
 cdef dict UFUNCS = {}           # by kernel, slot and operands

@@ -6,7 +6,7 @@ threads. Change ABI whenever a struct or a meaning below changes.
 """
 
 cdef enum:
-    ABI = 12
+    ABI = 13
     LANES = 16    # kernels get a multiple of this many elements: one path, no scalar tail
     TILE = 1024   # elements a stage works on at a time; fits L1 with its neighbours
     BLOCKS = 64   # TILE / LANES
@@ -107,6 +107,7 @@ cdef struct Span:
     bint far                      # whether the arrays stay in no cache
     double* sums                  # where to add the rows of y up, or NULL
     Py_ssize_t rests              # sums[rests + j]: what rounding took from sums[j]
+    char* scratch                 # as many bytes as the span needs, aligned to 64
 
 ctypedef void (*run_span_t)(const Span* span) noexcept nogil
 
@@ -115,6 +116,7 @@ cdef struct Kernels:
     int count
     const Op* ops
     run_span_t run_span
+    Py_ssize_t (*scratch)(const Span* span) noexcept nogil    # the bytes a thread needs
     void (*widen)(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil
 
 # Targets and weights of losses may have the dtypes above, or one of these; others are converted

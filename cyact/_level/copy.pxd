@@ -103,6 +103,8 @@ cdef inline void store_run(const real* source, char* y, Py_ssize_t step, Py_ssiz
             for start in range(0, n, 16):
                 for i in range(min(<Py_ssize_t> LANES, n - start)):
                     wide[i] = <float> source[start + i]
+                for i in range(n - start, LANES):
+                    wide[i] = 0
                 store_run(wide, y + start * step, step, min(<Py_ssize_t> LANES, n - start), dtype)
             return
     if dtype <= FLOAT64:

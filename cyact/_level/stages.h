@@ -1,4 +1,4 @@
-/* The floating-point status flags, and a tile in cache lines of its own */
+/* The floating-point status flags */
 #ifndef CYACT_STAGES_H
 #define CYACT_STAGES_H
 
@@ -18,13 +18,5 @@
   }
   static inline void cyact_status_set(cyact_status s) { fesetexceptflag(&s, FE_ALL_EXCEPT); }
 #endif
-
-#if defined(_MSC_VER)
-  #define CYACT_TILE __declspec(align(64))
-#else
-  #define CYACT_TILE __attribute__((aligned(64)))
-#endif
-/* TILE doubles, and what a move may overrun */
-typedef struct { CYACT_TILE char bytes[1024 * 8 + 320]; } cyact_tile;
 
 #endif

@@ -3,8 +3,8 @@
     load (gather, pad, widen half types) -> add bias -> kernel -> multiply by gradients ->
     round to the half type -> sum over rows -> store (scatter)
 
-Work is done in tiles that live in L1; where no stage is needed the kernel runs on the arrays
-themselves.
+Work is done in tiles that live in L1 and lie in the scratch that the engine brings: threads may
+have small stacks. Where no stage is needed the kernel runs on the arrays themselves.
 """
 
 from libc.string cimport memcmp, memcpy, memset
@@ -54,13 +54,12 @@ from cyact._level.moves cimport (
 cdef extern from "stages.h":
     ctypedef struct cyact_status:
         pass
-    ctypedef struct tile "cyact_tile":
-        char bytes[8512]
     cyact_status status_get "cyact_status_get" () noexcept nogil
     void status_set "cyact_status_set" (cyact_status status) noexcept nogil
 
 cdef enum:
     AS_THEY_LIE = 192             # rows of so many entries; shorter ones are brought together
+    OVERRUN = 320                 # bytes at the end of a tile, which a move may overrun
 
 
 # A block: some whole rows, or a piece of one, of at most TILE entries.
@@ -231,9 +230,52 @@ cdef inline void compute_again(const Span* s, const float* x, const float* w,
 # Spans
 
 cdef struct Tiles:
-    char* at[Y]                    # a block's operands; halves as such
-    tile of[Y][2]                    # with room for a weight or a bias that is repeated
-    tile y
+    char* at[Y]                   # a block's operands; halves as such
+    char* of[Y]
+    char* y
+    Py_ssize_t half               # where in a tile halves begin, behind floats; in bytes
+
+
+cdef inline Py_ssize_t most(const Span* s) noexcept nogil:
+    """Entries in a block."""
+    return min(<Py_ssize_t> TILE, (s.rows * s.n + LANES - 1) & -LANES)
+
+
+cdef inline Py_ssize_t tile_size(const Span* s) noexcept nogil:
+    """Bytes for the entries of a block; of half types as floats and as halves."""
+    cdef Py_ssize_t size = 8 if s.dtype == FLOAT64 else 4 if s.dtype == FLOAT32 else 6
+    return (most(s) * size + OVERRUN + 63) & -64
+
+
+cdef inline Py_ssize_t tiles_of(const Span* s, int k) noexcept nogil:
+    """How many tiles an operand takes: two for a weight or a bias, which may be repeated."""
+    return 0 if s.at[k].data == NULL else 2 if k == WEIGHT or k == BIAS else 1
+
+
+cdef inline Py_ssize_t scratch(const Span* s) noexcept nogil:
+    """How many bytes of scratch a span needs; any piece of it needs no more."""
+    cdef Py_ssize_t size = itemsize(s.dtype), tiles = 1
+    cdef int k
+    if looked_up(s, size):
+        if in_order(s):
+            return 0
+    elif plain(s, size) and long_rows(s, size):
+        return 0
+    for k in range(Y):
+        tiles += tiles_of(s, k)
+    return tiles * tile_size(s)
+
+
+cdef inline void lay_out(const Span* s, Tiles* tiles) noexcept nogil:
+    """Share the scratch out."""
+    cdef Py_ssize_t size = tile_size(s)
+    cdef char* place = s.scratch + size
+    cdef int k
+    tiles.half = most(s) * 4
+    tiles.y = s.scratch
+    for k in range(Y):
+        tiles.of[k] = place
+        place += tiles_of(s, k) * size
 
 
 cdef inline bint packs(const Span* s) noexcept nogil:
@@ -275,11 +317,11 @@ cdef inline void fetch(const Span* s, const Block* b, Tiles* tiles) noexcept nog
         if s.at[k].data == NULL:
             continue
         size = itemsize(s.dtype)
-        buffer = tiles.of[k][0].bytes
+        buffer = tiles.of[k]
         if size == 2 and (k == WEIGHT or k == BIAS):
             size = 4
         elif size == 2:
-            buffer += TILE * 4    # halves: so they can be widened into the lower half
+            buffer += tiles.half
         if b.joined and (k == WEIGHT or k == BIAS):
             tiles.at[k] = buffer + b.column * size
         elif stays(s, b, k):
@@ -292,8 +334,8 @@ cdef inline char* wide(const Span* s, const Block* b, Tiles* tiles, int k) noexc
     """The block's entries as kernels take them."""
     if itemsize(s.dtype) > 2:
         return tiles.at[k]
-    widen(<const uint16*> tiles.at[k], <float*> tiles.of[k][0].bytes, b.padded, s.dtype)
-    return tiles.of[k][0].bytes
+    widen(<const uint16*> tiles.at[k], <float*> tiles.of[k], b.padded, s.dtype)
+    return tiles.of[k]
 
 
 cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept nogil:
@@ -301,18 +343,18 @@ cdef inline void run_block(const Span* s, const Block* b, Tiles* tiles) noexcept
     cdef const char* x = NULL
     cdef const char* grad = NULL
     cdef const uint16* half_grad = NULL
-    cdef char* y = tiles.y.bytes
+    cdef char* y = tiles.y
     cdef char* place = NULL
-    cdef uint16* h = <uint16*> tiles.of[GRAD][0].bytes
+    cdef uint16* h = <uint16*> (tiles.y + tiles.half)
     fetch(s, b, tiles)
     if half and s.at[GRAD].data != NULL and s.at[FACTOR].data == NULL:
         half_grad = <uint16*> tiles.at[GRAD]
     elif s.at[GRAD].data != NULL:
         grad = wide(s, b, tiles, GRAD)
         if s.at[FACTOR].data != NULL:
-            multiply(grad, wide(s, b, tiles, FACTOR), tiles.of[GRAD][0].bytes, b.padded,
+            multiply(grad, wide(s, b, tiles, FACTOR), tiles.of[GRAD], b.padded,
                      s.dtype == FLOAT64)
-            grad = tiles.of[GRAD][0].bytes
+            grad = tiles.of[GRAD]
     if (s.at[Y].data != NULL and b.rows * b.n == b.padded
             and contiguous(&s.at[Y], b.rows, b.n, itemsize(s.dtype))):
         place = at(&s.at[Y], b)   # no need for a buffer
@@ -348,7 +390,7 @@ cdef inline const char* evaluate(const Span* s, const Block* b, Tiles* tiles,
     if s.at[BIAS].data == NULL:
         x = wide(s, b, tiles, X)
     else:
-        x = tiles.of[X][0].bytes
+        x = tiles.of[X]
         if itemsize(s.dtype) == 2:
             widen_and_add(<const uint16*> tiles.at[X], <const float*> tiles.at[BIAS], <float*> x,
                           b.padded, s.dtype)
@@ -393,8 +435,8 @@ cdef inline void repeat(const Operand* a, Py_ssize_t n, Py_ssize_t count, char* 
 cdef inline void join_rows(Span* s, Tiles* tiles) noexcept nogil:
     cdef Py_ssize_t size = itemsize(FLOAT64 if s.dtype == FLOAT64 else FLOAT32)
     cdef Py_ssize_t count = min(s.rows * s.n, s.n + TILE)
-    repeat(&s.at[BIAS], s.n, count, tiles.of[BIAS][0].bytes, size)
-    repeat(&s.at[WEIGHT], s.n, count, tiles.of[WEIGHT][0].bytes, size)
+    repeat(&s.at[BIAS], s.n, count, tiles.of[BIAS], size)
+    repeat(&s.at[WEIGHT], s.n, count, tiles.of[WEIGHT], size)
     s.n *= s.rows
     s.rows = 1
 
@@ -406,6 +448,7 @@ cdef inline void span_in_tiles(const Span* s) noexcept nogil:
     cdef Py_ssize_t together = 1
     b.columns = s.n
     b.joined = joins(s)
+    lay_out(s, &tiles)
     if b.joined:                  # copied only then: it takes as long as a short row
         whole = s[0]
         join_rows(&whole, &tiles)
@@ -441,24 +484,24 @@ cdef inline void known_halves(const Span* s, const char* x, char* y, Py_ssize_t 
 
 cdef inline void known_in_blocks(const Span* s) noexcept nogil:
     """Short rows, several at a time."""
-    cdef tile buffer
+    cdef char* buffer = s.scratch
     cdef Py_ssize_t together = rows_in_block(s.n), row = 0, rows, count
     cdef char* y
     cdef char* to
     while row < s.rows:
         rows = min(together, s.rows - row)
         count = rows * s.n
-        gather(&s.at[X], s.at[X].data + row * s.at[X].row, buffer.bytes, rows, s.n, 2)
+        gather(&s.at[X], s.at[X].data + row * s.at[X].row, buffer, rows, s.n, 2)
         y = s.at[Y].data + row * s.at[Y].row
-        to = y if contiguous(&s.at[Y], rows, s.n, 2) else buffer.bytes
-        known_halves(s, buffer.bytes, to, count)
+        to = y if contiguous(&s.at[Y], rows, s.n, 2) else buffer
+        known_halves(s, buffer, to, count)
         if to != y:
             scatter(to, &s.at[Y], y, rows, s.n, 2)
         row += rows
 
 
 cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    cdef tile buffer
+    cdef char* buffer = s.scratch
     cdef bint in_place = s.at[X].step == 2 and s.at[Y].step == 2
     cdef Py_ssize_t row, start, count
     cdef const char* x
@@ -472,15 +515,23 @@ cdef inline void known_by_rows(const Span* s, Py_ssize_t rows, Py_ssize_t n) noe
         start = 0
         while start < n:
             count = min(<Py_ssize_t> TILE, n - start)
-            gather_row(x + start * s.at[X].step, s.at[X].step, buffer.bytes, count, 2)
-            known_halves(s, buffer.bytes, buffer.bytes, count)
-            scatter_row(buffer.bytes, y + start * s.at[Y].step, s.at[Y].step, count, 2)
+            gather_row(x + start * s.at[X].step, s.at[X].step, buffer, count, 2)
+            known_halves(s, buffer, buffer, count)
+            scatter_row(buffer, y + start * s.at[Y].step, s.at[Y].step, count, 2)
             start += count
 
 
+cdef inline bint looked_up(const Span* s, Py_ssize_t size) noexcept nogil:
+    """Whether results are halves that are known already, or x itself: no arithmetic."""
+    return size == 2 and (s.known != NULL or s.copies) and alone(s)
+
+
+cdef inline bint in_order(const Span* s) noexcept nogil:
+    return contiguous(&s.at[X], s.rows, s.n, 2) and contiguous(&s.at[Y], s.rows, s.n, 2)
+
+
 cdef inline void span_of_known(const Span* s) noexcept nogil:
-    """Half types whose results are known already, or are x itself: no arithmetic."""
-    if contiguous(&s.at[X], s.rows, s.n, 2) and contiguous(&s.at[Y], s.rows, s.n, 2):
+    if in_order(s):
         known_by_rows(s, 1, s.rows * s.n)
     elif s.rows > 1 and s.n < AS_THEY_LIE:
         known_in_blocks(s)
@@ -586,18 +637,19 @@ cdef inline const char* packed(const Operand* a, Py_ssize_t row, Py_ssize_t rows
 
 
 cdef inline void rows_together(const Span* s, Py_ssize_t size) noexcept nogil:
-    cdef tile x_buffer, y_buffer, grad_buffer
+    cdef Tiles tiles
     cdef Py_ssize_t together = rows_in_block(s.n * size // 4), row = 0, rows
     cdef const char* x
     cdef const char* grad
     cdef char* y
     cdef char* place
+    lay_out(s, &tiles)
     while row < s.rows:
         rows = min(together, s.rows - row)
-        x = packed(&s.at[X], row, rows, s.n, size, x_buffer.bytes)
+        x = packed(&s.at[X], row, rows, s.n, size, tiles.of[X])
         place = s.at[Y].data + row * s.at[Y].row
-        y = place if contiguous(&s.at[Y], rows, s.n, size) else y_buffer.bytes
-        grad = packed(&s.at[GRAD], row, rows, s.n, size, grad_buffer.bytes)
+        y = place if contiguous(&s.at[Y], rows, s.n, size) else tiles.y
+        grad = packed(&s.at[GRAD], row, rows, s.n, size, tiles.of[GRAD])
         row_as_it_lies(s, x, grad, y, rows * s.n, size)
         if y != place:
             scatter(y, &s.at[Y], place, rows, s.n, size)
@@ -608,7 +660,7 @@ cdef inline void span(const Span* s) noexcept nogil:
     """Run one span; the floating-point status flags come out as they went in."""
     cdef cyact_status status = status_get()
     cdef Py_ssize_t size = itemsize(s.dtype)
-    if size == 2 and (s.known != NULL or s.copies) and alone(s):
+    if looked_up(s, size):
         span_of_known(s)
     elif plain(s, size) and long_rows(s, size):
         rows_as_they_lie(s, size)

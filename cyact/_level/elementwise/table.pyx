@@ -27,6 +27,10 @@ cdef void run_span(const Span* span) noexcept nogil:
     stages.span(span)
 
 
+cdef Py_ssize_t scratch(const Span* span) noexcept nogil:
+    return stages.scratch(span)
+
+
 cdef void widen(const unsigned short* h, float* x, Py_ssize_t n, int dtype) noexcept nogil:
     halves.widen(h, x, n, dtype)
 
@@ -47,5 +51,6 @@ KERNELS.abi = ABI
 KERNELS.count = TABLE.count
 KERNELS.ops = TABLE.at
 KERNELS.run_span = run_span
+KERNELS.scratch = scratch
 KERNELS.widen = widen
 table = PyCapsule_New(&KERNELS, b"cyact.Kernels", NULL)
