@@ -44,6 +44,12 @@ def rows_of(n, dtype):
     yield huge
 
 
+def ulps_of_one(found, true):
+    """The largest error against mpmath numbers, in ulps of 1."""
+    errors = [abs(mpf(y) - t) for y, t in zip(found.tolist(), true, strict=True)]
+    return float(max(errors)) / np.finfo(found.dtype).eps
+
+
 # Values
 
 @by_dtype
@@ -56,8 +62,42 @@ def test_values_are_within_their_bound(alpha, dtype):
             least = np.finfo(dtype).smallest_subnormal
             np.testing.assert_array_equal(found[[y == 0 or y > least for y in true]] == 0,
                                           [y == 0 for y in true if y == 0 or y > least])
-            errors = mp_ulps(found, true)
-            assert errors.max() <= 1, (n, row, errors.argmax())
+            if dtype is np.float32 or alpha in SPARSE.values():
+                errors = mp_ulps(found, true)
+                assert errors.max() <= 1, (n, row, errors.argmax())
+            else:
+                assert ulps_of_one(found, true) <= 4, (n, row)
+
+
+@by_dtype
+@pytest.mark.parametrize("alpha", [1.001, 1.3, 2.6, 10, 20])
+@pytest.mark.parametrize("n", [100, 1000])
+def test_rows_of_many_entries_are_within_their_bound(n, alpha, dtype):
+    row = np.random.default_rng(n).standard_normal(n).astype(dtype)
+    true = reference.entmax(row.tolist(), alpha)
+    found = cyact.entmax(row, alpha)
+    np.testing.assert_array_equal(found == 0, [y == 0 for y in true])
+    assert ulps_of_one(found, true) <= 4
+
+
+@levels
+@by_dtype
+def test_a_small_entry_of_a_large_alpha(dtype):
+    """It exceeds tau by 2e-31, and (alpha - 1) * max(x) does so by 0.6."""
+    row = np.array([0.06154744601361212, 0.02842804075114971], dtype)
+    true = [0.97591597676, 0.02408402324] if dtype is np.float64 else reference.entmax(
+        row.tolist(), 20.0)
+    np.testing.assert_allclose(cyact.entmax(row, 20.0), np.array(true, float), rtol=0,
+                               atol=max(1e-11, np.finfo(dtype).eps))
+
+
+@by_dtype
+@pytest.mark.parametrize("alpha", [1.25, 1.75, 3, 5])
+def test_an_entry_at_the_edge_of_the_support_is_zero(alpha, dtype):
+    """One that is 1 / (alpha - 1) below the maximum, for alphas of which that is exact or above."""
+    edge = np.array([0, -1 / (alpha - 1)], dtype)
+    for value, last in [(edge[1], 0), (np.nextafter(edge[1], dtype(-9)), 0)]:
+        np.testing.assert_array_equal(cyact.entmax(np.array([0, value], dtype), alpha), [1, last])
 
 
 @levels
@@ -248,6 +288,11 @@ def true_gradient(row, grad, alpha):
 @by_dtype
 @pytest.mark.parametrize("alpha", [1.25, 1.5, 1.9, 2, 3])
 def test_backward_is_the_vector_product(alpha, dtype):
+    """Within 2 eps of each term's size, or 4 where float64 has tau but to a few ulps.
+
+    Up to alpha = 2 that counts most next to the border of the support, where s is steep.
+    """
+    exact = dtype is np.float32 or alpha in SPARSE.values()
     rng = np.random.default_rng(3)
     eps, tiny = np.finfo(dtype).eps, np.finfo(dtype).smallest_subnormal
     for n in (1, 2, 10, 64, 65, 1100):
@@ -256,8 +301,11 @@ def test_backward_is_the_vector_product(alpha, dtype):
             grad = rng.standard_normal(n).astype(dtype)
             true, size = true_gradient(row, grad, alpha)
             found = cyact.backward.entmax(grad, row, alpha)
+            if not exact and alpha < 2:
+                y = reference.entmax(row.tolist(), alpha)
+                size = [max(s * v ** (1 - alpha) for s, v in zip(size, y, strict=True) if v)] * n
             for a, t, s in zip(found.tolist(), true, size, strict=True):
-                assert abs(a - t) <= 2 * eps * s + tiny
+                assert abs(a - t) <= (2 if exact else 4) * eps * s + tiny
 
 
 @by_dtype

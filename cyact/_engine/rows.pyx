@@ -554,18 +554,6 @@ cdef class RowFunction:
                       apart_from(mask, y), apart_from(added, y))
         return finish(result, y, out is None)
 
-    def of_two(self, x, other, Py_ssize_t length):
-        """What a kernel makes of the rows along the last axis of x and another array like it.
-
-        Both are float32 or float64; rows of the result have `length` entries.
-        """
-        cdef Pass task
-        self.begin(&task, self.op.backward, NULL, ())
-        last = x.ndim - 1
-        y = np.empty(without(x.shape, last, False) + (length,), x.dtype)
-        over_rows(&task, last, x, y, other, None, None)
-        return y
-
 
 cpdef tuple without(tuple shape, numbers, bint keepdims):
     """The shape of a result that has one entry for each row."""

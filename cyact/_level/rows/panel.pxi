@@ -124,24 +124,6 @@ cdef inline bint packs_any(const Rows* call, Py_ssize_t size) noexcept nogil:
             or (call.grad.data != NULL and call.grad.data == call.y.data))
 
 
-cdef inline char* open_rows(Panel* p, const Rows* call) noexcept nogil:
-    """Only for packing whole rows, each in a run of its own; returns where the panel ends."""
-    cdef char* at = call.scratch
-    cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4, room
-    p.call = call
-    p.first = p.rows = 0
-    p.over = True
-    p.packs = True
-    p.part = call.n
-    p.width = padded(call.n)
-    p.most = min(rows_together(call), max(<Py_ssize_t> 1, 16 * ROOM // p.width))
-    room = (padded(p.most) * p.width + LANES) * size
-    p.x = place(&at, room)
-    p.y = place(&at, room)
-    p.grad = place(&at, room)
-    return at
-
-
 cdef inline bint next_rows(Panel* p) noexcept nogil:
     """Go on to the next rows of the call, if there are any."""
     cdef const Lines* y = &p.call.y
