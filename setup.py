@@ -102,7 +102,10 @@ class BuildExt(build_ext):
             level = level_of(extension)
             extension.depends = ["setup.py", *map(str, Path("cyact/_level").rglob("*.h"))]
             extension.include_dirs = [numpy.get_include(), "cyact/_level"]
-            extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+            # NDEBUG: Cython's assertions are calls, which Python's own flags leave out, but
+            # not those of a CFLAGS in the environment
+            extension.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+                                       ("NDEBUG", "1")]
             extension.extra_compile_args = flags(msvc, level or "baseline")
             if level:
                 # GCC's unit-growth limit would otherwise stop inlining, and so vectorising,
