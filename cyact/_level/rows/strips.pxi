@@ -68,7 +68,12 @@ cdef void gather_rows(const Strip* s, real* to) noexcept nogil:
     """Short rows side by side: entry k of row r to to[k SIDE + r]; lanes without a row get 0."""
     cdef Lines rows = lines_of(s, <real> 0)
     cdef Py_ssize_t r, k
-    gather_lanes(&rows, s.take, s.n, to)
+    if s.n < 4:         # too few to be transposed in blocks
+        for r in range(s.take):
+            for k in range(s.n):
+                to[k * SIDE + r] = (<const real*> (s.x + r * s.row + k * s.item))[0]
+    else:
+        gather_lanes(&rows, s.take, s.n, to)
     for r in range(s.take, SIDE):
         for k in range(s.n):
             to[k * SIDE + r] = 0
