@@ -9,65 +9,6 @@ from cyact._level.abi cimport Rows
 from cyact._level.copy cimport padded, real
 
 
-cdef char* open_panel(Panel* p, const Rows* call, bint apart) noexcept nogil:
-    """Lay the panel out in the call's scratch; returns where it ends. Results take the place of
-    the input, unless they are to be `apart`."""
-    cdef char* at = call.scratch
-    cdef Py_ssize_t size = 8 if call.dtype == FLOAT64 else 4, most, lanes, room
-    p.call = call
-    p.first = p.rows = 0
-    p.over = call.n > NARROW and not (call.n <= WIDEST and columns(&call.x))
-    p.units = units_of(call.n)
-    p.most = rows_together(call)
-    most = padded(p.most)
-    p.part = call.n
-    p.packs = not p.over or packs_any(call, size)
-    if p.packs and p.most * padded(call.n) > ROOM:
-        p.part = min(call.n, <Py_ssize_t> PART)
-    p.width = p.part
-    if p.over:
-        p.width = padded(p.part)
-        if p.width % 256 == 0:
-            p.width += SIDE         # rows at large powers of two would share few lines of a cache
-    lanes = most * SIDE if p.over else most
-    # A block more: gathering overwrites, and scattering reads, beyond the last.
-    room = 0
-    if p.packs:
-        room = p.most if p.over and not any_columns(call) else most
-        room = (room * p.width + LANES * LANES) * size
-    p.m = <double*> place(&at, most * 8)
-    p.sum = <double*> place(&at, most * 8)
-    p.others = <double*> place(&at, most * 8)
-    p.count = <double*> place(&at, most * 8)
-    p.log = <double*> place(&at, most * 8)
-    p.factor = <double*> place(&at, most * 8)
-    p.factor_low = <double*> place(&at, most * 8)
-    p.top = <double*> place(&at, most * 8)
-    p.product = <double*> place(&at, most * 8)
-    p.product_low = <double*> place(&at, most * 8)
-    p.product32 = <float*> place(&at, most * 4)
-    p.m32 = <float*> place(&at, most * 4)
-    p.shift = <float*> place(&at, most * 4)
-    p.magic = <float*> place(&at, most * 4)
-    p.least = <float*> place(&at, most * 4)
-    p.high = <float*> place(&at, most * 4)
-    p.low = <float*> place(&at, most * 4)
-    p.sums = <double*> place(&at, lanes * 8)
-    p.rests = <double*> place(&at, lanes * 8)
-    p.counts = <double*> place(&at, lanes * 8)
-    p.products = <double*> place(&at, lanes * 8)
-    p.products_low = <double*> place(&at, lanes * 8)
-    p.spare = <double*> place(&at, lanes * 8)
-    p.counts32 = <float*> place(&at, lanes * 4)
-    p.highs = <float*> place(&at, lanes * 4)
-    p.lows = <float*> place(&at, lanes * 4)
-    p.x = p.y = place(&at, room)
-    if apart:
-        p.y = place(&at, room)
-    p.grad = place(&at, room if call.grad.data != NULL else 0)
-    return at
-
-
 cdef inline double times(double e, double high, double low) noexcept nogil:
     """e * (high + low), rounded once: to be within 2 ULP the product may not round by itself."""
     cdef double p

@@ -130,7 +130,7 @@ cdef void store_part(const Strip* s, const real* y, Py_ssize_t start) noexcept n
     cdef Py_ssize_t k, count = min(s.n - start, <Py_ssize_t> PIECE)
     if s.apart:
         rows = lines_of(s, <real> 0)
-        scatter_lanes(y, &rows, s.take, s.n)
+        scatter_lanes(y, &rows, s.take, s.n, False)
     elif s.item == sizeof(real):
         memcpy(to, y, count * sizeof(real))
     else:
