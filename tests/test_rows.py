@@ -272,6 +272,27 @@ def test_small_probabilities_are_not_flushed(dtype):
     assert mp_ulps(y, reference.softmax(x.tolist())).max() <= 2
 
 
+@levels
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [600, 2100, 5000, 20_000])
+@pytest.mark.parametrize("more", [1, 2, 17])
+def test_the_last_rows_of_many_fit_as_the_first_do(n, more, dtype):
+    """Rows are packed in pieces, and the last piece has fewer of them."""
+    x = np.random.default_rng(n).standard_normal((n, 64 + more)).astype(dtype)
+    rows = np.ascontiguousarray(x.T)
+    for function in (cyact.softmax, cyact.log_softmax, cyact.logsumexp, cyact.sparsemax):
+        assert same_bits(np.asarray(function(x, axis=0)).T, function(rows, axis=1))
+
+
+@levels
+def test_a_gradient_of_one_entry_a_row_may_lie_in_any_order():
+    x = np.random.default_rng(0).standard_normal((3, 20_000)).astype(np.float16)
+    grad = np.arange(1, 4, dtype=np.float16).reshape(3, 1)
+    expected = cyact.backward.logsumexp(grad, x)
+    assert same_bits(cyact.backward.logsumexp(np.asfortranarray(grad), x), expected)
+    assert same_bits(cyact.backward.logsumexp(grad[:, 0], x), expected)
+
+
 # Special rows
 
 @levels

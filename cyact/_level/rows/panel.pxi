@@ -103,13 +103,14 @@ cdef inline bint any_columns(const Rows* call) noexcept nogil:
 
 
 cdef inline Py_ssize_t rows_together(const Rows* call) noexcept nogil:
+    """Rows of a panel, if the call has as many."""
     cdef Py_ssize_t most = max(<Py_ssize_t> 1, min(<Py_ssize_t> SOME, HELD // padded(call.n)))
     if any_columns(call):       # lines of memory that lie together
         most = (HELD if call.n <= WIDEST else ROOM) // call.n & -SIDE
         most = min(<Py_ssize_t> MOST, max(most, <Py_ssize_t> SIDE if call.n > WIDEST else SOME))
     elif call.n <= NARROW:
         most = SOME
-    return min(most, call.rows)
+    return most
 
 
 cdef inline bint packs_one(const Lines* a, int dtype, Py_ssize_t size) noexcept nogil:

@@ -47,7 +47,7 @@ cdef char* open_rows(Panel* p, const Rows* call) noexcept nogil:
     p.packs = True
     p.part = call.n
     p.width = padded(call.n)
-    p.most = min(rows_together(call), max(<Py_ssize_t> 1, 16 * ROOM // p.width))
+    p.most = min(rows_together(call), call.rows, max(<Py_ssize_t> 1, 16 * ROOM // p.width))
     room = (padded(p.most) * p.width + LANES) * size
     p.x = place(&at, room)
     p.y = place(&at, room)

@@ -34,12 +34,13 @@ cdef char* open_panel(Panel* p, const Rows* call, bint apart, Py_ssize_t narrow)
     p.first = p.rows = 0
     p.over = call.n > narrow and not (call.n <= WIDEST and columns(&call.x))
     p.units = units_of(call.n)
-    p.most = rows_together(call)
-    most = padded(p.most)
     p.part = call.n
     p.packs = not p.over or packs_any(call, size)
-    if p.packs and p.most * padded(call.n) > ROOM:
+    # However few rows there are: scratch that holds many has to hold the last of them.
+    if p.packs and rows_together(call) * padded(call.n) > ROOM:
         p.part = min(call.n, <Py_ssize_t> PART)
+    p.most = min(rows_together(call), call.rows)
+    most = padded(p.most)
     p.width = p.part
     if p.over:
         p.width = padded(p.part)

@@ -102,15 +102,24 @@ cdef void run_cross_entropy(const CrossEntropy* call) noexcept nogil:
         cross_entropies(call, <double> 0)
 
 
-cdef Py_ssize_t scratch_of(const Rows* call) noexcept nogil:
+cdef inline Py_ssize_t most_scratch(const Rows* rows) noexcept nogil:
+    """The rows of some operations lie over the lanes where those of others stand in them."""
     cdef Panel p
+    return max(open_panel(&p, rows, True, NARROW), open_panel(&p, rows, True, NARROWER)) - (
+        <char*> NULL)
+
+
+cdef Py_ssize_t scratch_of(const Rows* call) noexcept nogil:
     cdef Rows rows = call[0]
+    cdef Py_ssize_t size
     rows.scratch = NULL
     if is_extreme(call.p):
         rows.dtype = FLOAT64
-    # The rows of some operations lie over the lanes where those of others stand in them.
-    return max(open_panel(&p, &rows, True, NARROW), open_panel(&p, &rows, True, NARROWER)) - (
-        <char*> NULL)
+    size = most_scratch(&rows)
+    if rows.grad.data != NULL:
+        rows.grad.data = NULL       # which logsumexp, with one entry a row, does not pack
+        size = max(size, most_scratch(&rows))
+    return size
 
 
 cdef RowOp OPS[4]
