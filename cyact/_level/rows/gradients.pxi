@@ -179,7 +179,7 @@ cdef inline void fold(Panel* p, bint brief, real kind) noexcept nogil:
             p.product_low[r] = low - (p.product[r] - p.products[r])
     elif brief:
         if p.over:
-            fold_floats(p.lows, p.rows, <float*> p.spare)
+            fold_sums(p.lows, p.rows, <float*> p.spare)
         memcpy(p.product32, p.lows, padded(p.rows) * sizeof(float))
     else:
         if p.over:

@@ -57,7 +57,7 @@ cdef struct Panel:
     float* shift
     float* magic
     float* least
-    float* high         # a double in two lanes
+    float* high         # a double in two floats
     float* low
     # SIDE values of each row that lies over the lanes, of all rows else
     double* sums

@@ -477,7 +477,7 @@ cdef inline void fold_wide_slots(double* slots) noexcept nogil:
 cdef void recount(Panel* p, const Scale* scale) noexcept nogil:
     """Correct the others of rows of which they are but roughly known."""
     cdef Py_ssize_t start = 0, r, j, lanes = strips(p) * SIDE
-    cdef double doubt = doubt_of(p), others
+    cdef double doubt = doubt_of(p)
     cdef Place x
     cdef Steps s
     memset(p.sums, 0, lanes * sizeof(double))
@@ -655,31 +655,18 @@ cdef void part_exponentials_double(Panel* p, const Scale* scale, const Place* x,
 
 # Sums of the lanes, by neighbours
 
-cdef inline void add_pairs(const double* x, Py_ssize_t n, double* restrict y) noexcept nogil:
+cdef inline void add_pairs(const real* x, Py_ssize_t n, real* restrict y) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         y[i] = x[2 * i] + x[2 * i + 1]
 
 
-cdef inline void fold_sums(double* x, Py_ssize_t rows, double* spare) noexcept nogil:
+cdef inline void fold_sums(real* x, Py_ssize_t rows, real* spare) noexcept nogil:
     """x[r] = the sum of the SIDE lanes of row r."""
     add_pairs(x, rows * 8, spare)
     add_pairs(spare, rows * 4, x)
     add_pairs(x, rows * 2, spare)
     add_pairs(spare, rows, x)
-
-
-cdef inline void add_floats(const float* x, Py_ssize_t n, float* restrict y) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        y[i] = x[2 * i] + x[2 * i + 1]
-
-
-cdef inline void fold_floats(float* x, Py_ssize_t rows, float* spare) noexcept nogil:
-    add_floats(x, rows * 8, spare)
-    add_floats(spare, rows * 4, x)
-    add_floats(x, rows * 2, spare)
-    add_floats(spare, rows, x)
 
 
 cdef inline void fold_pairs(double* x, double* rest, Py_ssize_t rows) noexcept nogil:
@@ -777,10 +764,10 @@ cdef void finish_sums32(Panel* p, const Scale* scale, bint apart, bint counted) 
         fold_sums(p.sums, p.rows, p.spare)
     else:
         if p.over:
-            fold_floats(p.highs, p.rows, <float*> p.spare)
-            fold_floats(p.lows, p.rows, <float*> p.spare)
+            fold_sums(p.highs, p.rows, <float*> p.spare)
+            fold_sums(p.lows, p.rows, <float*> p.spare)
             if counted:
-                fold_floats(p.counts32, p.rows, <float*> p.spare)
+                fold_sums(p.counts32, p.rows, <float*> p.spare)
         for r in range(padded(p.rows)):
             p.sums[r] = <double> p.highs[r] + p.lows[r]
     if counted:
